@@ -1,0 +1,1 @@
+"""MultiConnection: an OpenAI-compatible API gateway with prepaid billing."""

@@ -1,0 +1,1 @@
+"""HTTP: app factory, dependencies, error handlers, routes."""

@@ -1,0 +1,112 @@
+"""Settings: one typed object made from a mapping; a bad value stops the start and names its variable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(ValueError):
+    """An environment variable is missing or malformed; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What the environment says about one provider; both None when it says nothing."""
+
+    api_key: str | None
+    base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the functions read from their environment. Times in seconds."""
+
+    keys_table: str
+    balances_table: str
+    usage_table: str
+    credits_table: str
+    catalog_table: str
+    limits_table: str
+    fallback_queue_url: str
+    region: str
+    aws_endpoint_url: str | None
+    log_level: str
+    markup_basis_points: int
+    account_requests_per_minute: int
+    account_tokens_per_minute: int
+    ip_requests_per_minute: int
+    ip_failed_auth_per_minute: int
+    in_flight_max: int
+    function_timeout_s: float
+    deadline_margin_s: float
+    hold_margin_s: float
+    sweep_margin_s: float
+    keep_alive_s: float
+    key_cache_s: float
+    catalog_cache_s: float
+    body_bytes_max: int
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError."""
+        return cls(
+            keys_table=_text(env, "KEYS_TABLE"),
+            balances_table=_text(env, "BALANCES_TABLE"),
+            usage_table=_text(env, "USAGE_TABLE"),
+            credits_table=_text(env, "CREDITS_TABLE"),
+            catalog_table=_text(env, "CATALOG_TABLE"),
+            limits_table=_text(env, "LIMITS_TABLE"),
+            fallback_queue_url=_text(env, "FALLBACK_QUEUE_URL"),
+            region=_text(env, "AWS_REGION", env.get("AWS_DEFAULT_REGION")),
+            aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
+            log_level=_text(env, "LOG_LEVEL", "INFO"),
+            markup_basis_points=_integer(env, "MARKUP_BASIS_POINTS", 0, least=0),
+            account_requests_per_minute=_integer(env, "ACCOUNT_REQUESTS_PER_MINUTE", 3000),
+            account_tokens_per_minute=_integer(env, "ACCOUNT_TOKENS_PER_MINUTE", 2_000_000),
+            ip_requests_per_minute=_integer(env, "IP_REQUESTS_PER_MINUTE", 12_000),
+            ip_failed_auth_per_minute=_integer(env, "IP_FAILED_AUTH_PER_MINUTE", 60),
+            in_flight_max=_integer(env, "IN_FLIGHT_MAX", 256),
+            function_timeout_s=_number(env, "FUNCTION_TIMEOUT_S", 900),
+            deadline_margin_s=_number(env, "DEADLINE_MARGIN_S", 15),
+            hold_margin_s=_number(env, "HOLD_MARGIN_S", 120),
+            sweep_margin_s=_number(env, "SWEEP_MARGIN_S", 60),
+            keep_alive_s=_number(env, "KEEP_ALIVE_S", 15),
+            key_cache_s=_number(env, "KEY_CACHE_S", 5),
+            catalog_cache_s=_number(env, "CATALOG_CACHE_S", 60),
+            body_bytes_max=_integer(env, "BODY_BYTES_MAX", 6 * 1024 * 1024),
+            environment=env,
+        )
+
+    def provider(self, env_prefix: str) -> ProviderSettings:
+        """`<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL`."""
+        return ProviderSettings(
+            api_key=self.environment.get(f"{env_prefix}_API_KEY") or None,
+            base_url=(self.environment.get(f"{env_prefix}_BASE_URL") or "").rstrip("/") or None,
+        )
+
+
+def _text(env: Mapping[str, str], name: str, default: str | None = None) -> str:
+    value = env.get(name) or default
+    if not value:
+        raise SettingsError(f"{name} is not set")
+    return value
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
+    try:
+        value = int(env.get(name) or default)
+    except ValueError as exc:
+        raise SettingsError(f"{name} is not a whole number: {env[name]!r}") from exc
+    if value < least:
+        raise SettingsError(f"{name} is {value}, less than {least}")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(env.get(name) or default)
+    except ValueError as exc:
+        raise SettingsError(f"{name} is not a number: {env[name]!r}") from exc
+    if not 0 < value < 10**6:
+        raise SettingsError(f"{name} is out of range: {value}")
+    return value

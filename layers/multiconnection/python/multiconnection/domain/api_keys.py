@@ -1,0 +1,77 @@
+"""API keys: `sk-live-` + 33 random base-62 digits (196 bits) + CRC-32 of what stands before it.
+
+The checksum refuses typing errors and scanners before any I/O. A key is stored only as its SHA-256.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from . import base62
+from .ids import random_text
+from .ports import Rng
+
+PREFIX = "sk-live-"
+RANDOM_CHARS = 33
+CHECKSUM_CHARS = 6
+KEY_CHARS = len(PREFIX) + RANDOM_CHARS + CHECKSUM_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key's stored record. `epoch` is the account's key epoch when the record was last read."""
+
+    key_hash: str
+    key_id: str
+    account_id: str
+    name: str
+    status: str
+    last4: str
+    created_s: int
+    epoch: int
+    expires_s: int | None = None
+    models: tuple[str, ...] = ()
+    ip_ranges: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    budget_nano: int | None = None
+
+    def is_usable(self, now_s: float) -> bool:
+        return self.status == "active" and (self.expires_s is None or now_s < self.expires_s)
+
+    def allows_model(self, model: str) -> bool:
+        return not self.models or model in self.models
+
+    def allows_ip(self, ip: str) -> bool:
+        """Whether the caller's address is inside one of the key's ranges; no ranges allow all."""
+        return not self.ip_ranges or ip_in_ranges(ip, self.ip_ranges)
+
+
+def new_secret(rng: Rng) -> str:
+    body = PREFIX + random_text(rng, RANDOM_CHARS)
+    return body + _checksum(body)
+
+
+def is_well_formed(secret: str) -> bool:
+    """Length, alphabet and checksum; False needs no look-up to answer 401."""
+    if len(secret) != KEY_CHARS or not secret.startswith(PREFIX):
+        return False
+    body, checksum = secret[:-CHECKSUM_CHARS], secret[-CHECKSUM_CHARS:]
+    return base62.is_base62(body[len(PREFIX) :]) and checksum == _checksum(body)
+
+
+def hash_secret(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def ip_in_ranges(ip: str, ranges: tuple[str, ...]) -> bool:
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return False
+    return any(address in ip_network(range_, strict=False) for range_ in ranges)
+
+
+def _checksum(body: str) -> str:
+    return base62.encode(zlib.crc32(body.encode("utf-8")), CHECKSUM_CHARS)

@@ -1,0 +1,65 @@
+"""Upper bounds of a call's cost, known before the upstream is called."""
+
+import unicodedata
+from dataclasses import dataclass, replace
+
+from .catalog import Prices
+from .money import BASIS_POINTS, PICO_PER_NANO, charge_nano
+
+# A chat template adds a few tokens around each message, and a few to open the answer.
+MESSAGE_OVERHEAD_TOKENS = 8
+# The least output that is worth starting when the caller named no limit.
+OUTPUT_TOKENS_MIN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CostBound:
+    """What a call can cost at most: `fixed_pico` for its input, `per_token_pico` for each output token."""
+
+    fixed_pico: int
+    per_token_pico: int
+    output_tokens: int
+    markup_basis_points: int = 0
+
+    @property
+    def hold_nano(self) -> int:
+        return charge_nano(self.fixed_pico + self.per_token_pico * self.output_tokens, self.markup_basis_points)
+
+    def affordable_tokens(self, available_nano: int) -> int:
+        """The largest output whose hold is not above `available_nano`; -1 when the input alone is."""
+        affordable_pico = available_nano * BASIS_POINTS * PICO_PER_NANO // (BASIS_POINTS + self.markup_basis_points)
+        if affordable_pico < self.fixed_pico:
+            return -1
+        if self.per_token_pico == 0:
+            return self.output_tokens
+        return (affordable_pico - self.fixed_pico) // self.per_token_pico
+
+    def with_output(self, output_tokens: int) -> "CostBound":
+        return replace(self, output_tokens=output_tokens)
+
+
+def text_tokens_max(text: bytes) -> int:
+    """Most tokens a byte-level BPE can make of UTF-8 `text`: one per byte, also after NFKC normalisation.
+
+    NFKC can grow a text (U+FDFA: 3 bytes become 33), and some tokenizers normalise first.
+    """
+    if text.isascii():
+        return len(text)
+    return max(len(text), len(unicodedata.normalize("NFKC", text.decode("utf-8", "replace")).encode()))
+
+
+def chat_input_tokens_max(text: bytes, messages: int, images: int, image_tokens_max: int, context_window: int) -> int:
+    """Input bound of a chat request: `text` is its serialised body without image data."""
+    bound = text_tokens_max(text) + MESSAGE_OVERHEAD_TOKENS * (messages + 1) + images * image_tokens_max
+    return min(bound, context_window) if context_window else bound
+
+
+def chat_cost_bound(
+    prices: Prices, input_tokens: int, output_tokens: int, choices: int, markup_basis_points: int
+) -> CostBound:
+    return CostBound(
+        fixed_pico=input_tokens * prices.dearest_input,
+        per_token_pico=prices.dearest_output * choices,
+        output_tokens=output_tokens,
+        markup_basis_points=markup_basis_points,
+    )

@@ -1,0 +1,164 @@
+"""The model catalog: what can be called, at which immutable price version, through which upstreams."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import money
+from .usage import Usage
+
+KINDS = ("chat", "speech", "image", "embedding", "transcription", "moderation")
+# Priced usage fields that are quoted per 1M units, and the field whose price stands in where one is not quoted.
+_PER_MILLION = {
+    "input": None,
+    "cached_input": "input",
+    "cache_write": "input",
+    "input_audio": "input",
+    "input_image": "input",
+    "output": None,
+    "output_audio": "output",
+    "characters": None,
+}
+_INPUT_KINDS = ("input", "cached_input", "cache_write", "input_image", "input_audio")
+
+
+class CatalogError(ValueError):
+    """A catalog entry that cannot be trusted with money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """p$ per unit of each usage field; `images` is p$ per image by (size, quality)."""
+
+    units: Mapping[str, int]
+    images: Mapping[tuple[str, str], int]
+    millisecond: int = 0
+
+    def cost_pico(self, usage: Usage) -> int:
+        """Exact cost of token, character and time units; images are priced by their own table."""
+        units: int = sum(getattr(usage, kind) * price for kind, price in self.units.items())
+        return units + usage.milliseconds * self.millisecond
+
+    @property
+    def dearest_input(self) -> int:
+        return max(self.units.get(kind, 0) for kind in _INPUT_KINDS)
+
+    @property
+    def dearest_output(self) -> int:
+        return max(self.units.get("output", 0), self.units.get("output_audio", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRef:
+    """One way to serve a model: a configured provider and the model's name there."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One catalog entry at one price version. `code` is its three-character name in packed holds."""
+
+    id: str
+    code: str
+    aliases: tuple[str, ...]
+    owned_by: str
+    kind: str
+    name: str
+    created_s: int
+    context_window: int
+    max_output_tokens: int
+    price_version: int
+    prices: Prices
+    quoted: Mapping[str, Any]
+    image_tokens_max: int
+    capabilities: tuple[str, ...]
+    refused_parameters: frozenset[str]
+    upstreams: tuple[UpstreamRef, ...]
+
+    def only(self, providers: Iterable[str]) -> tuple[UpstreamRef, ...]:
+        """The upstreams whose provider is configured, in order of preference."""
+        configured = set(providers)
+        return tuple(ref for ref in self.upstreams if ref.provider in configured)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All enabled models, by id or alias."""
+
+    models: tuple[Model, ...]
+    by_name: Mapping[str, Model]
+    by_code: Mapping[str, Model]
+
+    @classmethod
+    def of(cls, models: Iterable[Model]) -> "Catalog":
+        """Raises CatalogError when two models share a name or a code."""
+        entries = tuple(sorted(models, key=lambda model: model.id))
+        by_name: dict[str, Model] = {}
+        by_code: dict[str, Model] = {}
+        for model in entries:
+            for name in (model.id, *model.aliases):
+                if by_name.setdefault(name, model) is not model:
+                    raise CatalogError(f"two models answer to {name!r}")
+            if by_code.setdefault(model.code, model) is not model:
+                raise CatalogError(f"two models have the code {model.code!r}")
+        return cls(entries, by_name, by_code)
+
+
+def parse_model(entry: Mapping[str, Any]) -> Model:
+    """A Model from its JSON entry (see data/catalog.json); raises CatalogError naming the model."""
+    try:
+        return _model(entry)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CatalogError(f"catalog entry {entry.get('id')!r}: {exc!r}") from exc
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    if entry["kind"] not in KINDS:
+        raise CatalogError(f"unknown kind {entry['kind']!r}")
+    if len(entry["code"]) != 3 or not entry["code"].isalnum():
+        raise CatalogError("a code has three letters or digits")
+    return Model(
+        id=entry["id"],
+        code=entry["code"],
+        aliases=tuple(entry.get("aliases", ())),
+        owned_by=entry["owned_by"],
+        kind=entry["kind"],
+        name=entry["name"],
+        created_s=int(entry["created"]),
+        context_window=int(entry.get("context_window") or 0),
+        max_output_tokens=int(entry.get("max_output_tokens") or 0),
+        price_version=int(entry["price_version"]),
+        prices=parse_prices(entry["prices"]),
+        quoted=entry["prices"],
+        image_tokens_max=int(entry.get("image_tokens_max") or 0),
+        capabilities=tuple(entry.get("capabilities", ())),
+        refused_parameters=frozenset(entry.get("refused_parameters", ())),
+        upstreams=tuple(UpstreamRef(ref["provider"], ref["model"]) for ref in entry["upstreams"]),
+    )
+
+
+def parse_prices(quoted: Mapping[str, Any]) -> Prices:
+    """Quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs."""
+    units: dict[str, int] = {}
+    for kind, base in _PER_MILLION.items():
+        if kind in quoted:
+            units[kind] = _not_negative(money.usd_per_million_to_pico(quoted[kind]))
+        elif base in units:
+            units[kind] = units[base]
+    images = {
+        (size, quality): _not_negative(money.usd_to_pico(price))
+        for size, qualities in quoted.get("images", {}).items()
+        for quality, price in qualities.items()
+    }
+    per_second = _not_negative(money.usd_to_pico(quoted.get("seconds", "0")))
+    if per_second % 1000:
+        raise CatalogError("a price per second needs whole pico-dollars per millisecond")
+    return Prices(units, images, per_second // 1000)
+
+
+def _not_negative(price: int) -> int:
+    if price < 0:
+        raise CatalogError("a price is not negative")
+    return price

@@ -1,0 +1,251 @@
+"""Every error a caller can see, as one tree; the class is the row of the error table.
+
+GatewayError
+├── RequestInvalid            400  invalid_request_error
+│   ├── ParameterMissing      400  missing_required_parameter
+│   ├── ParameterUnsupported  400  unsupported_parameter
+│   └── ContextTooLong        400  context_length_exceeded
+├── ApiKeyRequired            401  api_key_required
+├── ApiKeyInvalid             401  invalid_api_key
+├── InsufficientBalance       402  insufficient_balance
+├── AccessDenied              403  permission_error
+│   ├── AdminForbidden        403  admin_forbidden
+│   ├── ModelNotAllowed       403  model_not_allowed
+│   ├── IpNotAuthorized       403  ip_not_authorized
+│   └── AccountSuspended      403  account_suspended
+├── ModelNotFound             404  model_not_found
+├── UrlUnknown                404  unknown_url
+├── UsageNotFound             404  usage_not_found
+├── MethodNotAllowed          405  method_not_allowed
+├── RequestTooLarge           413  request_too_large
+├── MediaTypeUnsupported      415  unsupported_media_type
+├── RateLimited               429  rate_limited
+├── InternalError             500  internal_error
+├── UpstreamFailed            502  upstream_error
+│   ├── UpstreamAuthFailed    502  upstream_auth_error
+│   ├── UpstreamRejected      4xx  upstream's own code (the request was at fault)
+│   └── UpstreamTimeout       504  upstream_timeout
+├── NoAvailableUpstream       503  no_available_upstream
+└── LedgerUnavailable         503  ledger_unavailable
+"""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import ClassVar
+
+INVALID_REQUEST = "invalid_request_error"
+PERMISSION = "permission_error"
+SERVER = "server_error"
+
+
+class GatewayError(Exception):
+    """An answer to the caller: HTTP status, OpenAI error type and a documented code.
+
+    `details` are extra members of the error object, such as `reason` or `affordable_max_tokens`.
+    `retry_after_s` becomes `Retry-After` (whole seconds, rounded up). `retryable` becomes
+    `x-should-retry`, which both OpenAI SDKs obey before they look at the status.
+    """
+
+    status: ClassVar[int] = 500
+    type: str = SERVER
+    code: str | None = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        details: Mapping[str, object] | None = None,
+        retry_after_s: float | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.details = dict(details or {})
+        self.retry_after_s = retry_after_s
+        self.retryable = retryable
+
+    @property
+    def http_status(self) -> int:
+        """The status of this very answer; only `UpstreamRejected` differs from its class."""
+        return self.status
+
+    def body(self) -> dict[str, object]:
+        """The one error shape: {"error": {"message", "type", "param", "code", …}}."""
+        core: dict[str, object] = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": core | self.details}
+
+    def headers(self) -> dict[str, str]:
+        """Headers that tell a program what to do next."""
+        headers: dict[str, str] = {}
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, ceil(self.retry_after_s)))
+        if self.retryable is not None:
+            headers["x-should-retry"] = "true" if self.retryable else "false"
+        return headers
+
+
+class RequestInvalid(GatewayError):
+    status = 400
+    type = INVALID_REQUEST
+    code: str | None = None
+
+
+class ParameterMissing(RequestInvalid):
+    code = "missing_required_parameter"
+
+
+class ParameterUnsupported(RequestInvalid):
+    code = "unsupported_parameter"
+
+
+class ContextTooLong(RequestInvalid):
+    code = "context_length_exceeded"
+
+
+class ApiKeyRequired(GatewayError):
+    status = 401
+    type = INVALID_REQUEST
+    code = "api_key_required"
+
+    def headers(self) -> dict[str, str]:
+        return super().headers() | {"www-authenticate": "Bearer"}
+
+
+class ApiKeyInvalid(GatewayError):
+    status = 401
+    type = INVALID_REQUEST
+    code = "invalid_api_key"
+
+    def headers(self) -> dict[str, str]:
+        return super().headers() | {"www-authenticate": "Bearer"}
+
+
+class InsufficientBalance(GatewayError):
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_balance"
+
+
+class AccessDenied(GatewayError):
+    status = 403
+    type = PERMISSION
+    code = "access_denied"
+
+
+class AdminForbidden(AccessDenied):
+    code = "admin_forbidden"
+
+
+class ModelNotAllowed(AccessDenied):
+    code = "model_not_allowed"
+
+
+class IpNotAuthorized(AccessDenied):
+    code = "ip_not_authorized"
+
+
+class AccountSuspended(AccessDenied):
+    code = "account_suspended"
+
+
+class ModelNotFound(GatewayError):
+    status = 404
+    type = INVALID_REQUEST
+    code = "model_not_found"
+
+
+class UrlUnknown(GatewayError):
+    status = 404
+    type = INVALID_REQUEST
+    code = "unknown_url"
+
+
+class UsageNotFound(GatewayError):
+    status = 404
+    type = INVALID_REQUEST
+    code = "usage_not_found"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = INVALID_REQUEST
+    code = "method_not_allowed"
+
+
+class RequestTooLarge(GatewayError):
+    status = 413
+    type = INVALID_REQUEST
+    code = "request_too_large"
+
+
+class MediaTypeUnsupported(GatewayError):
+    status = 415
+    type = INVALID_REQUEST
+    code = "unsupported_media_type"
+
+
+class RateLimited(GatewayError):
+    """`type` says which budget ran out: "requests" or "tokens"."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float, limit_type: str = "requests") -> None:
+        super().__init__(message, details={"reason": reason}, retry_after_s=retry_after_s)
+        self.type = limit_type
+
+
+class InternalError(GatewayError):
+    pass
+
+
+class UpstreamFailed(GatewayError):
+    status = 502
+    code: str | None = "upstream_error"
+
+
+class UpstreamAuthFailed(UpstreamFailed):
+    """Our own credentials at the provider are broken; never the caller's 401."""
+
+    code = "upstream_auth_error"
+
+
+class UpstreamTimeout(UpstreamFailed):
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamRejected(UpstreamFailed):
+    """The provider refused the request itself; status and code are the provider's (400, 404, 413, 422)."""
+
+    status = 400
+    type = INVALID_REQUEST
+
+    def __init__(self, message: str, *, status: int, code: str | None, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.code = code
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        return self._status
+
+
+class NoAvailableUpstream(GatewayError):
+    status = 503
+    code = "no_available_upstream"
+
+
+class LedgerUnavailable(GatewayError):
+    """Money could not be reserved safely; nothing was forwarded and nothing is charged."""
+
+    status = 503
+    code = "ledger_unavailable"

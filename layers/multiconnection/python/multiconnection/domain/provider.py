@@ -1,0 +1,36 @@
+"""A provider as configuration: where it is, how it wants its key, and where it departs from OpenAI."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Where an OpenAI-compatible provider differs (contract, billing corner cases).
+
+    `cached_tokens_field`: "prompt_tokens_details" (OpenAI) or "prompt_cache_hit_tokens" (DeepSeek).
+    `completion_from_total`: thinking tokens are in total_tokens only, so output = max(completion, total − prompt).
+    `usage_in_x_groq`: usage may sit in `x_groq.usage` of the last chunk.
+    `mid_stream_error_billed`: the vendor bills a stream that failed in the middle, so we charge an estimate.
+    """
+
+    output_limit_field: str = "max_tokens"
+    accepts_stream_options: bool = True
+    cached_tokens_field: str = "prompt_tokens_details"
+    completion_from_total: bool = False
+    usage_in_x_groq: bool = False
+    mid_stream_error_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured provider. `auth`: "bearer", "api-key" (Azure's header) or "none"."""
+
+    name: str
+    base_url: str
+    auth: str
+    api_key: str | None = field(repr=False)
+    connect_timeout_s: float
+    first_byte_timeout_s: float
+    idle_timeout_s: float
+    attempts_max: int
+    quirks: Quirks

@@ -1,0 +1,1 @@
+"""The money protocol: reserve, decide, apply, sweep, credit, reconcile."""

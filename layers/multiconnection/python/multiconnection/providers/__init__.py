@@ -1,0 +1,1 @@
+"""Upstream dialects: requests, event streams, usage, errors."""

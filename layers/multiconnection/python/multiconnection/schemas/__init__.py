@@ -1,0 +1,1 @@
+"""Wire types with field names as OpenAI spells them."""

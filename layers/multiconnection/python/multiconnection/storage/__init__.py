@@ -1,0 +1,1 @@
+"""DynamoDB: expressions and attribute names, one file per table."""
