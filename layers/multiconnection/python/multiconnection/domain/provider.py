@@ -8,7 +8,7 @@ class Quirks:
     """Where an OpenAI-compatible provider differs (contract, billing corner cases).
 
     `cached_tokens_field`: "prompt_tokens_details" (OpenAI) or "prompt_cache_hit_tokens" (DeepSeek).
-    `completion_from_total`: thinking tokens are in total_tokens only, so output = max(completion, total − prompt).
+    `completion_from_total`: thinking tokens are in total_tokens only, so output = max(completion, total - prompt).
     `usage_in_x_groq`: usage may sit in `x_groq.usage` of the last chunk.
     `mid_stream_error_billed`: the vendor bills a stream that failed in the middle, so we charge an estimate.
     """
