@@ -1,0 +1,39 @@
+"""Money-in: a credit row and the balance in one transaction, once for each credit id."""
+
+from multiconnection.domain.money import MoneyError, require_amount
+
+from .accounts import Account, CreditRow
+from .retry import Retry
+from .store import AccountRefused, AlreadyCredited, Store
+
+ATTEMPTS_MAX = 5
+KINDS = ("order", "grant", "adjustment", "refund")
+
+
+class CreditRefused(Exception):
+    """Nothing moved. `image` is None when the account does not exist."""
+
+    def __init__(self, message: str, image: Account | None = None) -> None:
+        super().__init__(message)
+        self.image = image
+
+
+async def credit(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
+    """Credit (or, with a negative adjustment, debit) once; the same id again returns the first row.
+
+    Raises CreditRefused when the id was used for another amount, there is no such account, or less is available
+    than would be taken; MoneyError for an amount that is none.
+    """
+    require_amount(row.amount)
+    if row.kind not in KINDS or not row.amount or (row.amount < 0 and row.kind != "adjustment"):
+        raise MoneyError(f"{row.amount} is no amount for a credit of kind {row.kind!r}")
+    try:
+        await retry(lambda: store.credit(row), ATTEMPTS_MAX)
+    except AlreadyCredited as exc:
+        if (exc.row.amount, exc.row.kind) != (row.amount, row.kind):
+            raise CreditRefused(f"credit {row.credit_id} exists with another amount or kind") from exc
+        return exc.row
+    except AccountRefused as exc:
+        reason = "there is no such account" if exc.image is None else "less is available than would be taken"
+        raise CreditRefused(reason, exc.image) from exc
+    return row

@@ -1,0 +1,141 @@
+"""The ledger as the use cases see it: the protocol's steps bound to one store, clock and alarm."""
+
+from dataclasses import dataclass
+
+from multiconnection.domain.holds import Hold
+from multiconnection.domain.ports import Clock, Rng
+
+from .accounts import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, UsageRow
+from .credit import credit
+from .invariants import breaches
+from .reconcile import Report, reconcile_account
+from .reserve import Refusal, Reserved, ReserveRefused, reserve
+from .retry import Retry
+from .settle import Settlement, settle
+from .store import Alarms, FallbackQueue, Store, StoreError
+from .sweep import ModelName, Swept, end_holds, expired, sweep_account
+
+# A request that happens to see expired holds of its account ends a few of them itself.
+SWEPT_BY_A_REQUEST_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Seconds. A hold expires `hold_s` after its request's deadline and is swept `sweep_s` after that."""
+
+    hold_s: float = 120
+    sweep_s: float = 60
+
+
+class Ledger:
+    """Every movement of money goes through here; each method may be called again after any failure."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: FallbackQueue,
+        alarms: Alarms,
+        clock: Clock,
+        rng: Rng,
+        model_name: ModelName,
+        margins: Margins,
+    ) -> None:
+        self.store = store
+        self.margins = margins
+        self._queue = queue
+        self._alarms = alarms
+        self._clock = clock
+        self._retry = Retry(rng)
+        self._model_name = model_name
+
+    async def reserve(self, hold: Hold, *, key_epoch: int, in_flight_max: int) -> Reserved:
+        """R. Raises ReserveRefused, or StoreError when the outcome is unknown."""
+        reserved = await reserve(
+            self.store,
+            self._retry,
+            hold,
+            key_epoch=key_epoch,
+            in_flight_max=in_flight_max,
+            now_s=self._clock.now(),
+        )
+        if await self._is_broken(reserved.image):
+            raise ReserveRefused(Refusal.STATUS, reserved.image)
+        return reserved
+
+    async def settle(self, hold: Hold, row: UsageRow) -> Settlement:
+        """D and P. Never raises for a database that is down: the queue or the sweeper finishes the work."""
+        try:
+            settlement = await settle(self.store, self._retry, self._queue, hold, row)
+        except StoreError as exc:
+            self._alarms.alarm("decision_lost", account_id=row.account_id, hold_id=row.hold_id, error=str(exc))
+            return Settlement(row, decided=False, applied=False)
+        self._report(settlement)
+        if settlement.image is not None:
+            await self._is_broken(settlement.image)
+            await self._end_some_expired(settlement.image)
+        return settlement
+
+    async def replay(self, row: UsageRow) -> bool:
+        """Finish a decision from the fallback queue, any number of times; False asks for another delivery."""
+        image = await self.store.account(row.account_id)
+        hold = image.holds.get(row.hold_id) if image else None
+        if hold is None or hold.birth != row.birth:
+            # Swept or applied before: the decision that stands is in the table already.
+            return True
+        settlement = await settle(self.store, self._retry, _NoQueue(), hold, row)
+        return settlement.applied
+
+    async def sweep(self, account_id: str) -> Swept:
+        """S for one account."""
+        image = await self.store.account(account_id)
+        if image is None:
+            return Swept()
+        await self._is_broken(image)
+        return await sweep_account(
+            self.store, self._retry, image, self._model_name, self._clock.now(), self.margins.sweep_s
+        )
+
+    async def credit(self, row: CreditRow) -> CreditRow:
+        """Money-in. Raises CreditRefused or MoneyError."""
+        return await credit(self.store, self._retry, row)
+
+    async def create_account(self, account_id: str, name: str, limits: AccountLimits) -> Account:
+        """Raises AccountRefused when the id is taken."""
+        return await self.store.create_account(account_id, name, int(self._clock.now()), limits)
+
+    async def reconcile(self, account_id: str) -> Report | None:
+        return await reconcile_account(self.store, account_id, self._clock.now(), self.margins.sweep_s)
+
+    async def _is_broken(self, image: Account) -> bool:
+        """Alarm and freeze an account whose books are wrong; it is served no more until a person has looked."""
+        found = breaches(image)
+        if not found:
+            return False
+        self._alarms.alarm("invariant_breached", account_id=image.account_id, version=image.version, breaches=found)
+        if image.status == ACTIVE:
+            try:
+                await self.store.set_status(image.account_id, FROZEN)
+            except StoreError as exc:
+                self._alarms.alarm("freeze_failed", account_id=image.account_id, error=str(exc))
+        return True
+
+    def _report(self, settlement: Settlement) -> None:
+        row = settlement.row
+        if row.overrun:
+            self._alarms.alarm("overrun", account_id=row.account_id, hold_id=row.hold_id, overrun=row.overrun)
+        if not settlement.decided:
+            self._alarms.alarm("decision_queued", account_id=row.account_id, hold_id=row.hold_id)
+        elif not settlement.applied:
+            self._alarms.alarm("apply_deferred", account_id=row.account_id, hold_id=row.hold_id)
+
+    async def _end_some_expired(self, image: Account) -> None:
+        due = expired(image, self._clock.now(), self.margins.sweep_s)[:SWEPT_BY_A_REQUEST_MAX]
+        if due:
+            await end_holds(self.store, self._retry, due, self._model_name, self._clock.now())
+
+
+class _NoQueue:
+    """A replay that fails again stays in the queue it came from."""
+
+    async def send(self, row: UsageRow) -> None:
+        raise StoreError(f"the usage table is still down for {row.hold_id}")

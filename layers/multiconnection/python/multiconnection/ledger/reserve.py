@@ -1,0 +1,87 @@
+"""R: set money aside before the upstream is called, or say exactly why not."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from multiconnection.domain.holds import Hold
+
+from .accounts import ACTIVE, Account
+from .retry import Retry
+from .store import AccountRefused, Store
+
+# One write in the usual case; the rest is for a throttled table or a lost reply, with the same hold id.
+ATTEMPTS_MAX = 4
+ACTIVITY_BUCKET_S = 300
+
+
+class Refusal(StrEnum):
+    """Why the account did not allow the hold."""
+
+    NO_ACCOUNT = "no_account"
+    STATUS = "status"
+    KEY_EPOCH = "key_epoch"
+    IN_FLIGHT = "in_flight"
+    KEY_BUDGET = "key_budget"
+    BALANCE = "balance"
+    CONFLICT = "conflict"
+
+
+class ReserveRefused(Exception):
+    """Nothing was set aside. `image` is the account at that moment."""
+
+    def __init__(self, refusal: Refusal, image: Account | None) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+        self.image = image
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The hold as written, with its birth version, and the account image right after."""
+
+    hold: Hold
+    image: Account
+
+
+def activity_bucket(now_s: float) -> int:
+    return int(now_s) // ACTIVITY_BUCKET_S
+
+
+async def reserve(
+    store: Store, retry: Retry, hold: Hold, *, key_epoch: int, in_flight_max: int, now_s: float
+) -> Reserved:
+    """Raises ReserveRefused, or a StoreError when the outcome stays unknown (the sweeper cleans up then)."""
+
+    async def write() -> Account:
+        return await store.reserve(
+            hold, key_epoch=key_epoch, in_flight_max=in_flight_max, activity_bucket=activity_bucket(now_s)
+        )
+
+    try:
+        image = await retry(write, ATTEMPTS_MAX)
+    except AccountRefused as exc:
+        image = _own_earlier_attempt(exc, hold, key_epoch, in_flight_max)
+    return Reserved(image.holds[hold.hold_id], image)
+
+
+def _own_earlier_attempt(exc: AccountRefused, hold: Hold, key_epoch: int, in_flight_max: int) -> Account:
+    """A refusal that shows this very hold is the success of an attempt whose reply was lost."""
+    image = exc.image
+    if image is not None and hold.hold_id in image.holds:
+        written = image.holds[hold.hold_id]
+        if (written.amount, written.key_id) == (hold.amount, hold.key_id):
+            return image
+    raise ReserveRefused(_refusal(image, hold, key_epoch, in_flight_max), image) from exc
+
+
+def _refusal(image: Account | None, hold: Hold, key_epoch: int, in_flight_max: int) -> Refusal:
+    if image is None:
+        return Refusal.NO_ACCOUNT
+    checks = (
+        (image.status != ACTIVE, Refusal.STATUS),
+        (image.key_epoch != key_epoch, Refusal.KEY_EPOCH),
+        (image.live_holds >= in_flight_max, Refusal.IN_FLIGHT),
+        (image.available < hold.amount, Refusal.BALANCE),
+        (hold.capped and image.key_caps.get(hold.key_id, -1) < hold.amount, Refusal.KEY_BUDGET),
+    )
+    return next((refusal for broken, refusal in checks if broken), Refusal.CONFLICT)

@@ -1,0 +1,85 @@
+"""S: end the holds whose call died, so that no money stays locked and no call stays without a row."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from multiconnection.domain.holds import Hold
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+
+from .accounts import Account, UsageRow
+from .reserve import activity_bucket
+from .retry import Retry
+from .settle import apply, decide
+from .store import AccountRefused, Store, StoreError
+
+ModelName = Callable[[str], str]
+"""Model id of a three-character code, or the code itself where the catalog has forgotten it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep of an account did. `next_expiry_s` is when its oldest remaining hold can be swept."""
+
+    ended: int = 0
+    failed: int = 0
+    waiting: int = 0
+    next_expiry_s: int | None = None
+
+
+def expired(image: Account, now_s: float, margin_s: float) -> list[Hold]:
+    """The holds past their expiry and margin, oldest first."""
+    due = (hold for hold in image.holds.values() if hold.expires_s + margin_s <= now_s)
+    return sorted(due, key=lambda hold: hold.expires_s)
+
+
+def orphan_row(hold: Hold, model: str, now_s: float) -> UsageRow:
+    """The decision about a call whose process died without leaving a checkpoint: nothing is charged."""
+    return UsageRow(
+        account_id=hold.account_id,
+        hold_id=hold.hold_id,
+        birth=hold.birth,
+        hold=hold.amount,
+        cost=0,
+        overrun=0,
+        key_id=hold.key_id,
+        model=model,
+        price_version=hold.price_version,
+        usage=Usage(),
+        usage_source=UsageSource.NONE,
+        ended=Ended.KILLED,
+        decided_by="sweeper",
+        created_ms=int(now_s * 1000),
+    )
+
+
+async def end_holds(
+    store: Store, retry: Retry, holds: Iterable[Hold], model_name: ModelName, now_s: float
+) -> tuple[int, int]:
+    """Decide (first writer wins) and apply each hold; returns how many ended and how many failed for now."""
+    ended = failed = 0
+    for hold in holds:
+        try:
+            row = await decide(store, retry, orphan_row(hold, model_name(hold.model_code), now_s))
+            await apply(store, retry, hold, row)
+        except StoreError:
+            failed += 1
+        else:
+            ended += 1
+    return ended, failed
+
+
+async def sweep_account(
+    store: Store, retry: Retry, image: Account, model_name: ModelName, now_s: float, margin_s: float
+) -> Swept:
+    """End what has expired; forget the activity of an account that has been idle for a whole bucket."""
+    due = expired(image, now_s, margin_s)
+    ended, failed = await end_holds(store, retry, due, model_name, now_s)
+    rest = [hold.expires_s for hold in image.holds.values() if hold not in due]
+    bucket = image.activity_bucket
+    if not image.holds and bucket is not None and bucket < activity_bucket(now_s):
+        try:
+            await store.forget_activity(image.account_id, bucket)
+        except AccountRefused:
+            # It became active again between the read and the write, and stays in the index.
+            return Swept(ended, failed)
+    return Swept(ended, failed, waiting=len(rest), next_expiry_s=min(rest, default=None))
