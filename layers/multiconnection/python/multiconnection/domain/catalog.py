@@ -57,6 +57,14 @@ class UpstreamRef:
 
 
 @dataclass(frozen=True, slots=True)
+class LongContext:
+    """Other prices for the whole call once its prompt is longer than `above_input_tokens`."""
+
+    above_input_tokens: int
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One catalog entry at one price version. `code` is its three-character name in packed holds."""
 
@@ -76,6 +84,15 @@ class Model:
     capabilities: tuple[str, ...]
     refused_parameters: frozenset[str]
     upstreams: tuple[UpstreamRef, ...]
+    long_context: LongContext | None = None
+
+    def prices_for(self, prompt_tokens: int) -> Prices:
+        """The prices of a call whose prompt has (for a bound: can have) this many tokens."""
+        long = self.long_context
+        return long.prices if long and prompt_tokens > long.above_input_tokens else self.prices
+
+    def cost_pico(self, usage: Usage) -> int:
+        return self.prices_for(usage.prompt_tokens).cost_pico(usage)
 
     def only(self, providers: Iterable[str]) -> tuple[UpstreamRef, ...]:
         """The upstreams whose provider is configured, in order of preference."""
@@ -136,7 +153,19 @@ def _model(entry: Mapping[str, Any]) -> Model:
         capabilities=tuple(entry.get("capabilities", ())),
         refused_parameters=frozenset(entry.get("refused_parameters", ())),
         upstreams=tuple(UpstreamRef(ref["provider"], ref["model"]) for ref in entry["upstreams"]),
+        long_context=_long_context(entry),
     )
+
+
+def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
+    """Dearer than the base prices in every kind, so that a bound taken at these prices holds for any prompt."""
+    if "long_context" not in entry:
+        return None
+    base = parse_prices(entry["prices"])
+    long = LongContext(int(entry["long_context"]["above_input_tokens"]), parse_prices(entry["long_context"]["prices"]))
+    if any(long.prices.units.get(kind, 0) < price for kind, price in base.units.items()):
+        raise CatalogError("a long prompt is never cheaper than a short one")
+    return long
 
 
 def parse_prices(quoted: Mapping[str, Any]) -> Prices:

@@ -82,7 +82,10 @@ class Ledger:
         if hold is None or hold.birth != row.birth:
             # Swept or applied before: the decision that stands is in the table already.
             return True
-        settlement = await settle(self.store, self._retry, _NoQueue(), hold, row)
+        try:
+            settlement = await settle(self.store, self._retry, _NoQueue(), hold, row)
+        except StoreError:
+            return False
         return settlement.applied
 
     async def sweep(self, account_id: str) -> Swept:

@@ -1,0 +1,161 @@
+"""A chat request understood: what it asks for, what it may cost, and what is refused because no bound holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from multiconnection.domain.bounds import CostBound, chat_cost_bound, chat_input_tokens_max
+from multiconnection.domain.catalog import Model
+from multiconnection.domain.errors import ContextTooLong, ParameterMissing, ParameterUnsupported, RequestInvalid
+from multiconnection.schemas.chat import ChatBody, Part
+
+# Parameters whose cost lies outside the answer's tokens at every provider: never forwarded.
+ALWAYS_REFUSED = frozenset({"plugins", "models", "background", "previous_response_id", "conversation", "best_of"})
+SERVICE_TIERS_AT_LIST_PRICE = (None, "auto", "default")
+TOOL_TYPES = ("function", "custom")
+IMAGE_SCHEMES = ("data:image/", "https://", "http://")
+TOKEN_BYTES_TYPICAL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """`text_bytes` is the body's size without image data; `output_limit` is None when the caller named none."""
+
+    body: Mapping[str, Any]
+    model: str
+    stream: bool
+    include_usage: bool
+    choices: int
+    output_limit: int | None
+    text: bytes
+    messages: int
+    images: int
+    parsed: ChatBody
+
+    def prompt_tokens_max(self, model: Model) -> int:
+        return chat_input_tokens_max(
+            self.text, self.messages, self.images, model.image_tokens_max, model.context_window
+        )
+
+    def prompt_tokens_estimate(self, model: Model) -> int:
+        """A typical count, for rate limits and for answers without usage; never above the bound."""
+        typical = -(-len(self.text) // TOKEN_BYTES_TYPICAL) + self.images * model.image_tokens_max
+        return min(typical, self.prompt_tokens_max(model))
+
+    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
+        """Bound of the call with the output the caller asked for, or the most the model can give."""
+        wanted = model.max_output_tokens if self.output_limit is None else self.output_limit
+        output = min(wanted, model.max_output_tokens)
+        return chat_cost_bound(model.prices, self.prompt_tokens_max(model), output, self.choices, markup_basis_points)
+
+
+def parse_chat_request(body: object) -> ChatRequest:
+    """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    try:
+        parsed = ChatBody.model_validate(body)
+    except ValidationError as exc:
+        raise _translated(exc) from exc
+    parts = [part for message in parsed.messages if isinstance(message.content, list) for part in message.content]
+    images = sum(part.image_url is not None for part in parts)
+    limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
+    options = parsed.stream_options
+    return ChatRequest(
+        body=body,
+        model=parsed.model,
+        stream=bool(parsed.stream),
+        include_usage=bool(options and options.include_usage),
+        choices=parsed.n or 1,
+        output_limit=min(limits, default=None),
+        text=orjson.dumps(_without_images(body) if images else body),
+        messages=len(parsed.messages),
+        images=images,
+        parsed=parsed,
+    )
+
+
+def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
+    """Refuse what the hold cannot cover or the model cannot take; raises RequestInvalid kinds."""
+    if model.kind != "chat":
+        raise RequestInvalid(
+            f"`{model.id}` is a {model.kind} model and takes no `messages`; see GET /v1/models.", param="model"
+        )
+    parsed = request.parsed
+    _refuse_unbounded(request, model.refused_parameters)
+    for index, tool in enumerate(parsed.tools or ()):
+        if tool.type not in TOOL_TYPES:
+            raise ParameterUnsupported(
+                f"Server-side tools such as {tool.type!r} are not offered.", param=f"tools[{index}]"
+            )
+    for at, message in enumerate(parsed.messages):
+        for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
+            _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
+    _require_room(request, model)
+
+
+def _refuse_unbounded(request: ChatRequest, refused: frozenset[str]) -> None:
+    parsed, body = request.parsed, request.body
+    for name in sorted(ALWAYS_REFUSED | refused):
+        if ":" not in name and name not in ("service_tier", "store") and body.get(name) is not None:
+            raise ParameterUnsupported(f"`{name}` is not offered: its cost cannot be bounded.", param=name)
+    if "service_tier" in refused and parsed.service_tier not in SERVICE_TIERS_AT_LIST_PRICE:
+        raise ParameterUnsupported("Only the default `service_tier` is offered.", param="service_tier")
+    if "store" in refused and parsed.store:
+        raise ParameterUnsupported("`store` is not offered: answers are not kept.", param="store")
+    if "modalities:audio" in refused and "audio" in (parsed.modalities or ()):
+        raise ParameterUnsupported("Audio output is not offered for this model.", param="modalities")
+
+
+def _require_bounded_part(part: Part, model: Model, where: str) -> None:
+    if part.type == "image_url" or part.image_url is not None:
+        if part.image_url is None or not part.image_url.url.startswith(IMAGE_SCHEMES):
+            raise RequestInvalid("An image is an https:// or data:image/ URL.", param=f"{where}.image_url.url")
+        if not model.image_tokens_max:
+            raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
+    elif part.type not in ("text", "refusal"):
+        raise ParameterUnsupported(f"Content of type {part.type!r} is not offered for `{model.id}`.", param=where)
+
+
+def _require_room(request: ChatRequest, model: Model) -> None:
+    """A prompt is surely too long when even one token for each eight bytes would not fit."""
+    least = len(request.text) // 8
+    if model.context_window and least > model.context_window:
+        raise ContextTooLong(
+            f"This model's maximum context length is {model.context_window} tokens; "
+            f"your messages have at least {least}.",
+            param="messages",
+        )
+
+
+def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with image data left out: images are bounded by the model's maximum for each, not by their bytes."""
+    messages = [
+        message | {"content": [part if "image_url" not in part else {} for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in body["messages"]
+    ]
+    return {**body, "messages": messages}
+
+
+def _translated(exc: ValidationError) -> RequestInvalid:
+    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = _path(error["loc"])
+    if error["type"] == "missing":
+        return ParameterMissing(f"Missing required parameter: '{where}'.", param=where)
+    return RequestInvalid(f"Invalid value for '{where}': {error['msg']}.", param=where)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """("messages", 0, "role") → "messages[0].role"; pydantic's union branches are left out."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.isidentifier() and step not in ("str", "int", "float", "bool", "Part"):
+            path += f".{step}" if path else step
+    return path

@@ -1,0 +1,124 @@
+"""A streamed answer on its way to the client: keep-alives, deadline, in-band errors, and the bill at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+
+import orjson
+
+from multiconnection.domain.errors import GatewayError, InternalError, NoAvailableUpstream, UpstreamTimeout
+from multiconnection.domain.ports import Clock
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+
+from .keep_alive import KeepAlive
+from .ports import ChatStream, Outcome, UpstreamError
+from .settlement import Bill
+
+Send = Callable[[bytes], Awaitable[None]]
+NOTHING = Outcome(Usage(), UsageSource.NONE, Ended.UPSTREAM_ERROR)
+# A client that does not read keeps us no longer than this from settling.
+ERROR_EVENT_TIMEOUT_S = 1.0
+
+
+def deadline_error() -> UpstreamTimeout:
+    return UpstreamTimeout("The answer was not complete before the gateway's deadline.", retryable=False)
+
+
+def error_event(error: GatewayError) -> bytes:
+    """One SSE event without an `event:` line: both OpenAI SDKs raise APIError at it."""
+    return b"data: " + orjson.dumps(error.body()) + b"\n\n"
+
+
+class StreamedChat:
+    """Create, `open`, then `relay` exactly once: relay settles the bill whatever happens."""
+
+    def __init__(
+        self,
+        bill: Bill,
+        opening: Coroutine[None, None, ChatStream],
+        clock: Clock,
+        deadline_s: float,
+        keep_alive_s: float,
+    ) -> None:
+        self._bill = bill
+        self._opening = asyncio.ensure_future(opening)
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self._keep_alive_s = keep_alive_s
+        self._stream: ChatStream | None = None
+
+    async def open(self) -> None:
+        """Wait for the first good event, or for so much silence that the answer must start with a keep-alive.
+
+        Raises GatewayError, settled, while a plain HTTP error is still possible.
+        """
+        try:
+            await asyncio.wait({self._opening}, timeout=min(self._keep_alive_s, self._remaining_s()))
+        except asyncio.CancelledError:
+            await self._abandon()
+            raise
+        if not self._opening.done():
+            return
+        try:
+            self._stream = self._opening.result()
+        except (UpstreamError, NoAvailableUpstream) as exc:
+            await self._bill.settle(NOTHING)
+            raise (exc.error if isinstance(exc, UpstreamError) else exc) from exc
+        except BaseException:
+            await self._bill.settle(replace(NOTHING, ended=Ended.INTERNAL_ERROR))
+            raise
+
+    async def relay(self, send: Send) -> None:
+        """Forward everything to `send`, then an error event where the answer is not whole, then settle."""
+        keep_alive = KeepAlive(send, self._keep_alive_s, started_silent=self._stream is None)
+        outcome = self._known(Ended.INTERNAL_ERROR, InternalError("The gateway failed in mid-stream."))
+        try:
+            outcome = await self._forward(keep_alive)
+        except asyncio.CancelledError:
+            outcome = self._known(Ended.DEADLINE, deadline_error())
+            raise
+        finally:
+            keep_alive.stop()
+            await self._finish(outcome, send)
+
+    async def _forward(self, keep_alive: KeepAlive) -> Outcome:
+        try:
+            async with asyncio.timeout(self._remaining_s()):
+                if self._stream is None:
+                    self._stream = await self._opening
+                async for chunk in self._stream:
+                    await keep_alive.send(chunk)
+        except (UpstreamError, NoAvailableUpstream) as exc:
+            return replace(NOTHING, error=exc.error if isinstance(exc, UpstreamError) else exc)
+        except TimeoutError:
+            return self._known(Ended.DEADLINE, deadline_error())
+        return self._stream.outcome()
+
+    async def _finish(self, outcome: Outcome, send: Send) -> None:
+        if outcome.error is not None:
+            try:
+                async with asyncio.timeout(ERROR_EVENT_TIMEOUT_S):
+                    await send(error_event(outcome.error))
+            except TimeoutError:
+                # The client does not read; it gets an unfinished stream without [DONE], and the bill is settled.
+                pass
+        await self._bill.settle(outcome)
+        await self._abandon_upstream()
+
+    def _known(self, ended: Ended, error: GatewayError) -> Outcome:
+        """What is known of an answer that we end ourselves."""
+        if self._stream is None:
+            return Outcome(Usage(), UsageSource.NONE, ended, error)
+        return replace(self._stream.outcome(), ended=ended, error=error)
+
+    def _remaining_s(self) -> float:
+        return max(0.0, self._deadline_s - self._clock.now())
+
+    async def _abandon(self) -> None:
+        await self._bill.settle(self._known(Ended.DEADLINE, deadline_error()))
+        await self._abandon_upstream()
+
+    async def _abandon_upstream(self) -> None:
+        self._opening.cancel()
+        if self._stream is not None:
+            await self._stream.aclose()

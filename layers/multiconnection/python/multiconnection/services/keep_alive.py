@@ -1,0 +1,44 @@
+"""SSE comments in times of silence, so that no proxy or client gives up on a thinking model."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+COMMENT = b": keep-alive\n\n"
+
+
+class KeepAlive:
+    """Wraps a `send`: after `interval_s` without a chunk a comment goes out between two events.
+
+    One timer a stream, re-armed only when it fires, so a busy stream pays one clock reading a chunk.
+    """
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], interval_s: float, *, started_silent: bool) -> None:
+        self._send = send
+        self._interval_s = interval_s
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time() - (interval_s if started_silent else 0.0)
+        self._sending = False
+        self._comment: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(0.0 if started_silent else interval_s, self._tick)
+
+    async def send(self, chunk: bytes) -> None:
+        self._sending = True
+        await self._send(chunk)
+        self._sending = False
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        silent_s = now - self._last
+        if silent_s >= self._interval_s and not self._sending:
+            self._last, silent_s = now, 0.0
+            self._comment = self._loop.create_task(self._send_comment())
+        self._timer = self._loop.call_later(max(0.01, self._interval_s - silent_s), self._tick)
+
+    async def _send_comment(self) -> None:
+        await self._send(COMMENT)

@@ -1,0 +1,67 @@
+"""The usage row of a call, however it ended, and its way into the ledger."""
+
+import asyncio
+from dataclasses import dataclass
+
+from multiconnection.domain.catalog import Model
+from multiconnection.domain.holds import Hold
+from multiconnection.domain.money import nano_to_usd
+from multiconnection.domain.ports import Clock
+from multiconnection.domain.usage import Usage
+from multiconnection.ledger.accounts import UsageRow
+from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.settle import Settlement
+
+from .ports import Outcome
+from .pricing import cost_nano
+from .routing import Attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A call that holds money and must be settled exactly once."""
+
+    ledger: Ledger
+    clock: Clock
+    hold: Hold
+    model: Model
+    markup_basis_points: int
+    endpoint: str
+    streamed: bool
+    started_s: float
+    attempts: Attempts
+
+    def cost_usd(self, usage: Usage) -> str:
+        """What this usage will be charged: never more than the hold."""
+        return nano_to_usd(min(self._cost(usage), self.hold.amount))
+
+    async def settle(self, outcome: Outcome) -> Settlement:
+        """Decide and apply, to the end even when the request around it is cancelled."""
+        return await asyncio.shield(self.ledger.settle(self.hold, self._row(outcome)))
+
+    def _row(self, outcome: Outcome) -> UsageRow:
+        now = self.clock.now()
+        return UsageRow(
+            account_id=self.hold.account_id,
+            hold_id=self.hold.hold_id,
+            birth=self.hold.birth,
+            hold=self.hold.amount,
+            cost=self._cost(outcome.usage),
+            overrun=0,
+            key_id=self.hold.key_id,
+            model=self.model.id,
+            price_version=self.model.price_version,
+            usage=outcome.usage,
+            usage_source=outcome.source,
+            ended=outcome.ended,
+            decided_by="gateway",
+            created_ms=int(now * 1000),
+            provider=self.attempts.provider,
+            attempts=self.attempts.count,
+            endpoint=self.endpoint,
+            streamed=self.streamed,
+            duration_ms=int((now - self.started_s) * 1000),
+        )
+
+    def _cost(self, usage: Usage) -> int:
+        return cost_nano(self.model, usage, self.markup_basis_points)

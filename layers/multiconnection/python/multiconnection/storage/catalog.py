@@ -1,0 +1,96 @@
+"""Table Catalog: the current entry of each model in one partition, and every price version, immutable, beside it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from multiconnection.domain.catalog import Catalog, CatalogError, Model, parse_model
+
+from . import attributes as a
+from .driver import ConditionFailed, Driver, Item
+
+_HEADS = "HEAD"
+
+
+class CatalogTable:
+    """Reads the heads in one query; writes versions once."""
+
+    def __init__(self, driver: Driver, table: str) -> None:
+        self._driver = driver
+        self._table = table
+
+    async def models(self) -> list[Model]:
+        """The current entry of every enabled model; raises CatalogError on an entry that cannot be priced."""
+        return [parse_model(entry) for entry, enabled in await self._heads() if enabled]
+
+    async def publish(self, entries: Iterable[Mapping[str, Any]]) -> int:
+        """Write entries as (id, price_version) rows and make them current; returns how many heads changed.
+
+        Raises CatalogError when a price changed without a new `price_version`, or names or codes clash.
+        """
+        new = {str(entry["id"]): entry for entry in entries}
+        current = {str(entry["id"]): entry for entry, _ in await self._heads()}
+        Catalog.of(parse_model(entry) for entry in (current | new).values())
+        changed = 0
+        for entry in new.values():
+            if entry != current.get(str(entry["id"])):
+                await self._publish(entry)
+                changed += 1
+        return changed
+
+    async def entry(self, model_id: str) -> dict[str, Any] | None:
+        """The current entry as published."""
+        key = {"pk": a.text(_HEADS), "sk": a.text(model_id)}
+        answer = await self._driver.call("GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
+        return _entry(answer["Item"]) if "Item" in answer else None
+
+    async def _publish(self, entry: Mapping[str, Any]) -> None:
+        version = {"pk": a.text(f"MODEL#{entry['id']}"), "sk": a.text(f"V#{int(entry['price_version']):06d}")}
+        body = a.text(json.dumps(entry, sort_keys=True))
+        try:
+            await self._driver.call(
+                "PutItem",
+                {
+                    "TableName": self._table,
+                    "Item": version | {"entry": body},
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                },
+            )
+        except ConditionFailed:
+            await self._require_same_prices(version, entry)
+        await self._set_head(entry, body)
+
+    async def _require_same_prices(self, version: Item, entry: Mapping[str, Any]) -> None:
+        answer = await self._driver.call("GetItem", {"TableName": self._table, "Key": version, "ConsistentRead": True})
+        if _entry(answer["Item"])["prices"] != entry["prices"]:
+            raise CatalogError(f"{entry['id']}: price version {entry['price_version']} is published with other prices")
+
+    async def _set_head(self, entry: Mapping[str, Any], body: a.Attribute) -> None:
+        await self._driver.call(
+            "UpdateItem",
+            {
+                "TableName": self._table,
+                "Key": {"pk": a.text(_HEADS), "sk": a.text(str(entry["id"]))},
+                "UpdateExpression": "SET entry = :entry, enabled = if_not_exists(enabled, :true)",
+                "ExpressionAttributeValues": {":entry": body, ":true": a.flag(True)},
+            },
+        )
+
+    async def _heads(self) -> list[tuple[dict[str, Any], bool]]:
+        heads: list[tuple[dict[str, Any], bool]] = []
+        start: Item | None = None
+        while True:
+            query: dict[str, Any] = {
+                "TableName": self._table,
+                "KeyConditionExpression": "pk = :heads",
+                "ExpressionAttributeValues": {":heads": a.text(_HEADS)},
+            }
+            page = await self._driver.call("Query", query | ({"ExclusiveStartKey": start} if start else {}))
+            heads += [(_entry(item), a.read_flag(item, "enabled")) for item in page.get("Items", ())]
+            if not (start := page.get("LastEvaluatedKey")):
+                return heads
+
+
+def _entry(item: Item) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(a.read_text(item, "entry"))
+    return entry

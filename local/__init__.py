@@ -1,0 +1,1 @@
+"""Everything that runs the product on one machine: servers, seeds, management commands."""

@@ -1,0 +1,105 @@
+"""The demo models: one line of description each, and what they do."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from local.demo_upstream import dialects, usage
+from local.demo_upstream.canned import CANNED, Canned
+from local.demo_upstream.dialects import Dialect
+from local.demo_upstream.usage import UsageRule, fixed
+
+FAIL_AFTER_CHUNKS = 3
+BIG_TEXT = "x" * 6_000_000
+
+
+class Ending(Enum):
+    """How an answer ends on the wire."""
+
+    DONE = auto()
+    NO_DONE = auto()
+    ERROR = auto()
+    CUT = auto()
+    EOF = auto()
+    EMPTY = auto()
+    ERROR_FIRST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What makes a model differ from the well-behaved one."""
+
+    summary: str
+    canned: Canned | None = None
+    usage: UsageRule = usage.openai
+    dialect: Dialect = dialects.openai
+    ending: Ending = Ending.DONE
+    delay_ms: int = 0
+    first_delay_ms: int = 0
+    text: str = ""
+    thinks: bool = False
+    calls_tools: bool = False
+    hangs: bool = False
+    flaky: bool = False
+    never_streams: bool = False
+    torn: bool = False
+    blank_lines: bool = False
+
+
+_HUGE = fixed(usage.HUGE, usage.HUGE, 2 * usage.HUGE)
+
+PROFILES: dict[str, Profile] = {
+    "demo-chat": Profile("well-behaved"),
+    "demo-slow": Profile("300 ms between chunks; an unstreamed answer takes as long", delay_ms=300),
+    "demo-silent": Profile("40 s (or demo.first_delay_ms) of silence before the first event", first_delay_ms=40_000),
+    "demo-error-500": Profile("500 server_error", CANNED["error-500"]),
+    "demo-error-429": Profile("429 rate_limit_exceeded with Retry-After: 1", CANNED["error-429"]),
+    "demo-error-400": Profile("400 about the parameter temperature", CANNED["error-400"]),
+    "demo-error-401": Profile("401 invalid_api_key, as if the gateway's key were broken", CANNED["error-401"]),
+    "demo-error-html": Profile("502 with an HTML page", CANNED["error-html"]),
+    "demo-error-200": Profile("200 with an error object as JSON, also for a stream", CANNED["error-200"]),
+    "demo-flaky": Profile("every odd request of the process is a 500, every even one is fine", flaky=True),
+    "demo-fail-midstream": Profile("error event after 3 chunks, no [DONE]; unstreamed: 500", ending=Ending.ERROR),
+    "demo-cut": Profile("drops the connection after 3 chunks; unstreamed: after half the body", ending=Ending.CUT),
+    "demo-eof": Profile("ends cleanly after 3 chunks; unstreamed: half the JSON, cleanly", ending=Ending.EOF),
+    "demo-first-event-error": Profile("200, first event is an error; unstreamed: 500", ending=Ending.ERROR_FIRST),
+    "demo-empty": Profile("200 without any event; unstreamed: empty body", ending=Ending.EMPTY),
+    "demo-no-usage": Profile("never reports usage", usage=usage.nothing),
+    "demo-usage-twice": Profile("usage on the finish chunk and in a usage chunk", dialect=dialects.usage_twice),
+    "demo-usage-zero": Profile("reports 0 tokens", usage=fixed(0, 0, 0)),
+    "demo-usage-huge": Profile("reports 10**15 prompt and completion tokens", usage=_HUGE),
+    "demo-usage-negative": Profile("reports negative tokens", usage=fixed(-10, -20, -30)),
+    "demo-usage-float": Profile("reports fractions of tokens", usage=fixed(10.5, 20.25, 30.75)),
+    "demo-usage-string": Profile("reports tokens as strings", usage=fixed("10", "20", "30")),
+    "demo-no-done": Profile("finish_reason, but no [DONE]", ending=Ending.NO_DONE),
+    "demo-json-for-stream": Profile("answers a stream request with one JSON completion", never_streams=True),
+    "demo-crlf": Profile("CRLF, comments, torn at awkward bytes", dialect=dialects.commented, torn=True),
+    "demo-tools-raw": Profile(
+        "calls tools whenever it has some; deltas without index, type, role; id and name on each",
+        dialect=dialects.tools_raw,
+        calls_tools=True,
+    ),
+    "demo-deepseek": Profile(
+        "cache hit and miss tokens, reasoning_content, keep-alive comments; unstreamed: blank lines before the JSON",
+        usage=usage.deepseek,
+        dialect=dialects.deepseek,
+        thinks=True,
+        blank_lines=True,
+    ),
+    "demo-gemini": Profile(
+        "cumulative usage on every chunk; 8 thinking tokens only in the total",
+        usage=usage.gemini,
+        dialect=dialects.gemini,
+        thinks=True,
+    ),
+    "demo-groq": Profile("usage in x_groq of the finish chunk", dialect=dialects.groq),
+    "demo-big-event": Profile("one content event of 6 MB", text=BIG_TEXT),
+    "demo-hang": Profile("accepts and never answers until the client goes away", hangs=True),
+    "demo-client-watch": Profile("like demo-slow; /_stats counts clients that left early", delay_ms=300),
+}
+
+BEHAVIOURS: dict[str, str] = {name: profile.summary for name, profile in PROFILES.items()}
+
+
+def profile_of(model: str) -> Profile:
+    """Every other model name is well-behaved."""
+    return PROFILES.get(model) or PROFILES["demo-chat"]

@@ -1,0 +1,42 @@
+"""What the demo upstream was asked, for tests to look at."""
+
+from collections import Counter
+from typing import Any
+
+from local.demo_upstream.ask import Ask
+from local.demo_upstream.canned import Headers
+
+SECRET_HEADERS = ("authorization", "api-key", "x-api-key")
+
+
+class Stats:
+    """Counts by model, and the last chat request."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.clients_gone: Counter[str] = Counter()
+        self._last: tuple[Ask, Headers] | None = None
+
+    def record(self, ask: Ask, headers: Headers) -> int:
+        """Counts the request; returns its number among those for the model."""
+        self.requests[ask.model] += 1
+        self._last = (ask, headers)
+        return self.requests[ask.model]
+
+    def report(self) -> dict[str, Any]:
+        """The answer of `GET /_stats`."""
+        last = None if self._last is None else {"body": self._last[0].body, "headers": _readable(self._last[1])}
+        return {"requests": dict(self.requests), "clients_gone": dict(self.clients_gone), "last_request": last}
+
+    def reset(self) -> None:
+        """Forgets everything, the turn of demo-flaky too."""
+        self.requests.clear()
+        self.clients_gone.clear()
+        self._last = None
+
+
+def _readable(headers: Headers) -> dict[str, str]:
+    """Lower-cased names; a secret's value is only told to be there."""
+    found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+    secrets = {name: "present" for name in SECRET_HEADERS if name in found}
+    return {"authorization": "absent", **found, **secrets}
