@@ -1,6 +1,6 @@
 """S: end the holds whose call died, so that no money stays locked and no call stays without a row."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from multiconnection.domain.holds import Hold
@@ -12,7 +12,7 @@ from .retry import Retry
 from .settle import apply, decide
 from .store import AccountRefused, Store, StoreError
 
-ModelName = Callable[[str], str]
+ModelName = Callable[[str], Awaitable[str]]
 """Model id of a three-character code, or the code itself where the catalog has forgotten it."""
 
 
@@ -59,7 +59,8 @@ async def end_holds(
     ended = failed = 0
     for hold in holds:
         try:
-            row = await decide(store, retry, orphan_row(hold, model_name(hold.model_code), now_s))
+            orphan = orphan_row(hold, await model_name(hold.model_code), now_s)
+            row = await decide(store, retry, orphan)
             await apply(store, retry, hold, row)
         except StoreError:
             failed += 1

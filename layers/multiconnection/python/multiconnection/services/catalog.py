@@ -59,9 +59,12 @@ class CatalogService:
     def provider(self, name: str) -> Provider:
         return self._providers[name]
 
-    def model_name(self, code: str) -> str:
-        """The id behind a packed hold's code; the code itself when the catalog has forgotten it."""
-        known = self._catalog.by_code.get(code) if self._catalog else None
+    async def model_name(self, code: str) -> str:
+        """The id behind a packed hold's code; the code itself when the catalog cannot tell."""
+        try:
+            known = (await self.catalog()).by_code.get(code)
+        except LedgerUnavailable:
+            return code
         return known.id if known else code
 
     async def _load(self) -> None:

@@ -10,13 +10,16 @@ from multiconnection.domain.errors import ModelNotAllowed, NoAvailableUpstream
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
 
+from .accounts_seen import AccountsSeen
 from .authenticate import Caller
 from .catalog import CatalogService
 from .chat_request import ChatRequest, parse_chat_request, require_affordable_parameters
 from .chat_stream import NOTHING, StreamedChat, deadline_error
-from .limiter import Limiter, LimitState
+from .limit_state import LimitState
+from .limiter import Limiter
 from .ports import ChatCall, ChatStream, ChatUpstream, Completion, Outcome, UpstreamError
 from .reservation import Reservation, Reserver, Wish
 from .routing import Attempts, Router
@@ -59,6 +62,7 @@ class ChatService:
         self,
         catalog: CatalogService,
         limiter: Limiter,
+        seen: AccountsSeen,
         reserver: Reserver,
         ledger: Ledger,
         router: Router,
@@ -68,6 +72,7 @@ class ChatService:
     ) -> None:
         self._catalog = catalog
         self._limiter = limiter
+        self._seen = seen
         self._reserver = reserver
         self._ledger = ledger
         self._router = router
@@ -82,9 +87,7 @@ class ChatService:
             raise ModelNotAllowed(f"This API key may not use the model `{model.id}`.", param="model")
         return model
 
-    async def answer(
-        self, caller: Caller, body: object, arrival: Arrival, on_limits: Callable[[LimitState], None]
-    ) -> CompletedChat | StreamedChat:
+    async def answer(self, caller: Caller, body: object, arrival: Arrival) -> CompletedChat | StreamedChat:
         """Run one call up to its whole answer, or up to the first event of a streamed one.
 
         Raises GatewayError; whatever was reserved is settled by then. A StreamedChat still has to be relayed.
@@ -93,10 +96,9 @@ class ChatService:
         model = await self.find_model(caller, request.model)
         require_affordable_parameters(request, model)
         estimate = request.prompt_tokens_estimate(model) + (request.output_limit or 0)
-        on_limits(await self._limiter.admit(caller, estimate))
+        limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
         reservation = await self._reserver.reserve(caller, self._wish(request, model, arrival))
-        self._limiter.note_account(reservation.image)
-        bill = self._bill(request, model, reservation, arrival)
+        bill = self._bill(request, model, reservation, arrival, self._correction(limits, estimate))
         call = _upstream_call(request, model, reservation)
         deadline_s = self._deadline_s(arrival)
         if request.stream:
@@ -144,7 +146,20 @@ class ChatService:
             expires_s=int(ends_s + self._config.hold_margin_s),
         )
 
-    def _bill(self, request: ChatRequest, model: Model, reservation: Reservation, arrival: Arrival) -> Bill:
+    def _correction(self, limits: LimitState, estimate: int) -> Callable[[UsageRow], None]:
+        """Once the call is decided, the token limit counts what it really used."""
+        return lambda row: self._limiter.settle(
+            limits.subjects, estimate, row.usage.prompt_tokens + row.usage.completion_tokens
+        )
+
+    def _bill(
+        self,
+        request: ChatRequest,
+        model: Model,
+        reservation: Reservation,
+        arrival: Arrival,
+        on_settled: Callable[[UsageRow], None],
+    ) -> Bill:
         return Bill(
             ledger=self._ledger,
             clock=self._clock,
@@ -155,6 +170,7 @@ class ChatService:
             streamed=request.stream,
             started_s=arrival.started_s,
             attempts=Attempts(),
+            on_settled=on_settled,
         )
 
     def _deadline_s(self, arrival: Arrival) -> float:

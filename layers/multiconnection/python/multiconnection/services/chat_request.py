@@ -49,7 +49,8 @@ class ChatRequest:
         """Bound of the call with the output the caller asked for, or the most the model can give."""
         wanted = model.max_output_tokens if self.output_limit is None else self.output_limit
         output = min(wanted, model.max_output_tokens)
-        return chat_cost_bound(model.prices, self.prompt_tokens_max(model), output, self.choices, markup_basis_points)
+        prompt = self.prompt_tokens_max(model)
+        return chat_cost_bound(model.prices_for(prompt), prompt, output, self.choices, markup_basis_points)
 
 
 def parse_chat_request(body: object) -> ChatRequest:

@@ -59,7 +59,7 @@ class Window:
     def fits(self, units: Mapping[str, int], now_ns: int) -> bool:
         """Judged by what this process knows, takes on their way included."""
         return all(
-            demand.units <= 0 or self._queue_ns(attribute, demand, now_ns) <= MINUTE_NS
+            demand.units <= 0 or self._queue_ns(attribute, demand.shift(now_ns), now_ns) <= MINUTE_NS
             for attribute, demand in self._demands(units).items()
         )
 
@@ -76,8 +76,8 @@ class Window:
     def known_refusal(self, units: Mapping[str, int], now_ns: int) -> Refusal | None:
         """A refusal that needs no look at the store: more than the whole limit, or refused a moment ago."""
         recent = self._refused_at_ns is not None and now_ns - self._refused_at_ns < REFUSAL_TRUST_NS
-        refusal = self.refusal(units, now_ns)
-        return refusal if refusal and (recent or refusal.never) else None
+        never = any(units.get(attribute, 0) > rate.per_minute for attribute, rate in self.rates.items())
+        return self.refusal(units, now_ns) if recent or never else None
 
     def refusal(self, units: Mapping[str, int], now_ns: int) -> Refusal | None:
         """The quantity with the longest wait among those that do not fit."""
@@ -129,13 +129,13 @@ class Window:
 
     def _is_far(self, attribute: str, demand: Demand, now_ns: int) -> bool:
         """Below half of the limit, and little unshared, takes on their way included."""
-        unshared_ns = demand.shift(now_ns).add_ns + self._flying.get(attribute, 0)
-        return self._queue_ns(attribute, demand, now_ns) < MINUTE_NS // 2 and abs(unshared_ns) <= UNSHARED_NS_MAX
+        shift = demand.shift(now_ns)
+        unshared_ns = shift.add_ns + self._flying.get(attribute, 0)
+        return self._queue_ns(attribute, shift, now_ns) < MINUTE_NS // 2 and abs(unshared_ns) <= UNSHARED_NS_MAX
 
-    def _queue_ns(self, attribute: str, demand: Demand, now_ns: int) -> int:
-        """How long the queue would be with this demand and all takes on their way in it."""
-        tat_ns = demand.shift(now_ns).apply(self._known.get(attribute, 0))
-        return tat_ns + self._flying.get(attribute, 0) - now_ns
+    def _queue_ns(self, attribute: str, shift: Shift, now_ns: int) -> int:
+        """How long the queue would be after this shift and all takes on their way."""
+        return shift.apply(self._known.get(attribute, 0)) + self._flying.get(attribute, 0) - now_ns
 
     def _wait_s(self, attribute: str, demand: Demand, now_ns: int) -> float:
         tat_ns = demand.pending.apply(self._known.get(attribute, 0))

@@ -13,17 +13,15 @@ alone (fails open), leaves the store in peace for a second, and reports each fai
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from multiconnection.domain.api_keys import ApiKey
-from multiconnection.domain.errors import RateLimited
 from multiconnection.domain.limits import Rate
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.accounts import AccountLimits
 from multiconnection.ledger.store import StoreError
 
 from .bounded import Bounded
+from .limit_gates import Gate, LimitDefaults, failed_auth_gate, gates_of, ip_gate
 from .limit_state import Bucket, LimitState, tightest
 from .limit_store import REQUESTS, TOKENS, LimitStore
 from .limit_window import Refusal, Window
@@ -32,54 +30,7 @@ SUBJECTS_MAX = 10_000
 STORE_PAUSE_NS = 10**9
 # Told when a take lost every attempt to others although what is known now would let it in.
 CROWDED_RETRY_S = 1.0
-FAILED_AUTH = "failed_auth"
-_QUANTITY = {REQUESTS: "requests", TOKENS: "tokens"}
-_OWNER = {"key": "this API key", "account": "this account", "ip": "your IP address", FAILED_AUTH: "your IP address"}
 _NO_LIMITS = AccountLimits()
-
-
-class LimitDefaults(Protocol):
-    """The deployment's limits; `config.Settings` has them."""
-
-    @property
-    def account_requests_per_minute(self) -> int: ...
-    @property
-    def account_tokens_per_minute(self) -> int: ...
-    @property
-    def ip_requests_per_minute(self) -> int: ...
-    @property
-    def ip_failed_auth_per_minute(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """One subject on a caller's way in, and its rates by attribute."""
-
-    scope: str
-    subject: str
-    rates: Mapping[str, Rate]
-
-    @property
-    def lazy(self) -> bool:
-        return self.scope != "key"
-
-    def error(self, refusal: Refusal) -> RateLimited:
-        quantity = _QUANTITY[refusal.attribute]
-        what = "failed authentications" if self.scope == FAILED_AUTH else quantity
-        limit = f"{self.rates[refusal.attribute].per_minute} {what} per minute"
-        advice = (
-            "This request alone is larger than that; make it smaller."
-            if refusal.never
-            else f"Please try again in {max(refusal.retry_after_s, 0.001):.3f} s."
-        )
-        error = RateLimited(
-            f"Rate limit reached for {_OWNER[self.scope]}: {limit}. {advice}",
-            reason="ip_failed_auth" if self.scope == FAILED_AUTH else f"{self.scope}_{quantity}",
-            retry_after_s=refusal.retry_after_s,
-            limit_type=quantity,
-        )
-        error.retryable = False if refusal.never else None
-        return error
 
 
 class Limiter:
@@ -97,7 +48,7 @@ class Limiter:
 
     async def admit(self, api_key: ApiKey, tokens: int, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
         """Count one request and its estimated tokens; raises RateLimited, and then nothing is counted."""
-        gates = self._gates(api_key, account_limits)
+        gates = gates_of(api_key, account_limits, self._defaults)
         units = {REQUESTS: 1, TOKENS: tokens}
         for gate in gates:
             self._refuse_what_is_known(gate, units)
@@ -109,7 +60,7 @@ class Limiter:
 
     def state(self, api_key: ApiKey, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
         """As far as this process knows; counts nothing."""
-        return self._state(self._gates(api_key, account_limits))
+        return self._state(gates_of(api_key, account_limits, self._defaults))
 
     def settle(self, subjects: Iterable[str], estimated_tokens: int, actual_tokens: int) -> None:
         """Carry what a call really used into the next take of each subject."""
@@ -119,54 +70,42 @@ class Limiter:
 
     async def admit_ip(self, ip: str) -> None:
         """Count one request of an address; raises RateLimited."""
-        gate = self._ip_gate(ip)
+        gate = ip_gate(ip, self._defaults)
         self._refuse_what_is_known(gate, {REQUESTS: 1})
         if refusal := await self._take(gate, {REQUESTS: 1}):
             raise gate.error(refusal)
 
     def ip_state(self, ip: str) -> LimitState:
         """What an unauthenticated answer can tell: the address's requests, an account's default tokens."""
-        gate, now_ns = self._ip_gate(ip), self._now_ns()
+        gate, now_ns = ip_gate(ip, self._defaults), self._now_ns()
         tokens = Bucket.of(Rate(self._defaults.account_tokens_per_minute), 0, now_ns)
         return LimitState(self._window(gate).bucket(REQUESTS, now_ns), tokens)
 
     def check_failed_auth(self, ip: str) -> None:
         """Raises RateLimited when the address has used up its failures, as far as this process knows; no I/O."""
-        gate = self._failed_auth_gate(ip)
+        gate = failed_auth_gate(ip, self._defaults)
         if refusal := self._window(gate).refusal({REQUESTS: 1}, self._now_ns()):
             raise gate.error(refusal)
 
     async def note_failed_auth(self, ip: str) -> None:
         """Count one failure that cost a look-up; never raises."""
-        await self._take(self._failed_auth_gate(ip), {REQUESTS: 1})
+        await self._take(failed_auth_gate(ip, self._defaults), {REQUESTS: 1})
 
     def count_failed_auth(self, ip: str) -> None:
         """Count one failure that cost nothing, without I/O; it is shared with the next one that does."""
-        window = self._window(self._failed_auth_gate(ip))
+        window = self._window(failed_auth_gate(ip, self._defaults))
         if window.fits({REQUESTS: 1}, self._now_ns()):
             window.count({REQUESTS: 1}, self._now_ns())
+
+    @property
+    def subjects_kept(self) -> int:
+        """At most SUBJECTS_MAX: the stalest is forgotten, and with it less than limit/20 unshared units."""
+        return len(self._windows)
 
     def _now_ns(self) -> int:
         return int(self._clock.now() * 10**9)
 
-    def _gates(self, api_key: ApiKey, limits: AccountLimits) -> list[_Gate]:
-        own = {REQUESTS: api_key.requests_per_minute, TOKENS: api_key.tokens_per_minute}
-        rates = {attribute: Rate(limit) for attribute, limit in own.items() if limit is not None}
-        shared = {
-            REQUESTS: Rate(limits.requests_per_minute or self._defaults.account_requests_per_minute),
-            TOKENS: Rate(limits.tokens_per_minute or self._defaults.account_tokens_per_minute),
-        }
-        account = _Gate("account", f"acct:{api_key.account_id}", shared)
-        key = _Gate("key", f"key:{api_key.account_id}:{api_key.key_id}", rates)
-        return [key, account] if rates else [account]
-
-    def _ip_gate(self, ip: str) -> _Gate:
-        return _Gate("ip", f"ip:{ip}", {REQUESTS: Rate(self._defaults.ip_requests_per_minute)})
-
-    def _failed_auth_gate(self, ip: str) -> _Gate:
-        return _Gate(FAILED_AUTH, f"ipfail:{ip}", {REQUESTS: Rate(self._defaults.ip_failed_auth_per_minute)})
-
-    def _window(self, gate: _Gate) -> Window:
+    def _window(self, gate: Gate) -> Window:
         window = self._windows.get(gate.subject)
         if window is None:
             window = Window()
@@ -174,7 +113,7 @@ class Limiter:
         window.rates = gate.rates
         return window
 
-    def _state(self, gates: Sequence[_Gate]) -> LimitState:
+    def _state(self, gates: Sequence[Gate]) -> LimitState:
         now_ns = self._now_ns()
         buckets = {
             attribute: [self._window(gate).bucket(attribute, now_ns) for gate in gates if attribute in gate.rates]
@@ -183,16 +122,16 @@ class Limiter:
         subjects = tuple(gate.subject for gate in gates)
         return LimitState(tightest(buckets[REQUESTS]), tightest(buckets[TOKENS]), subjects)
 
-    def _refuse_what_is_known(self, gate: _Gate, units: Mapping[str, int]) -> None:
+    def _refuse_what_is_known(self, gate: Gate, units: Mapping[str, int]) -> None:
         if refusal := self._window(gate).known_refusal(units, self._now_ns()):
             raise gate.error(refusal)
 
-    def _give_back(self, gates: Sequence[_Gate], units: Mapping[str, int]) -> None:
+    def _give_back(self, gates: Sequence[Gate], units: Mapping[str, int]) -> None:
         for gate in gates:
             for attribute in gate.rates:
                 self._window(gate).correct(attribute, units[attribute], 0, self._now_ns())
 
-    async def _take(self, gate: _Gate, units: Mapping[str, int]) -> Refusal | None:
+    async def _take(self, gate: Gate, units: Mapping[str, int]) -> Refusal | None:
         window, now_ns = self._window(gate), self._now_ns()
         if now_ns < self._paused_until_ns:
             return self._count_alone(window, units, now_ns)

@@ -10,11 +10,13 @@ from multiconnection.domain.holds import Hold
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.accounts import Account
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.reserve import Refusal, Reserved, ReserveRefused
+from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from multiconnection.ledger.store import StoreError
 
+from .accounts_seen import AccountsSeen
 from .affordability import Funds, is_about_funds, refusal_error, shortened
 from .authenticate import Caller
+from .bounded import Bounded
 
 # Once as asked, once after a stale key epoch, and twice shortened while the balance moves.
 TRIES_MAX = 4
@@ -24,8 +26,8 @@ BROKE_ACCOUNTS_MAX = 10_000
 
 
 class CallerRenewal(Protocol):
-    async def renew(self, caller: Caller, image: Account) -> Caller:
-        """Read the key again after `image`; raises ApiKeyInvalid when it was revoked."""
+    async def renew(self, caller: Caller, image_epoch: int) -> Caller:
+        """Read the key again after the image; raises ApiKeyInvalid when it was revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,15 @@ class Reservation:
 class Reserver:
     """Turns refusals of the ledger into the errors of the contract."""
 
-    def __init__(self, ledger: Ledger, renewal: CallerRenewal, clock: Clock, in_flight_max: int) -> None:
+    def __init__(
+        self, ledger: Ledger, renewal: CallerRenewal, seen: AccountsSeen, clock: Clock, in_flight_max: int
+    ) -> None:
         self._ledger = ledger
         self._renewal = renewal
+        self._seen = seen
         self._clock = clock
         self._in_flight_max = in_flight_max
-        self._broke: dict[str, tuple[float, Account]] = {}
+        self._broke: Bounded[str, tuple[float, Account]] = Bounded(BROKE_ACCOUNTS_MAX)
 
     async def reserve(self, caller: Caller, wish: Wish) -> Reservation:
         """Raises InsufficientBalance, RateLimited, AccountSuspended, ApiKeyInvalid or LedgerUnavailable."""
@@ -65,21 +70,27 @@ class Reserver:
             hold = _hold(caller, wish, bound)
             try:
                 reserved = await self._ledger.reserve(
-                    hold, key_epoch=caller.epoch, in_flight_max=caller.in_flight_max or self._in_flight_max
+                    hold, key_epoch=caller.epoch, in_flight_max=self._in_flight_limit(caller)
                 )
             except ReserveRefused as exc:
+                if exc.image is not None:
+                    self._seen.note(exc.image)
                 caller, bound = await self._next_try(exc, caller, wish, bound)
             except StoreError as exc:
                 raise LedgerUnavailable("The ledger cannot be reached; nothing was charged.", retry_after_s=1) from exc
             else:
-                return _reservation(reserved, bound)
+                self._seen.note(reserved.image)
+                return Reservation(reserved.hold, reserved.image, bound.output_tokens)
         raise LedgerUnavailable("The balance changed too often while the call was reserved.", retry_after_s=1)
+
+    def _in_flight_limit(self, caller: Caller) -> int:
+        return self._seen.limits(caller.account_id).in_flight_max or self._in_flight_max
 
     async def _next_try(
         self, exc: ReserveRefused, caller: Caller, wish: Wish, bound: CostBound
     ) -> tuple[Caller, CostBound]:
         if exc.image is not None and exc.refusal is Refusal.KEY_EPOCH:
-            return await self._renewal.renew(caller, exc.image), bound
+            return await self._renewal.renew(caller, exc.image.key_epoch), bound
         if exc.image is not None and is_about_funds(exc):
             self._remember_broke(exc.image)
             return caller, self._shortened(exc.image, caller, wish, bound)
@@ -93,18 +104,17 @@ class Reserver:
 
     def _bound_known_to_fail(self, caller: Caller, wish: Wish) -> CostBound:
         """The bound to start with; raises at once for an account that could not pay a moment ago."""
-        until, image = self._broke.get(caller.account_id, (0.0, None))
-        if image is None or until <= self._clock.now():
+        known = self._broke.get(caller.account_id)
+        if known is None or known[0] <= self._clock.now():
             return wish.bound
+        image = known[1]
         funds = Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
         if funds.available < wish.bound.hold_nano:
             self._shortened(image, caller, wish, wish.bound)
         return wish.bound
 
     def _remember_broke(self, image: Account) -> None:
-        if len(self._broke) >= BROKE_ACCOUNTS_MAX:
-            self._broke.clear()
-        self._broke[image.account_id] = (self._clock.now() + BROKE_CACHE_S, image)
+        self._broke.put(image.account_id, (self._clock.now() + BROKE_CACHE_S, image))
 
 
 def _hold(caller: Caller, wish: Wish, bound: CostBound) -> Hold:
@@ -118,7 +128,3 @@ def _hold(caller: Caller, wish: Wish, bound: CostBound) -> Hold:
         model_code=wish.model.code,
         price_version=wish.model.price_version,
     )
-
-
-def _reservation(reserved: Reserved, bound: CostBound) -> Reservation:
-    return Reservation(reserved.hold, reserved.image, bound.output_tokens)

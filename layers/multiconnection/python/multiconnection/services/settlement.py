@@ -1,6 +1,7 @@
 """The usage row of a call, however it ended, and its way into the ledger."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from multiconnection.domain.catalog import Model
@@ -30,6 +31,7 @@ class Bill:
     streamed: bool
     started_s: float
     attempts: Attempts
+    on_settled: Callable[[UsageRow], None]
 
     def cost_usd(self, usage: Usage) -> str:
         """What this usage will be charged: never more than the hold."""
@@ -37,7 +39,9 @@ class Bill:
 
     async def settle(self, outcome: Outcome) -> Settlement:
         """Decide and apply, to the end even when the request around it is cancelled."""
-        return await asyncio.shield(self.ledger.settle(self.hold, self._row(outcome)))
+        settlement = await asyncio.shield(self.ledger.settle(self.hold, self._row(outcome)))
+        self.on_settled(settlement.row)
+        return settlement
 
     def _row(self, outcome: Outcome) -> UsageRow:
         now = self.clock.now()

@@ -31,7 +31,7 @@ class LimitsTable:
     async def take(
         self, subject: str, now_ns: int, demands: Mapping[str, Demand], hint: Mapping[str, int] | None = None
     ) -> TakeResult:
-        """Raises StoreError. A refusal carries the TATs that caused it, none where no TAT could have been low enough."""
+        """Raises StoreError. A refusal carries the TATs that caused it, or the hint where no TAT would have done."""
         tats = dict(hint or {})
         if not _fit({}, demands, now_ns):
             return TakeResult(False, tats)

@@ -1,0 +1,59 @@
+# MultiConnection: the commands of README.md. Everything is installed below this folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.run
+DEV_STAMP := $(VENV)/.dev
+MINISTACK_STAMP := .tools/ministack/.installed
+PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
+
+.PHONY: run test bench reconcile lock lint clean
+
+run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
+	@exec $(BIN)/python -m local run
+
+test: $(DEV_STAMP) $(MINISTACK_STAMP) ## lint, types, import rules, unit, integration, end to end
+	@$(BIN)/python -m tests
+
+lint: $(DEV_STAMP) ## the static part of the suite only
+	@$(BIN)/python -m tests --static
+
+bench: $(DEV_STAMP) $(MINISTACK_STAMP) ## CPU per call and per stream beside a bare pass-through
+	@$(BIN)/python -m benchmarks
+
+reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local books; fails on drift
+	@$(BIN)/python -m local reconcile
+
+lock: ## resolve pyproject.toml again into requirements/*.txt
+	@$(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install --quiet uv
+	@for extra in "runtime --extra local" "dev --extra local --extra dev"; do \
+	  set -- $$extra; name=$$1; shift; \
+	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" $$@ pyproject.toml --output-file requirements/$$name.txt || exit 1; done
+	@.tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements/ministack.in --output-file requirements/ministack.txt
+
+clean: ## remove what was installed; the local state in .local stays
+	rm -rf $(VENV) .tools
+
+$(VENV)/bin/python:
+	@echo "Creating $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the runtime …"
+	@$(BIN)/python -m pip $(PIP) requirements/runtime.txt
+	@$(BIN)/python -c 'import site, pathlib; pathlib.Path(site.getsitepackages()[0], "multiconnection.pth").write_text("$(CURDIR)/layers/multiconnection/python\n")'
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
+	@echo "Installing the tools of the test suite …"
+	@$(BIN)/python -m pip $(PIP) requirements/dev.txt
+	@touch $@
+
+$(MINISTACK_STAMP): requirements/ministack.txt
+	@echo "Installing the local AWS …"
+	@$(PYTHON) -m venv .tools/ministack
+	@.tools/ministack/bin/python -m pip $(PIP) requirements/ministack.txt
+	@touch $@

@@ -1,0 +1,4 @@
+#!/bin/sh
+# Started by the Lambda Web Adapter; uvicorn serves the app on the adapter's port.
+exec python3 -m uvicorn app:app --host 127.0.0.1 --port "${AWS_LWA_PORT:-8080}" \
+    --loop uvloop --http httptools --no-access-log --h11-max-incomplete-event-size 65536

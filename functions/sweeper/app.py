@@ -1,0 +1,22 @@
+"""Worker: every minute ends expired holds; also takes queued decisions from the fallback queue."""
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import Any
+
+from multiconnection.bootstrap import build_workers
+from multiconnection.config import Settings
+from multiconnection.storage.queue import decode
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A schedule's event sweeps ({"scope": "all"} for the daily net); an SQS event is replayed."""
+    maintenance = build_workers(Settings.of(os.environ)).maintenance
+    if "Records" in event:
+        messages = [(record["messageId"], record["body"]) for record in event["Records"]]
+        failed = asyncio.run(maintenance.replay(messages, decode))
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    sweep = maintenance.sweep_all if event.get("scope") == "all" else maintenance.sweep_active
+    remaining_s = context.get_remaining_time_in_millis() / 1000 if context else 60
+    return asdict(asyncio.run(sweep(maintenance.clock.now() + remaining_s - 5)))

@@ -1,0 +1,67 @@
+"""The outermost ASGI layer: request id, CORS and rate-limit headers on every answer, and the last error handler."""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from multiconnection.domain.errors import InternalError
+
+from .context import SCOPE_KEY, RequestContext, header
+from .errors import error_response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PREFLIGHT_MAX_AGE_S = 7200
+METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+log = logging.getLogger(__name__)
+
+
+class Envelope:
+    """Wraps a function's app; `make_context` reads the scope once for everybody below."""
+
+    def __init__(self, app: App, make_context: Callable[[Scope], RequestContext]) -> None:
+        self._app = app
+        self._make_context = make_context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        context = scope[SCOPE_KEY] = self._make_context(scope)
+        started = False
+
+        async def send_complete(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), *context.headers()]
+            await send(message)
+
+        if scope["method"] == "OPTIONS":
+            await _preflight(scope, send_complete)
+            return
+        try:
+            await self._app(scope, receive, send_complete)
+        except Exception:
+            log.exception("unhandled", extra={"request_id": context.request_id})
+            if not started:
+                await error_response(InternalError("The gateway failed. Nothing was charged."))(
+                    scope, receive, send_complete
+                )
+
+
+async def _preflight(scope: Scope, send: Send) -> None:
+    """CORS preflight without authentication; the asked-for headers are echoed, as `*` does not cover Authorization."""
+    asked = header(scope, b"access-control-request-headers") or "authorization, content-type"
+    headers = [
+        (b"access-control-allow-methods", METHODS.encode()),
+        (b"access-control-allow-headers", asked.encode("latin-1")),
+        (b"access-control-max-age", str(PREFLIGHT_MAX_AGE_S).encode()),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,182 @@
+"""The composition root: the only place that makes clients and puts the tiers together."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+from aiodynamo.credentials import Credentials
+
+from .config import Settings
+from .domain.ports import Clock, Rng
+from .ledger.ledger import Ledger, Margins
+from .ledger.store import Alarms
+from .ledger.sweep import ModelName
+from .observability import LoggedAlarms, configure_logging
+from .providers.http import AiohttpClient
+from .providers.openai_compatible import OpenAiCompatible
+from .providers.registry import configured_providers
+from .services.accounts_seen import AccountsSeen
+from .services.authenticate import Authenticator
+from .services.catalog import CatalogService
+from .services.chat import ChatConfig, ChatService
+from .services.keys import KeyService
+from .services.limiter import Limiter
+from .services.listing import ListingService
+from .services.maintenance import Maintenance
+from .services.reservation import Reserver
+from .services.routing import Router
+from .services.usage import UsageService
+from .storage.catalog import CatalogTable
+from .storage.driver import Driver
+from .storage.hot import HotDriver
+from .storage.keys import KeysTable
+from .storage.ledger import DynamoStore, LedgerTables
+from .storage.limits import LimitsTable
+from .storage.queue import SqsFallbackQueue
+
+# Sockets to DynamoDB and to providers that one process may hold open.
+CONNECTIONS_MAX = 1024
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+
+class SystemRng:
+    def below(self, bound: int) -> int:
+        return secrets.randbelow(bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Everything a data-plane or control-plane function needs."""
+
+    settings: Settings
+    clock: Clock
+    rng: Rng
+    limiter: Limiter
+    seen: AccountsSeen
+    authenticator: Authenticator
+    listing: ListingService
+    usage: UsageService
+    chat: ChatService
+    aclose: Callable[[], Awaitable[None]]
+
+
+def build(settings: Settings) -> Container:
+    """The services of the API functions; call it on a running event loop."""
+    configure_logging(settings.log_level)
+    clock, rng, alarms, seen = SystemClock(), SystemRng(), LoggedAlarms(), AccountsSeen()
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+    driver = HotDriver(session, Credentials.auto(), settings.region, settings.aws_endpoint_url)
+    providers = configured_providers(settings)
+    limiter = Limiter(
+        LimitsTable(driver, settings.limits_table), clock, settings, lambda name: alarms.alarm("limiter", error=name)
+    )
+    keys = KeysTable(driver, settings.keys_table, settings.balances_table)
+    authenticator = Authenticator(keys, limiter, clock, settings.key_cache_s)
+    catalog = CatalogService(
+        CatalogTable(driver, settings.catalog_table), providers, clock, alarms, settings.catalog_cache_s
+    )
+    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
+    http = AiohttpClient()
+    chat = ChatService(
+        catalog=catalog,
+        limiter=limiter,
+        seen=seen,
+        reserver=Reserver(ledger, authenticator, seen, clock, settings.in_flight_max),
+        ledger=ledger,
+        router=Router(catalog, clock),
+        upstream=OpenAiCompatible(http),
+        clock=clock,
+        config=_chat_config(settings),
+    )
+
+    async def aclose() -> None:
+        await http.aclose()
+        await session.close()
+
+    return Container(
+        settings=settings,
+        clock=clock,
+        rng=rng,
+        limiter=limiter,
+        seen=seen,
+        authenticator=authenticator,
+        listing=ListingService(catalog, settings.markup_basis_points),
+        usage=UsageService(ledger.store),
+        chat=chat,
+        aclose=aclose,
+    )
+
+
+def build_ledger(
+    settings: Settings,
+    driver: Driver,
+    clock: Clock,
+    rng: Rng,
+    alarms: Alarms,
+    model_name: ModelName,
+) -> Ledger:
+    """The ledger over any driver: the data plane's, a worker's or a tool's."""
+    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table)
+    return Ledger(
+        store=DynamoStore(driver, tables),
+        queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
+        alarms=alarms,
+        clock=clock,
+        rng=rng,
+        model_name=model_name,
+        margins=Margins(settings.hold_margin_s, settings.sweep_margin_s),
+    )
+
+
+def _chat_config(settings: Settings) -> ChatConfig:
+    return ChatConfig(
+        timeout_s=settings.function_timeout_s,
+        deadline_margin_s=settings.deadline_margin_s,
+        hold_margin_s=settings.hold_margin_s,
+        keep_alive_s=settings.keep_alive_s,
+        markup_basis_points=settings.markup_basis_points,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What workers and tools need: the same ledger over boto3, outside any API."""
+
+    settings: Settings
+    clock: Clock
+    ledger: Ledger
+    maintenance: Maintenance
+    keys: KeyService
+    catalog: CatalogTable
+    models: CatalogService
+
+
+def build_workers(settings: Settings, clock: Clock | None = None) -> Workers:
+    """boto3 is loaded here and not above, so that the data plane starts without it."""
+    from .storage.boto import BotoDriver, dynamodb_client
+
+    configure_logging(settings.log_level)
+    clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms()
+    driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
+    table = CatalogTable(driver, settings.catalog_table)
+    catalog = CatalogService(table, configured_providers(settings), clock, alarms, settings.catalog_cache_s)
+    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
+    return Workers(
+        settings=settings,
+        clock=clock,
+        ledger=ledger,
+        maintenance=Maintenance(ledger, clock, alarms),
+        keys=KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng),
+        catalog=table,
+        models=catalog,
+    )

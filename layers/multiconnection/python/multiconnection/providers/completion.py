@@ -1,0 +1,116 @@
+"""A whole answer as one JSON object: checked, normalised, measured, or turned into the chunks of a stream."""
+
+import secrets
+from collections.abc import Iterator
+from time import time
+from typing import Any
+
+from multiconnection.domain.provider import Provider
+from multiconnection.domain.usage import Ended, UsageSource
+from multiconnection.services.ports import ChatCall, Completion, Outcome
+
+from .chunks import COMPLETION, FINISHED_BY_ERROR, choices_of
+from .error_bodies import error_in
+from .errors import EMPTY_ANSWER, not_an_answer, reported_error
+from .estimate import estimated_usage, texts_of, utf8_length
+from .tool_deltas import complete_calls
+from .usage import read_usage, shown_usage, take_usage
+from .wire_json import decode
+
+
+def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
+    """Raises UpstreamError."""
+    body = completion_body(raw, provider)
+    text_bytes = _normalise(body, call)
+    for given in take_usage(body, provider.quirks):
+        usage = read_usage(given, provider.quirks)
+        if usage is not None:
+            body["usage"] = shown_usage(given, usage)
+            return Completion(body, Outcome(usage, UsageSource.UPSTREAM, Ended.COMPLETE))
+    usage = estimated_usage(call, text_bytes)
+    return Completion(body, Outcome(usage, UsageSource.ESTIMATED, Ended.COMPLETE))
+
+
+def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
+    """The JSON object of a 200 answer with something in it; raises UpstreamError."""
+    if not raw or raw.isspace():
+        raise not_an_answer(EMPTY_ANSWER)
+    try:
+        body = decode(raw)
+    except ValueError as exc:
+        raise not_an_answer() from exc
+    error = error_in(body)
+    if error is not None:
+        raise reported_error(error, provider)
+    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+        raise not_an_answer()
+    choices = choices_of(body)
+    if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
+        raise reported_error(None, provider)
+    if not any(_says_something(choice) for choice in choices):
+        raise not_an_answer(EMPTY_ANSWER)
+    return body
+
+
+def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answer as a provider that streams would have sent it: each choice, its finish, then the usage."""
+    top = {name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")}
+    for position, choice in enumerate(choices_of(body)):
+        rest = {name: value for name, value in choice.items() if name not in ("message", "finish_reason", "usage")}
+        rest.setdefault("index", position)
+        yield {**top, "choices": [{**rest, "delta": _delta(choice), "finish_reason": None}]}
+        yield {**top, "choices": [{"index": rest["index"], "delta": {}, "finish_reason": _finish(choice)}]}
+    usage: dict[str, Any] = {name: body[name] for name in ("usage", "x_groq") if name in body}
+    yield {**top, "choices": [], **usage}
+
+
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    message = _message(choice)
+    delta = {name: value for name, value in message.items() if value is not None}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls) if isinstance(call, dict)]
+    return delta
+
+
+def _normalise(body: dict[str, Any], call: ChatCall) -> int:
+    """In place; returns the UTF-8 bytes of all texts."""
+    body["object"] = COMPLETION
+    if not isinstance(body.get("id"), str) or not body["id"]:
+        body["id"] = f"chatcmpl-{secrets.token_hex(12)}"
+    if not isinstance(body.get("created"), int):
+        body["created"] = int(time())
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        body["model"] = call.body.get("model") or call.upstream_model
+    body["choices"] = choices_of(body)
+    return sum(_normalise_choice(choice, position) for position, choice in enumerate(body["choices"]))
+
+
+def _normalise_choice(choice: dict[str, Any], position: int) -> int:
+    index = choice.get("index")
+    if not isinstance(index, int) or isinstance(index, bool):
+        choice["index"] = position
+    message = choice["message"] = _message(choice)
+    message["role"] = "assistant"
+    message.setdefault("content", None)
+    complete_calls(message)
+    choice["finish_reason"] = _finish(choice)
+    return sum(utf8_length(holder[name]) for holder, name in texts_of(message))
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason:
+        return reason
+    return "tool_calls" if _message(choice).get("tool_calls") else "stop"
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    message = _message(choice)
+    called = message.get("tool_calls") or message.get("function_call") or message.get("audio")
+    return bool(choice.get("finish_reason") or called or any(texts_of(message)))
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice.get("message")
+    return message if isinstance(message, dict) else {}

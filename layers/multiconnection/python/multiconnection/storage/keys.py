@@ -1,0 +1,169 @@
+"""Table Keys: one item per API key under the hash of its secret; every change is one transaction with its account."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiconnection.domain.api_keys import ApiKey
+from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefusedKey, KeyNotFound
+
+from . import attributes as a
+from . import balances
+from .driver import Driver, Item, TransactionCancelled
+
+INDEX = "by_account"
+# 1 MB a page: more than a hundred thousand keys, deleted ones included.
+PAGES_MAX = 64
+_CONDITION_FAILED = "ConditionalCheckFailed"
+_NUMBERS = {"expires_s": "expires", "requests_per_minute": "rpm", "tokens_per_minute": "tpm", "budget_nano": "budget"}
+
+
+class KeysTable:
+    """Implements `KeyFinder` and `KeyStore`."""
+
+    def __init__(self, driver: Driver, keys_table: str, balances_table: str) -> None:
+        self._driver = driver
+        self._keys = keys_table
+        self._balances = balances_table
+
+    async def find(self, key_hash: str) -> ApiKey | None:
+        """Strongly consistent; raises StoreError."""
+        payload = {"TableName": self._keys, "Key": {"key_hash": a.text(key_hash)}, "ConsistentRead": True}
+        answer = await self._driver.call("GetItem", payload)
+        return parse(answer["Item"]) if "Item" in answer else None
+
+    async def by_id(self, account_id: str, key_id: str) -> ApiKey | None:
+        """The index knows the hash, the table knows the key as it is now."""
+        query = self._query(account_id)
+        query["KeyConditionExpression"] += " AND key_id = :key"
+        query["ExpressionAttributeValues"][":key"] = a.text(key_id)
+        page = await self._driver.call("Query", query)
+        return await self.find(a.read_text(page["Items"][0], "key_hash")) if page["Items"] else None
+
+    async def list(self, account_id: str) -> list[ApiKey]:
+        """Eventually consistent; raises StoreError."""
+        query, keys = self._query(account_id), list[ApiKey]()
+        for _ in range(PAGES_MAX):
+            page = await self._driver.call("Query", query)
+            keys += [parse(item) for item in page["Items"]]
+            if not page.get("LastEvaluatedKey"):
+                break
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return keys
+
+    async def create(self, key: ApiKey) -> None:
+        """Repeating it is harmless: the hash is unguessable, so an existing item is an earlier attempt's."""
+        put = {"TableName": self._keys, "Item": item_of(key), "ConditionExpression": "attribute_not_exists(key_hash)"}
+        try:
+            await self._transact({"Put": put}, self._admission(key))
+        except TransactionCancelled as exc:
+            if exc.reasons[0][0] != _CONDITION_FAILED:
+                raise AccountRefusedKey(key.account_id) from exc
+
+    async def set_status(self, key: ApiKey, status: str) -> None:
+        """The epoch rises in the same transaction, so the change takes effect at the next reserve.
+
+        Deleting frees the key's budget slot. Repeating a deletion is harmless; after it, nothing else succeeds.
+        """
+        update = {
+            "TableName": self._keys,
+            "Key": {"key_hash": a.text(key.key_hash)},
+            "UpdateExpression": "SET #status = :status",
+            "ConditionExpression": "attribute_exists(key_hash) AND #status <> :deleted",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {":status": a.text(status), ":deleted": a.text(DELETED)},
+        }
+        frees_slot = status == DELETED and key.budget_nano is not None
+        try:
+            await self._transact({"Update": update}, {"Update": self._revocation(key, frees_slot=frees_slot)})
+        except TransactionCancelled as exc:
+            if exc.reasons[0][0] != _CONDITION_FAILED:
+                raise AccountRefusedKey(key.account_id) from exc
+            if status != DELETED:
+                raise KeyNotFound(key.key_id) from exc
+
+    def _admission(self, key: ApiKey) -> Mapping[str, Any]:
+        """The account's part of a new key: it exists and, for a budget, has a slot left."""
+        account = {"TableName": self._balances, "Key": balances.item_key(key.account_id)}
+        if key.budget_nano is None:
+            return {"ConditionCheck": account | {"ConditionExpression": "attribute_exists(account_id)"}}
+        return {
+            "Update": account
+            | {
+                "UpdateExpression": "SET #k = :budget, nk = nk + :one, v = v + :one",
+                "ConditionExpression": "attribute_exists(account_id) AND attribute_not_exists(#k) AND nk < :max",
+                "ExpressionAttributeNames": {"#k": _cap(key)},
+                "ExpressionAttributeValues": {
+                    ":budget": a.number(key.budget_nano),
+                    ":one": a.number(1),
+                    ":max": a.number(CAPPED_KEYS_MAX),
+                },
+            }
+        }
+
+    def _revocation(self, key: ApiKey, *, frees_slot: bool) -> Mapping[str, Any]:
+        update = "SET ke = ke + :one, v = v + :one"
+        account: dict[str, Any] = {
+            "TableName": self._balances,
+            "Key": balances.item_key(key.account_id),
+            "UpdateExpression": update,
+            "ConditionExpression": "attribute_exists(account_id)",
+            "ExpressionAttributeValues": {":one": a.number(1)},
+        }
+        if frees_slot:
+            account["UpdateExpression"] = update + ", nk = nk - :one REMOVE #k"
+            account["ConditionExpression"] += " AND attribute_exists(#k)"
+            account["ExpressionAttributeNames"] = {"#k": _cap(key)}
+        return account
+
+    def _query(self, account_id: str) -> dict[str, Any]:
+        return {
+            "TableName": self._keys,
+            "IndexName": INDEX,
+            "KeyConditionExpression": "account_id = :account",
+            "ExpressionAttributeValues": {":account": a.text(account_id)},
+        }
+
+    async def _transact(self, *actions: Mapping[str, Any]) -> None:
+        await self._driver.call("TransactWriteItems", {"TransactItems": list(actions)})
+
+
+def item_of(key: ApiKey) -> Item:
+    """The stored form; absent attributes are None."""
+    item = {
+        "key_hash": a.text(key.key_hash),
+        "key_id": a.text(key.key_id),
+        "account_id": a.text(key.account_id),
+        "name": a.text(key.name),
+        "status": a.text(key.status),
+        "last4": a.text(key.last4),
+        "created": a.number(key.created_s),
+        "ke": a.number(key.epoch),
+        "models": a.texts(key.models),
+        "ip_ranges": a.texts(key.ip_ranges),
+    }
+    found = {attribute: getattr(key, field) for field, attribute in _NUMBERS.items()}
+    return item | {attribute: a.number(value) for attribute, value in found.items() if value is not None}
+
+
+def parse(item: Item) -> ApiKey:
+    """Raises KeyError or ValueError on a malformed item."""
+    return ApiKey(
+        key_hash=item["key_hash"]["S"],
+        key_id=item["key_id"]["S"],
+        account_id=item["account_id"]["S"],
+        name=a.read_text(item, "name"),
+        status=item["status"]["S"],
+        last4=a.read_text(item, "last4"),
+        created_s=a.read_number(item, "created"),
+        epoch=a.read_number(item, "ke"),
+        models=a.read_texts(item, "models"),
+        ip_ranges=a.read_texts(item, "ip_ranges"),
+        expires_s=a.read_number_or_none(item, "expires"),
+        requests_per_minute=a.read_number_or_none(item, "rpm"),
+        tokens_per_minute=a.read_number_or_none(item, "tpm"),
+        budget_nano=a.read_number_or_none(item, "budget"),
+    )
+
+
+def _cap(key: ApiKey) -> str:
+    return f"k_{key.key_id}"

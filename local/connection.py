@@ -1,0 +1,59 @@
+"""The commands' way to the local state: through the running stack, or by waking its database for a moment."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from local.environment import REGION, adopt, aws_environment
+from local.ministack import MiniStack
+from local.paths import MINISTACK, RUN_FILE, STACK_FILE, STATE_DIR
+from multiconnection.bootstrap import SystemClock, Workers, build_workers
+from multiconnection.config import Settings
+
+
+class NoLocalStack(RuntimeError):
+    """There is no local state yet."""
+
+
+class ShiftedClock(SystemClock):
+    """The system's clock, some seconds ahead: to see what a sweep would find later."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self._ahead_s = ahead_s
+
+    def now(self) -> float:
+        return super().now() + self._ahead_s
+
+
+@contextmanager
+def connected(ahead_s: float = 0.0) -> Iterator[Workers]:
+    """Raises NoLocalStack before the first `make run`."""
+    if not STACK_FILE.exists():
+        raise NoLocalStack("There is no local stack yet: start it with `make run`.")
+    environment: dict[str, str] = json.loads(STACK_FILE.read_text())
+    if _answers(environment["AWS_ENDPOINT_URL"]):
+        yield _workers(environment, ahead_s)
+        return
+    with MiniStack(MINISTACK, STATE_DIR, region=REGION) as ministack:
+        old = environment["AWS_ENDPOINT_URL"]
+        moved = {name: value.replace(old, ministack.endpoint_url) for name, value in environment.items()}
+        yield _workers(moved | aws_environment(ministack.endpoint_url), ahead_s)
+
+
+def demo_account_id() -> str:
+    """The account that `make run` made."""
+    found: str = json.loads(RUN_FILE.read_text())["account_id"]
+    return found
+
+
+def _workers(environment: dict[str, str], ahead_s: float) -> Workers:
+    return build_workers(Settings.of(adopt(environment)), ShiftedClock(ahead_s))
+
+
+def _answers(endpoint_url: str) -> bool:
+    try:
+        return httpx.get(f"{endpoint_url}/_ministack/ready", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False

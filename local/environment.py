@@ -1,0 +1,45 @@
+"""The environment of the local functions: what the template declares, plus where the local AWS is."""
+
+import os
+from collections.abc import Mapping
+
+from local.template import Template
+
+REGION = "us-east-1"
+# One machine is one IP address and one tenant; API Gateway's view of the world is not worth keeping here.
+LOCAL_PARAMETERS = {"IpRequestsPerMinute": "600000"}
+_REAL_AWS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+
+def function_environment(template: Template, names: Mapping[str, str], endpoint_url: str) -> dict[str, str]:
+    """All functions together: one process serves them all. The user's own variables win, to try settings out."""
+    variables: dict[str, str] = {}
+    for function in template.functions():
+        variables |= template.environment(function, names, LOCAL_PARAMETERS)
+    chosen = {name: os.environ[name] for name in variables if os.environ.get(name)}
+    return variables | chosen | aws_environment(endpoint_url)
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """Fixed credentials, so that real ones are never sent to the local AWS, and never used by accident."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+
+
+def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without real AWS identities, then ours; output is not held back in buffers."""
+    own = {name: value for name, value in os.environ.items() if name not in _REAL_AWS}
+    return own | {"PYTHONUNBUFFERED": "1"} | dict(variables)
+
+
+def adopt(variables: Mapping[str, str]) -> dict[str, str]:
+    """Make this process talk to the local AWS too; returns its whole environment."""
+    for name in _REAL_AWS:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    return dict(os.environ)

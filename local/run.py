@@ -1,0 +1,127 @@
+"""`make run`: start everything, say how to call it, keep it running until Ctrl-C or SIGTERM."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from local.banner import CURL_MODEL, Ready, banner
+from local.environment import adopt
+from local.ministack import StateInUse
+from local.paths import RUN_FILE
+from local.processes import ChildFailed, free_port
+from local.seed import DEMO_ACCOUNT, seed_catalog, seed_demo_account, working_key
+from local.stack import Stack, answers, port_wanted, write_private
+from local.upstream_models import UpstreamUnreadable
+from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.config import Settings
+from multiconnection.providers.registry import configured_providers
+
+WATCH_S = 0.5
+
+
+def run() -> int:
+    """Exit code 0 after an asked-for stop, 1 when the stack could not start or could not be kept up."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    if running := _already_running():
+        print(f"The local stack is running already: {running}", flush=True)
+        return 1
+    stack = Stack(_free_port_or_next())
+    try:
+        ready = _start(stack)
+        print(banner(ready), flush=True)
+        _watch(stack, ready, stopped)
+    except (ChildFailed, StateInUse, UpstreamUnreadable) as exc:
+        print(f"\nThe local stack could not run: {exc}", flush=True)
+        return 1
+    finally:
+        print("Stopping: ending calls, saving state …", flush=True)
+        stack.stop()
+    return 0
+
+
+def _start(stack: Stack) -> Ready:
+    _step("local AWS (DynamoDB, S3, SQS)", stack.start_aws)
+    if not _real_providers(stack):
+        _step("demo upstream", stack.start_demo_upstream)
+    settings = Settings.of(adopt(stack.environment))
+    workers = build_workers(settings)
+    api_key = _step("catalog, demo account, key", lambda: asyncio.run(_seed(workers, settings)))
+    _step("gateway", stack.start_gateway)
+    _step("workers", stack.start_schedules)
+    providers = sorted(configured_providers(settings))
+    ready = Ready(f"{stack.url}/v1", api_key, DEMO_ACCOUNT, asyncio.run(_first_model(workers)), ", ".join(providers))
+    _remember(ready, stack)
+    return ready
+
+
+async def _seed(workers: Workers, settings: Settings) -> str:
+    await seed_catalog(workers, settings.environment)
+    await seed_demo_account(workers)
+    return await working_key(workers, _remembered().get("api_key"))
+
+
+async def _first_model(workers: Workers) -> str:
+    """The reference text's model where it is served, else the first chat model that is."""
+    served = [model.id for model in await workers.models.served() if model.kind == "chat"]
+    return CURL_MODEL if CURL_MODEL in served or not served else served[0]
+
+
+def _watch(stack: Stack, ready: Ready, stopped: threading.Event) -> None:
+    while not stopped.wait(WATCH_S):
+        revived = stack.revive()
+        if revived:
+            print(f"{', '.join(revived)} had died and was started again; calls in flight are swept later", flush=True)
+            _remember(ready, stack)
+
+
+def _remember(ready: Ready, stack: Stack) -> None:
+    found: dict[str, Any] = {
+        "base_url": ready.base_url,
+        "api_key": ready.api_key,
+        "account_id": ready.account_id,
+        "model": ready.model,
+        "pids": {"supervisor": os.getpid(), "gateway": stack.gateway.pid if stack.gateway else None},
+    }
+    write_private(RUN_FILE, json.dumps(found, indent=2))
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(RUN_FILE.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _already_running() -> str | None:
+    """The base URL of a stack on the same state that still answers."""
+    base_url = _remembered().get("base_url")
+    return base_url if base_url and answers(f"{base_url.removesuffix('/v1')}/api/models") else None
+
+
+def _real_providers(stack: Stack) -> bool:
+    return bool(configured_providers(Settings.of({**os.environ, **stack.environment})))
+
+
+def _free_port_or_next() -> int:
+    wanted, asked = port_wanted()
+    port = free_port(wanted)
+    if port != wanted:
+        whose = "PORT" if asked else "the default port"
+        print(f"{whose} {wanted} is in use; using {port}", flush=True)
+    return port
+
+
+def _step(name: str, work: Callable[[], Any]) -> Any:
+    print(f"  … {name}", end="", flush=True)
+    began = time.monotonic()
+    result = work()
+    print(f"\r  ✓ {name} ({time.monotonic() - began:.1f} s)", flush=True)
+    return result

@@ -1,0 +1,1 @@
+"""Expressions: one suite for every driver of the store."""

@@ -1,0 +1,88 @@
+"""Fixtures of the conformance suite: one driver after the other, each on the same tables."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from local.ministack import MiniStack
+from multiconnection.storage.driver import Driver
+from tests.support import dynamodb_local as java
+
+from . import drivers
+from .known_differences import KNOWN_DIFFERENCES
+
+MINISTACK = java.ROOT / ".tools" / "ministack" / "bin" / "ministack"
+DRIVERS = (
+    "memory",
+    "moto",
+    "boto_on_ministack",
+    "hot_on_ministack",
+    pytest.param("boto_on_dynamodb_local", marks=pytest.mark.java),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = {(driver, case): why for driver, case, why in KNOWN_DIFFERENCES}
+    for item in items:
+        if not isinstance(item, pytest.Function) or (callspec := getattr(item, "callspec", None)) is None:
+            continue
+        driver, case = callspec.params.get("driver_name"), callspec.params.get("case")
+        name = item.originalname if case is None else f"{item.originalname}: {case.name}"
+        if why := known.get((driver, name)):
+            item.add_marker(pytest.mark.xfail(strict=True, reason=why))
+
+
+def _cannot_run(why: str) -> None:
+    """A skip on a developer's machine, a failure where nothing may be skipped."""
+    if os.environ.get("CI_NO_SKIP") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not MINISTACK.exists():
+        _cannot_run("MiniStack is not installed in .tools/ministack")
+    state: Path = tmp_path_factory.mktemp("ministack")
+    with MiniStack(MINISTACK, state, services=("dynamodb",)) as ministack:
+        drivers.create_tables(drivers.boto_client(ministack.endpoint_url))
+        yield ministack.endpoint_url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_url() -> Iterator[str]:
+    if why := java.missing():
+        _cannot_run(why)
+    with java.dynamodb_local() as endpoint_url:
+        drivers.create_tables(drivers.boto_client(endpoint_url))
+        yield endpoint_url
+
+
+@pytest.fixture(params=DRIVERS)
+def driver_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def driver(driver_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
+    if driver_name == "memory":
+        yield drivers.memory_driver()
+    elif driver_name == "moto":
+        with drivers.moto_driver() as made:
+            yield made
+    elif driver_name == "hot_on_ministack":
+        async with drivers.hot_driver(request.getfixturevalue("ministack_url")) as made:
+            yield made
+    else:
+        url = request.getfixturevalue("ministack_url" if driver_name.endswith("ministack") else "dynamodb_local_url")
+        with drivers.boto_driver(url) as made:
+            yield made
+
+
+@pytest.fixture
+def pk() -> str:
+    """A partition of the test's own: the tables outlive it."""
+    return uuid4().hex
