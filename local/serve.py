@@ -43,6 +43,7 @@ def main() -> None:
         http="httptools",
         access_log=False,
         log_level="warning",
+        server_header=False,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,

@@ -1,5 +1,6 @@
 """Condition expressions, the item they are tested on, and what DynamoDB makes of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,16 @@ def s(value: str) -> dict[str, str]:
     return {"S": value}
 
 
+def shown(values: Mapping[str, Any]) -> str:
+    """Values or an item in one short line, for the names of cases."""
+    return " ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value.get("N") or value)
+    return text if len(text) <= 50 else f"{text[:6]}…{len(text)}…{text[-2:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionCase:
     """`holds` is None where DynamoDB refuses the expression itself."""
@@ -46,9 +57,8 @@ class ConditionCase:
 
 def _case(expression: str, holds: bool | None, **values: Any) -> ConditionCase:
     """Keywords are values (v=…) unless they are text: those are names."""
-    shown = " ".join(f"{key}={value}" for key, value in values.items())
     return ConditionCase(
-        f"{expression} {shown}".strip(),
+        f"{expression} | {shown(values)}" if values else expression,
         expression,
         holds,
         {f":{key}": value for key, value in values.items() if not isinstance(value, str)},

@@ -61,25 +61,35 @@ def dynamodb_local_url() -> Iterator[str]:
         yield endpoint_url
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(scope="module", params=DRIVERS)
 def driver_name(request: pytest.FixtureRequest) -> str:
+    """Of module scope, so that all cases of one driver run together and moto is on for its own cases only."""
     return str(request.param)
 
 
-@pytest.fixture
-async def driver(driver_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
+@pytest.fixture(scope="module")
+def opened(driver_name: str, request: pytest.FixtureRequest) -> Iterator[Driver | str]:
+    """The driver, or the URL for one that lives no longer than the loop of its test."""
     if driver_name == "memory":
         yield drivers.memory_driver()
     elif driver_name == "moto":
-        with drivers.moto_driver() as made:
-            yield made
+        with drivers.moto_driver() as driver:
+            yield driver
     elif driver_name == "hot_on_ministack":
-        async with drivers.hot_driver(request.getfixturevalue("ministack_url")) as made:
+        yield request.getfixturevalue("ministack_url")
+    else:
+        url = "ministack_url" if driver_name.endswith("ministack") else "dynamodb_local_url"
+        with drivers.boto_driver(request.getfixturevalue(url)) as driver:
+            yield driver
+
+
+@pytest.fixture
+async def driver(opened: Driver | str) -> AsyncIterator[Driver]:
+    if isinstance(opened, str):
+        async with drivers.hot_driver(opened) as made:
             yield made
     else:
-        url = request.getfixturevalue("ministack_url" if driver_name.endswith("ministack") else "dynamodb_local_url")
-        with drivers.boto_driver(url) as made:
-            yield made
+        yield opened
 
 
 @pytest.fixture

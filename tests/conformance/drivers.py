@@ -22,10 +22,14 @@ REGION = "us-east-1"
 ACCOUNTS, TEXTS, NUMBERS, SCANNED = "accounts", "texts", "numbers", "scanned"
 INDEX = "by_activity"
 TABLES: Mapping[str, TableKeys] = {
-    ACCOUNTS: TableKeys("pk", indexes={INDEX: ("shard", "bucket")}, types={"pk": "S", "shard": "S", "bucket": "N"}),
+    ACCOUNTS: TableKeys(
+        "pk",
+        indexes={INDEX: ("activity_shard", "activity_bucket")},
+        types={"pk": "S", "activity_shard": "S", "activity_bucket": "N"},
+    ),
     TEXTS: TableKeys("pk", "sk", types={"pk": "S", "sk": "S"}),
     NUMBERS: TableKeys("pk", "sk", types={"pk": "S", "sk": "N"}),
-    SCANNED: TableKeys("pk", indexes={INDEX: ("shard", None)}, types={"pk": "S", "shard": "S"}),
+    SCANNED: TableKeys("pk", indexes={INDEX: ("activity_shard", None)}, types={"pk": "S", "activity_shard": "S"}),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from multiconnection.storage.driver import Item
 
-from .conditions import HUGE, n, s
+from .conditions import HUGE, n, s, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class UpdateCase:
 
 def _case(before: Item | None, expression: str, after: Item | None, **values: Any) -> UpdateCase:
     """Keywords are values (v=…) unless they are text: those are names."""
-    shown = " ".join(f"{key}={value}" for key, value in values.items())
+    found = "no item" if before is None else f"[{shown(before)}]"
     return UpdateCase(
-        f"{'no item' if before is None else before}: {expression} {shown}".strip(),
+        f"{found} {expression} | {shown(values)}" if values else f"{found} {expression}",
         before,
         expression,
         after,
@@ -134,8 +134,8 @@ MALFORMED = (
     _case(A5, "SET #x = :v", None, v=n(1)),
     _case(A5, "SET a = :v", None, v=n(1), x="b"),
     _case(A5, "SET a = :v", None, v=n("x")),
-    _case(A5, "SET shard = :v", None, v=n(1)),
-    _case(A5, "SET bucket = :v", None, v=s("1")),
-    _case(A5, "SET shard = :v", None, v=s("")),
+    _case(A5, "SET activity_shard = :v", None, v=n(1)),
+    _case(A5, "SET activity_bucket = :v", None, v=s("1")),
+    _case(A5, "SET activity_shard = :v", None, v=s("")),
 )
 UPDATES = SETS + ARITHMETIC + DEFAULTS + OTHERS + MALFORMED

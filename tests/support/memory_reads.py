@@ -22,6 +22,7 @@ def get_item(table: Table, payload: Mapping[str, Any]) -> dict[str, Any]:
     _check_members("GetItem", payload, _GET)
     plan = plan_of(payload)
     names, _ = plan.bind(payload)
+    _check_projection(plan, names)
     row = table.rows.get(table.key_of(table.key(payload["Key"])))
     return {"Item": _projected(row.item, plan, names)} if row else {}
 
@@ -33,8 +34,11 @@ def query(table: Table, payload: Mapping[str, Any]) -> dict[str, Any]:
     names, values = plan.bind(payload)
     if plan.key_condition is None:
         raise RequestRejected("a query needs a key condition")
+    _check_filter(plan, names, schema)
     partition = plan.key_condition.partition(names, values, schema.hash)
     test = plan.key_condition.sort_test(names, schema.hash, schema.range)
+    for key, value in plan.key_condition.compared(names, values):
+        table.check_key_value(key, value)
     rows = table.partition(payload.get("IndexName"), partition)
     found = [row for row in rows if test is None or test(row.item, names, values)]
     return _page(table, schema, found, payload, (plan, names, values))
@@ -51,6 +55,17 @@ def scan(table: Table, payload: Mapping[str, Any]) -> dict[str, Any]:
 def _check_members(operation: str, payload: Mapping[str, Any], known: frozenset[str]) -> None:
     if not payload.keys() <= known:
         raise NotImplementedError(f"{operation} with {sorted(payload.keys() - known)}")
+
+
+def _check_projection(plan: Plan, names: Names) -> None:
+    if len({resolve(path, names) for path in plan.projection}) != len(plan.projection):
+        raise RequestRejected("two document paths overlap with each other")
+
+
+def _check_filter(plan: Plan, names: Names, schema: Schema) -> None:
+    for path in plan.condition_paths:
+        if resolve(path, names) in schema.attributes:
+            raise RequestRejected(f"a filter can not contain the key attribute {resolve(path, names)}")
 
 
 def _schema(table: Table, payload: Mapping[str, Any]) -> Schema:
@@ -72,6 +87,7 @@ def _page(
     bound: tuple[Plan, Names, Values],
 ) -> dict[str, Any]:
     plan, names, values = bound
+    _check_projection(plan, names)
     limit = payload.get("Limit")
     if limit is not None and limit < 1:
         raise RequestRejected("Limit must be greater than or equal to 1")

@@ -282,6 +282,21 @@ async def test_a_failing_store_lets_callers_in_and_is_reported(world: World, fai
         await world.limiter().admit(LIMITED_KEY, 1)
 
 
+async def test_what_was_unshared_when_the_store_failed_is_shared_afterwards(world: World) -> None:
+    here, there, limits = world.limiter(), world.limiter(), AccountLimits(requests_per_minute=100)
+    for _ in range(5):
+        await here.admit(KEY, 1, limits)
+    world.driver.failure = StoreUnavailable("no route")
+    await here.admit(KEY, 1, limits)
+    world.driver.failure = None
+    world.clock.at += 1.001
+    await here.admit(KEY, 1, limits)
+    for _ in range(6):
+        state = await there.admit(KEY, 1, limits)
+    assert world.errors == ["StoreUnavailable"]
+    assert state.requests.remaining == 100 - 7 - 6 + 1
+
+
 async def test_a_cancelled_take_leaves_nothing_in_the_air(world: World) -> None:
     limiter = world.limiter()
     task = asyncio.create_task(limiter.admit(LIMITED_KEY, 1))

@@ -1,11 +1,12 @@
 """KeyConditionExpression: the partition, and at most one condition on the sort key."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multiconnection.storage.driver import RequestRejected
 
 from .evaluate import Check, Names, Test, Values, compile_condition, resolve
-from .syntax import And, BeginsWith, Between, Compare, Condition, Path, Value
+from .syntax import And, BeginsWith, Between, Compare, Condition, Operand, Path, Value
 from .values import Attribute
 
 
@@ -28,6 +29,15 @@ class KeyTest:
                 return values[node.right.name]
         raise RequestRejected(f"query condition missed key schema element: {hash_key}")
 
+    def compared(self, names: Names, values: Values) -> Iterator[tuple[str, Attribute]]:
+        """Each key attribute with each value it is compared to."""
+        for part in self.parts:
+            node = part.node
+            operands = (node.low, node.high) if isinstance(node, Between) else (_right(node),)
+            for operand in operands:
+                assert isinstance(operand, Value)
+                yield resolve(part.path, names), values[operand.name]
+
     def sort_test(self, names: Names, hash_key: str, range_key: str | None) -> Test | None:
         """The condition on the sort key, if there is one; anything else in the expression is an error."""
         attributes = [resolve(part.path, names) for part in self.parts]
@@ -41,6 +51,10 @@ class KeyTest:
                 raise RequestRejected(f"query key condition on {attribute}, which is no key")
             found = part.test
         return found
+
+
+def _right(node: Compare | BeginsWith) -> Operand:
+    return node.right if isinstance(node, Compare) else node.prefix
 
 
 def compile_key_condition(node: Condition, checks: list[Check]) -> KeyTest:

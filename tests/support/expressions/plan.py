@@ -25,6 +25,7 @@ class Plan:
     values: frozenset[str]
     checks: tuple[Check, ...]
     condition: Test | None
+    condition_paths: tuple[Path, ...]
     update: Update | None
     key_condition: KeyTest | None
     projection: tuple[Path, ...]
@@ -33,6 +34,8 @@ class Plan:
         """The placeholders of a request; raises RequestRejected on whatever is wrong whatever the item is."""
         names = payload.get("ExpressionAttributeNames", _NO_NAMES)
         raw = payload.get("ExpressionAttributeValues", _NO_VALUES)
+        if not (names or names is _NO_NAMES) or not (raw or raw is _NO_VALUES):
+            raise RequestRejected("names and values of placeholders must not be empty")
         if names.keys() != self.names or raw.keys() != self.values:
             self._complain(names.keys(), raw.keys())
         values = {name: normalise(value) for name, value in raw.items()}
@@ -73,6 +76,7 @@ def _plan(condition: str | None, update: str | None, key_condition: str | None, 
         values=frozenset().union(*(each.values for each in cursors)),
         checks=tuple(checks),
         condition=test,
+        condition_paths=() if condition is None else tuple(cursors[0].paths),
         update=actions,
         key_condition=keys,
         projection=paths,

@@ -59,6 +59,7 @@ class Cursor:
         self._position = 0
         self.names: set[str] = set()
         self.values: set[str] = set()
+        self.paths: list[Path] = []
 
     @property
     def token(self) -> Token:
@@ -122,6 +123,10 @@ class Cursor:
             raise self.error()
 
     def path(self) -> Path:
+        self.paths.append(self._path())
+        return self.paths[-1]
+
+    def _path(self) -> Path:
         token = self.take()
         if token.kind == "name":
             self.names.add(token.text)

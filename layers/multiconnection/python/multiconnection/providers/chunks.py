@@ -39,13 +39,14 @@ class Seen:
 class Chunks:
     """The chunks of one answer: fills in what is missing and follows each choice to its finish_reason."""
 
-    __slots__ = ("_by_index", "_choices_max", "_top")
+    __slots__ = ("_by_index", "_choices_max", "_fallback", "_top")
 
     def __init__(self, call: ChatCall) -> None:
-        model = call.body.get("model")
         self._choices_max = max(call.choices, 1)
         self._by_index: dict[int, _Choice] = {}
-        self._top: dict[str, Any] = {"model": model if isinstance(model, str) and model else call.upstream_model}
+        self._top: dict[str, Any] = {}
+        model = call.body.get("model") or call.upstream_model
+        self._fallback = {"id": f"chatcmpl-{secrets.token_hex(12)}", "model": model}
 
     @property
     def any_finished(self) -> bool:
@@ -78,7 +79,7 @@ class Chunks:
             if isinstance(chunk.get(name), str) and chunk[name]:
                 top.setdefault(name, chunk[name])
             else:
-                chunk[name] = top.get(name) or top.setdefault(name, f"chatcmpl-{secrets.token_hex(12)}")
+                chunk[name] = top.setdefault(name, self._fallback[name])
         if isinstance(chunk.get("created"), int) and chunk["created"]:
             top.setdefault("created", chunk["created"])
         else:

@@ -8,6 +8,8 @@ from typing import Any
 STATUS_BY_WORD = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
     "authentication_error": 401,
     "unauthenticated": 401,
     "invalid_api_key": 401,

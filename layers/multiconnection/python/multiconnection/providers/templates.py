@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from .wire_json import decode
+
 HOLE = "\ue000multiconnection\ue000"
 _HOLE = orjson.dumps(HOLE)[1:-1]
 _PADDING = b',"obfuscation":"'
@@ -50,7 +52,7 @@ def learn(raw: bytes, member: str, text: str, shown: bytes) -> Template | None:
     if pattern is None or len(raw) > LEARNABLE_BYTES_MAX or shown.count(_HOLE) != 1:
         return None
     found = list(pattern.finditer(raw))
-    if len(found) != 1 or orjson.loads(b'"%b"' % found[0][1]) != text:
+    if len(found) != 1 or decode(b'"%b"' % found[0][1]) != text:
         return None
     head_shown, tail_shown = shown.split(_HOLE)
     return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown)

@@ -1,0 +1,66 @@
+"""`make test`: the whole suite in one command; every step runs, then the verdict.
+
+`--static` stops after lint, types and import rules. With CI_NO_SKIP=1 a missing tool fails instead of skipping.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+SOURCES = ("layers", "functions", "local", "benchmarks", "tests")
+PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests")
+PYTEST = (sys.executable, "-m", "pytest", "--quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    command: Sequence[str]
+
+
+STATIC = (
+    Step("lint", (str(BIN / "ruff"), "check", *SOURCES)),
+    Step("format", (str(BIN / "ruff"), "format", "--check", *SOURCES)),
+    Step("types", (str(BIN / "mypy"), *(part for package in PACKAGES for part in ("-p", package)))),
+    Step("import rules", (str(BIN / "lint-imports"),)),
+    Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
+)
+TESTS = (
+    Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation")),
+    Step("conformance and integration", (*PYTEST, "tests/conformance", "tests/integration")),
+    Step("end to end", (*PYTEST, "tests/e2e")),
+)
+
+
+def run(step: Step) -> bool:
+    print(f"\n=== {step.name}", flush=True)
+    began = time.monotonic()
+    passed = subprocess.run(step.command, cwd=ROOT, env=environment(), check=False).returncode == 0
+    print(f"=== {step.name}: {'ok' if passed else 'FAILED'} ({time.monotonic() - began:.0f} s)", flush=True)
+    return passed
+
+
+def environment() -> dict[str, str]:
+    """The user's own, with the repository's root importable and no real AWS identity in reach of a test."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return own | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
+    parser.add_argument("--static", action="store_true", help="lint, types and import rules only")
+    steps = STATIC if parser.parse_args().static else (*STATIC, *TESTS)
+    failed = [step.name for step in steps if not run(step)]
+    print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'Everything passed.'}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
