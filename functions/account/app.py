@@ -1,7 +1,5 @@
 """Control plane: a caller's own usage rows and balance."""
 
-import os
-
 from mangum import Mangum
 
 from multiconnection.api.app import create_app
@@ -9,5 +7,5 @@ from multiconnection.api.routes import usage
 from multiconnection.bootstrap import build
 from multiconnection.config import Settings
 
-app = create_app(lambda: build(Settings.of(os.environ)), [usage.router])
+app = create_app(lambda: build(Settings.from_environment()), [usage.router])
 handler = Mangum(app, lifespan="off")

@@ -1,10 +1,8 @@
 """Data plane: chat completions, streamed through the Lambda Web Adapter."""
 
-import os
-
 from multiconnection.api.app import create_app
 from multiconnection.api.routes import chat
 from multiconnection.bootstrap import build
 from multiconnection.config import Settings
 
-app = create_app(lambda: build(Settings.of(os.environ)), [chat.router])
+app = create_app(lambda: build(Settings.from_environment()), [chat.router])

@@ -1,7 +1,5 @@
 """Control plane: model list, public price list, and the answer to unknown URLs."""
 
-import os
-
 from mangum import Mangum
 
 from multiconnection.api.app import create_app
@@ -9,5 +7,5 @@ from multiconnection.api.routes import models
 from multiconnection.bootstrap import build
 from multiconnection.config import Settings
 
-app = create_app(lambda: build(Settings.of(os.environ)), [models.router])
+app = create_app(lambda: build(Settings.from_environment()), [models.router])
 handler = Mangum(app, lifespan="off")

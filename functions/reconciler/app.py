@@ -1,7 +1,6 @@
 """Worker: once a day recomputes every account from its immutable rows and alarms on drift."""
 
 import asyncio
-import os
 from typing import Any
 
 from multiconnection.bootstrap import build_workers
@@ -11,5 +10,5 @@ from multiconnection.ledger.reconcile import totals
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """The totals over all accounts; `drift` must be 0."""
-    maintenance = build_workers(Settings.of(os.environ)).maintenance
+    maintenance = build_workers(Settings.from_environment()).maintenance
     return dict(totals(asyncio.run(maintenance.reconcile_all())))

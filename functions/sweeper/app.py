@@ -1,7 +1,6 @@
 """Worker: every minute ends expired holds; also takes queued decisions from the fallback queue."""
 
 import asyncio
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +11,7 @@ from multiconnection.storage.queue import decode
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A schedule's event sweeps ({"scope": "all"} for the daily net); an SQS event is replayed."""
-    maintenance = build_workers(Settings.of(os.environ)).maintenance
+    maintenance = build_workers(Settings.from_environment()).maintenance
     if "Records" in event:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]
         failed = asyncio.run(maintenance.replay(messages, decode))

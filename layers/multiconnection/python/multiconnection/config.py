@@ -1,5 +1,6 @@
 """Settings: one typed object made from a mapping; a bad value stops the start and names its variable."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,6 +77,11 @@ class Settings:
             body_bytes_max=_integer(env, "BODY_BYTES_MAX", 6 * 1024 * 1024),
             environment=env,
         )
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """The process environment, named here and nowhere else."""
+        return cls.of(os.environ)
 
     def provider(self, env_prefix: str) -> ProviderSettings:
         """`<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL`."""

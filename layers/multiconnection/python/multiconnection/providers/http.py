@@ -12,6 +12,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 BODY_BYTES_MAX = 32 * 1024 * 1024
 HEADER_BYTES_MAX = 32 * 1024
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientSSLError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
 LARGE_BODY_BYTES = 1024 * 1024  # above this aiohttp wants a file-like body, written in pieces
 DRAIN_S = 0.25
 
@@ -189,7 +195,7 @@ def _failure(exc: Exception) -> TransportFailure:
     """`TimeoutError` alone is ours for the first byte; aiohttp has its own for connecting."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
         return ConnectTimedOut("no connection in time")
-    if isinstance(exc, (aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.InvalidURL)):
+    if isinstance(exc, _NEVER_SENT):
         return ConnectFailed("no connection")
     if isinstance(exc, TimeoutError):
         return AnswerTimedOut("no answer in time")
