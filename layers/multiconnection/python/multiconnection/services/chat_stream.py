@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 
 import orjson
@@ -95,15 +96,21 @@ class StreamedChat:
         return self._stream.outcome()
 
     async def _finish(self, outcome: Outcome, send: Send) -> None:
-        if outcome.error is not None:
+        """Tell the client, then settle, then hang up: each of them also when the one before it failed."""
+        try:
+            await self._tell(outcome, send)
+        finally:
             try:
+                await self._bill.settle(outcome)
+            finally:
+                await self._abandon_upstream()
+
+    async def _tell(self, outcome: Outcome, send: Send) -> None:
+        if outcome.error is not None:
+            # A client that does not read gets an unfinished stream without [DONE]; the bill is settled all the same.
+            with suppress(TimeoutError):
                 async with asyncio.timeout(ERROR_EVENT_TIMEOUT_S):
                     await send(error_event(outcome.error))
-            except TimeoutError:
-                # The client does not read; it gets an unfinished stream without [DONE], and the bill is settled.
-                pass
-        await self._bill.settle(outcome)
-        await self._abandon_upstream()
 
     def _known(self, ended: Ended, error: GatewayError) -> Outcome:
         """What is known of an answer that we end ourselves."""
@@ -119,6 +126,9 @@ class StreamedChat:
         await self._abandon_upstream()
 
     async def _abandon_upstream(self) -> None:
+        """Also a stream that was opened in the moment before its request was cancelled."""
         self._opening.cancel()
-        if self._stream is not None:
-            await self._stream.aclose()
+        opened = self._opening.done() and not self._opening.cancelled() and self._opening.exception() is None
+        stream = self._opening.result() if opened else self._stream
+        if stream is not None:
+            await stream.aclose()

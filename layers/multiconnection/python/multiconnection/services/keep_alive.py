@@ -1,4 +1,7 @@
-"""SSE comments in times of silence, so that no proxy or client gives up on a thinking model."""
+"""SSE comments in times of silence, so that no proxy or client gives up on a thinking model.
+
+ASGI servers may raise OSError from `send` once the client has left (ASGI 2.4); others drop what is sent.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,12 +21,19 @@ class KeepAlive:
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time() - (interval_s if started_silent else 0.0)
         self._sending = False
+        self._gone = False
         self._comment: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(0.0 if started_silent else interval_s, self._tick)
 
     async def send(self, chunk: bytes) -> None:
+        """A client that left is told nothing more, and the stream is still read to its end."""
+        if self._gone:
+            return
         self._sending = True
-        await self._send(chunk)
+        try:
+            await self._send(chunk)
+        except OSError:
+            self._gone = True
         self._sending = False
         self._last = self._loop.time()
 
@@ -35,10 +45,13 @@ class KeepAlive:
     def _tick(self) -> None:
         now = self._loop.time()
         silent_s = now - self._last
-        if silent_s >= self._interval_s and not self._sending:
+        if silent_s >= self._interval_s and not self._sending and not self._gone:
             self._last, silent_s = now, 0.0
             self._comment = self._loop.create_task(self._send_comment())
         self._timer = self._loop.call_later(max(0.01, self._interval_s - silent_s), self._tick)
 
     async def _send_comment(self) -> None:
-        await self._send(COMMENT)
+        try:
+            await self._send(COMMENT)
+        except OSError:
+            self._gone = True
