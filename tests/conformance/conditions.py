@@ -40,8 +40,10 @@ def shown(values: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value.get("N") or value)
-    return text if len(text) <= 50 else f"{text[:6]}…{len(text)}…{text[-2:]}"
+    text = value if isinstance(value, str) else str(value)
+    if not isinstance(value, str) and list(value) == ["N"] and value["N"]:
+        text = value["N"]
+    return text if len(text) <= 50 else f"{text[:6]}..{len(text)}..{text[-2:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class ConditionCase:
 def _case(expression: str, holds: bool | None, **values: Any) -> ConditionCase:
     """Keywords are values (v=…) unless they are text: those are names."""
     return ConditionCase(
-        f"{expression} | {shown(values)}" if values else expression,
+        f"{expression} | {shown(values)}" if values else expression or "empty",
         expression,
         holds,
         {f":{key}": value for key, value in values.items() if not isinstance(value, str)},

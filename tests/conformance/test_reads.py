@@ -7,7 +7,7 @@ import pytest
 
 from multiconnection.storage.driver import Driver, Item, RequestRejected
 
-from .conditions import n, s
+from .conditions import n, s, shown
 from .drivers import ACCOUNTS, INDEX, NUMBERS, SCANNED, TEXTS
 
 WORDS = ("a", "ab", "abc", "abd", "b", "é")
@@ -48,34 +48,37 @@ async def pages(driver: Driver, operation: str, query: dict[str, Any]) -> list[l
     raise AssertionError("the pages do not end")
 
 
+KEY_CONDITIONS: tuple[tuple[str, dict[str, Any], tuple[str, ...] | None], ...] = (
+    ("pk = :p", {}, WORDS),
+    ("pk = :p AND sk = :v", {":v": s("ab")}, ("ab",)),
+    ("sk = :v AND pk = :p", {":v": s("ab")}, ("ab",)),
+    ("pk = :p AND sk < :v", {":v": s("abc")}, ("a", "ab")),
+    ("pk = :p AND sk <= :v", {":v": s("abc")}, ("a", "ab", "abc")),
+    ("pk = :p AND sk > :v", {":v": s("abd")}, ("b", "é")),
+    ("pk = :p AND sk >= :v", {":v": s("abd")}, ("abd", "b", "é")),
+    ("pk = :p AND sk BETWEEN :v AND :w", {":v": s("ab"), ":w": s("abd")}, ("ab", "abc", "abd")),
+    ("(pk = :p) AND (sk BETWEEN :v AND :w)", {":v": s("ac"), ":w": s("az")}, ()),
+    ("pk = :p AND begins_with(sk, :v)", {":v": s("ab")}, ("ab", "abc", "abd")),
+    ("pk = :p AND sk BETWEEN :v AND :w", {":v": s("b"), ":w": s("a")}, None),
+    ("pk = :p AND sk <> :v", {":v": s("a")}, None),
+    ("pk = :p AND sk IN (:v)", {":v": s("a")}, None),
+    ("pk = :p OR sk = :v", {":v": s("a")}, None),
+    ("NOT pk = :p", {}, None),
+    ("pk = :p AND NOT sk = :v", {":v": s("a")}, None),
+    ("pk = :p AND letters = :v", {":v": n(1)}, None),
+    ("pk = :p AND sk = :v", {":v": n(1)}, None),
+    ("pk = :p AND attribute_exists(sk)", {}, None),
+    ("pk = :p AND sk > :v AND sk < :w", {":v": s("a"), ":w": s("b")}, None),
+    ("pk = :p AND pk = :v", {":v": s("a")}, None),
+    ("pk >= :p", {}, None),
+    ("begins_with(pk, :p)", {}, None),
+)
+
+
 @pytest.mark.parametrize(
     ("condition", "values", "expected"),
-    [
-        ("pk = :p", {}, WORDS),
-        ("pk = :p AND sk = :v", {":v": s("ab")}, ("ab",)),
-        ("sk = :v AND pk = :p", {":v": s("ab")}, ("ab",)),
-        ("pk = :p AND sk < :v", {":v": s("abc")}, ("a", "ab")),
-        ("pk = :p AND sk <= :v", {":v": s("abc")}, ("a", "ab", "abc")),
-        ("pk = :p AND sk > :v", {":v": s("abd")}, ("b", "é")),
-        ("pk = :p AND sk >= :v", {":v": s("abd")}, ("abd", "b", "é")),
-        ("pk = :p AND sk BETWEEN :v AND :w", {":v": s("ab"), ":w": s("abd")}, ("ab", "abc", "abd")),
-        ("(pk = :p) AND (sk BETWEEN :v AND :w)", {":v": s("ac"), ":w": s("az")}, ()),
-        ("pk = :p AND begins_with(sk, :v)", {":v": s("ab")}, ("ab", "abc", "abd")),
-        ("pk = :p AND sk BETWEEN :v AND :w", {":v": s("b"), ":w": s("a")}, None),
-        ("pk = :p AND sk <> :v", {":v": s("a")}, None),
-        ("pk = :p AND sk IN (:v)", {":v": s("a")}, None),
-        ("pk = :p OR sk = :v", {":v": s("a")}, None),
-        ("NOT pk = :p", {}, None),
-        ("pk = :p AND NOT sk = :v", {":v": s("a")}, None),
-        ("pk = :p AND letters = :v", {":v": n(1)}, None),
-        ("pk = :p AND sk = :v", {":v": n(1)}, None),
-        ("pk = :p AND attribute_exists(sk)", {}, None),
-        ("pk = :p AND sk > :v AND sk < :w", {":v": s("a"), ":w": s("b")}, None),
-        ("pk = :p AND pk = :v", {":v": s("a")}, None),
-        ("pk >= :p", {}, None),
-        ("begins_with(pk, :p)", {}, None),
-    ],
-    ids=str,
+    KEY_CONDITIONS,
+    ids=[f"{case[0]} | {shown(case[1])}" for case in KEY_CONDITIONS],
 )
 async def test_a_key_condition_selects_a_range_or_is_refused(
     driver: Driver, words: str, condition: str, values: dict[str, Any], expected: tuple[str, ...] | None

@@ -116,7 +116,8 @@ class StreamedChat:
         """What is known of an answer that we end ourselves."""
         if self._stream is None:
             return Outcome(Usage(), UsageSource.NONE, ended, error)
-        return replace(self._stream.outcome(), ended=ended, error=error)
+        known = self._stream.outcome()
+        return known if known.ended is Ended.COMPLETE else replace(known, ended=ended, error=error)
 
     def _remaining_s(self) -> float:
         return max(0.0, self._deadline_s - self._clock.now())
