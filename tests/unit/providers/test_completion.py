@@ -118,3 +118,11 @@ async def test_the_body_is_bounded_and_blank_lines_are_no_progress() -> None:
         await read_body(reply, 42)
     assert reply.closed
     assert http.BODY_BYTES_MAX == 32 * 1024 * 1024
+
+
+async def test_the_body_can_always_be_written_again() -> None:
+    got = await completed(b'{"choices": [{"message": {"content": "a\\ud83d"}, "finish_reason": "stop"}], "big": 1e9}')
+    assert orjson.loads(orjson.dumps(got.body))["choices"][0]["message"]["content"] == "a?"
+    deep = b"[" * 600 + b"]" * 600
+    with pytest.raises(UpstreamError):
+        await completed(b'{"choices": [{"message": {"content": "a"}}], "deep": %b}' % deep)

@@ -219,3 +219,12 @@ async def test_a_billing_refusal_in_the_stream_is_never_the_callers() -> None:
     assert got.outcome.error is not None
     assert got.outcome.error.code == "upstream_auth_error"
     assert "sk-acme" not in got.outcome.error.message
+
+
+async def test_a_usage_that_nobody_can_write_is_shown_as_ours() -> None:
+    deep = b"[" * 990 + b"]" * 990
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"deep":%b}}\n\n' % deep
+    got = await relayed([*ANSWER, usage, DONE], a_call(include_usage=True))
+    assert got.whole
+    assert got.outcome.usage == REPORTED
+    assert got.chunks[-1]["usage"]["cost"] == cost_of(REPORTED)

@@ -1,6 +1,7 @@
 """Failures of providers in our tree: who is told what, who is tried next, and what is never said."""
 
 import inspect
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -222,3 +223,13 @@ async def test_a_refusal_is_known_by_its_status_even_when_its_body_is_lost(strea
         await (dialect.stream(a_provider(), a_call(), cost_of) if stream else dialect.complete(a_provider(), a_call()))
     assert type(caught.value.error) is tree.UpstreamFailed
     assert reply.closed
+
+
+def test_hostile_text_costs_no_time_and_no_key_is_cut_in_two() -> None:
+    started = time.process_time()
+    for text in ("a." * 100_000, "input token count " * 20_000, f"{'x' * 1980} {SECRET}", "model " * 50_000):
+        error = refused(400, {"error": {"message": text, "param": "p" * 10**6, "code": "c" * 10**6}}).error
+        assert len(error.message) <= 500
+        assert "sk-acme" not in error.message
+        assert error.code in (None, "context_length_exceeded")
+    assert time.process_time() - started < 2

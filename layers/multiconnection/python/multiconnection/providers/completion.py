@@ -15,7 +15,7 @@ from .errors import EMPTY_ANSWER, not_an_answer, reported_error
 from .estimate import estimated_usage, texts_of, utf8_length
 from .tool_deltas import complete_calls
 from .usage import read_usage, shown_usage, take_usage
-from .wire_json import decode
+from .wire_json import decode_plain
 
 
 def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
@@ -36,7 +36,7 @@ def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
     if not raw or raw.isspace():
         raise not_an_answer(EMPTY_ANSWER)
     try:
-        body = decode(raw)
+        body = decode_plain(raw)
     except ValueError as exc:
         raise not_an_answer() from exc
     error = error_in(body)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MESSAGE_CHARS_MAX = 2000  # what is searched; the bound keeps hostile text from costing time
+WORD_CHARS_MAX = 200
 STATUS_BY_WORD = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
@@ -92,7 +94,7 @@ def complaint_of(body: object) -> Complaint:
     if isinstance(body, list):
         return complaint_of(body[0]) if body else Complaint()
     if isinstance(body, str):
-        return Complaint(message=body or None)
+        return Complaint(message=_bounded(body) or None)
     if not isinstance(body, dict):
         return Complaint()
     for name in ("error", "detail"):
@@ -118,7 +120,7 @@ def _message(error: Mapping[str, Any]) -> str | None:
     for name in ("message", "msg", "detail"):
         value = error.get(name)
         if isinstance(value, str) and value:
-            return value
+            return _bounded(value)
         if isinstance(value, (dict, list)) and value:
             return complaint_of(value).message
     return None
@@ -152,4 +154,9 @@ def _location(loc: object) -> str | None:
 
 
 def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:WORD_CHARS_MAX] if isinstance(value, str) and value else None
+
+
+def _bounded(text: str) -> str:
+    """Cut between words: half a key would not be recognised as one."""
+    return text if len(text) <= MESSAGE_CHARS_MAX else text[:MESSAGE_CHARS_MAX].rsplit(None, 1)[0]

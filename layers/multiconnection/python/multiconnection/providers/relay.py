@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multiconnection.domain.provider import Provider
-from multiconnection.domain.usage import Ended
+from multiconnection.domain.usage import Ended, UsageSource
 from multiconnection.services.ports import ChatCall, CostOf, Outcome, UpstreamError
 
 from .chunks import Chunks, Seen, choices_of
@@ -161,9 +161,14 @@ class Relay:
             self._templates = [template, *self._templates[: self._templates_max - 1]]
 
     def _usage_event(self, outcome: Outcome) -> bytes:
+        cost = {"cost": self._cost_of(outcome.usage)}
         chunk = self._filled({**self._last_chunk, "choices": []})
-        usage = self._meter.shown(outcome) | {"cost": self._cost_of(outcome.usage)}
-        return b"data: %b\n\n" % encode({**chunk, "usage": usage})
+        try:
+            return b"data: %b\n\n" % encode({**chunk, "usage": self._meter.shown(outcome) | cost})
+        except ValueError:  # members of the provider's that nobody can write; ours are enough
+            ours = outcome.usage.as_openai() | cost
+            estimated = {"estimated": True} if outcome.source is UsageSource.ESTIMATED else {}
+            return b"data: %b\n\n" % encode(self._filled({"choices": [], "usage": ours | estimated}))
 
     def _filled(self, chunk: dict[str, Any]) -> dict[str, Any]:
         self._chunks.fill(chunk)
