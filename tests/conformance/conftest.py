@@ -12,7 +12,7 @@ from multiconnection.storage.driver import Driver
 from tests.support import dynamodb_local as java
 
 from . import drivers
-from .known_differences import KNOWN_DIFFERENCES
+from .known_differences import why_different
 
 MINISTACK = java.ROOT / ".tools" / "ministack" / "bin" / "ministack"
 DRIVERS = (
@@ -25,13 +25,13 @@ DRIVERS = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    known = {(driver, case): why for driver, case, why in KNOWN_DIFFERENCES}
     for item in items:
-        if not isinstance(item, pytest.Function) or (callspec := getattr(item, "callspec", None)) is None:
+        callspec = getattr(item, "callspec", None)
+        if not isinstance(item, pytest.Function) or callspec is None or "driver_name" not in callspec.params:
             continue
-        driver, case = callspec.params.get("driver_name"), callspec.params.get("case")
-        name = item.originalname if case is None else f"{item.originalname}: {case.name}"
-        if why := known.get((driver, name)):
+        driver = str(callspec.params["driver_name"])
+        case = callspec.id.removeprefix(driver).removeprefix("-")
+        if why := why_different(driver, item.originalname, case):
             item.add_marker(pytest.mark.xfail(strict=True, reason=why))
 
 

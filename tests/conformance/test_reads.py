@@ -78,7 +78,7 @@ KEY_CONDITIONS: tuple[tuple[str, dict[str, Any], tuple[str, ...] | None], ...] =
 @pytest.mark.parametrize(
     ("condition", "values", "expected"),
     KEY_CONDITIONS,
-    ids=[f"{case[0]} | {shown(case[1])}" for case in KEY_CONDITIONS],
+    ids=[f"{case[0]} | {shown(case[1])}" if case[1] else case[0] for case in KEY_CONDITIONS],
 )
 async def test_a_key_condition_selects_a_range_or_is_refused(
     driver: Driver, words: str, condition: str, values: dict[str, Any], expected: tuple[str, ...] | None

@@ -43,13 +43,14 @@ class BotoDriver:
     async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         method = getattr(self._client, xform_name(operation))
         try:
-            answer: dict[str, Any] = method(**payload)
+            result: dict[str, Any] = method(**payload)
         except ClientError as exc:
             error = exc.response.get("Error", {})
             status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            raise store_error(status, error.get("Code", ""), exc.response, operation) from exc
+            answer = {**exc.response, "message": error.get("Message", "")}
+            raise store_error(status, error.get("Code", ""), answer, operation) from exc
         except (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError) as exc:
             raise StoreUnavailable(f"{operation}: {type(exc).__name__}") from exc
         except BotoCoreError as exc:
             raise OutcomeUnknown(f"{operation}: {type(exc).__name__}") from exc
-        return answer
+        return result

@@ -1,0 +1,112 @@
+"""Where MiniStack answers otherwise than DynamoDB."""
+
+from .difference import CONDITION, KEY_CONDITION, MINISTACK, UPDATE, Difference
+
+MINISTACK_DIFFERENCES = (
+    Difference(MINISTACK, "two missing attributes are equal to it", CONDITION, ("absent = gone", "absent <> gone")),
+    Difference(
+        MINISTACK,
+        "refuses begins_with on an attribute that is no text, instead of answering false",
+        CONDITION,
+        ("begins_with(amount, :v) | v={'S': '5'}", "begins_with(word, amount)"),
+    ),
+    Difference(
+        MINISTACK,
+        "accepts what DynamoDB refuses: operand types, equal operands, malformed values",
+        CONDITION,
+        (
+            "amount < :v | v={'BOOL': True}",
+            "amount < :v | v={'NULL': True}",
+            "amount < :v | v={'L': []}",
+            "amount = amount",
+            "#a = amount | a=amount",
+            "amount < amount",
+            "amount IN (amount)",
+            "amount BETWEEN :v AND :w | v=1 w={'S': '9'}",
+            "yes BETWEEN :v AND :w | v={'BOOL': True} w={'BOOL': True}",
+            "amount = :v | v={'S': 'a', 'N': '1'}",
+            "amount = :v | v={}",
+        ),
+    ),
+    Difference(
+        MINISTACK,
+        "skips what it does not understand of a condition",
+        CONDITION,
+        (
+            "attribute_exist(amount)",
+            "Attribute_Exists(amount)",
+            "if_not_exists(amount, :v) | v=1",
+            "amount != :v | v=5",
+            "amount = :v && twin = :v | v=5",
+            "amount = 'x'",
+            "amount = :v + :v | v=5",
+            "_amount = :v | v=5",
+        ),
+    ),
+    Difference(
+        MINISTACK,
+        "calculates with 28 digits",
+        UPDATE,
+        (
+            "[a=12345678901234567890123456789012345678] SET a = a + :v | v=1",
+            "[a=99999999999999999999999999999999999999] SET a = a + :v | v=2",
+            "[a=12345678901234567890123456789012345678] SET a = a + :v | v=0.1",
+            "[a=99999999999999999999999999999999999999] ADD a :v | v=2",
+        ),
+    ),
+    Difference(
+        MINISTACK,
+        "calculates with text that looks like a number",
+        UPDATE,
+        ("[a={'S': '5'}] SET a = a + :v | v=1", "[a=5] SET a = a + :v | v={'S': '1'}"),
+    ),
+    Difference(
+        MINISTACK,
+        "skips what it does not understand of an update",
+        UPDATE,
+        (
+            "[a=5] SET a = a + :v + :v | v=1",
+            "[a=5] SET a = a * :v | v=1",
+            "[a=5] SET b = if_not_exists(:v, a) | v=1",
+            "[a=5] ADD a b",
+            "[a=5] SET",
+            "[a=5] SET a",
+            "[a=5] SET a = ",
+            "[a=5] SET a = :v, | v=1",
+            "[a=5] SET a = :v b = :v | v=1",
+            "[a=5] SET :v = a | v=1",
+            "[a=5] SET a = :v SET b = :v | v=1",
+        ),
+    ),
+    Difference(
+        MINISTACK,
+        "lets one update touch an attribute twice",
+        UPDATE,
+        (
+            "[a=5] SET a = :v, a = :w | v=1 w=2",
+            "[a=5] SET a = :v, #x = :v | v=1 x=a",
+            "[a=5] SET a = :v REMOVE a | v=1",
+            "[a=5] SET a = :v ADD a :v | v=1",
+        ),
+    ),
+    Difference(MINISTACK, "does not check a projection", "test_a_wrong_projection_is_refused", ("a,", " ")),
+    Difference(
+        MINISTACK,
+        "does not check key conditions",
+        KEY_CONDITION,
+        (
+            "pk = :p AND sk <> :v | :v={'S': 'a'}",
+            "pk = :p OR sk = :v | :v={'S': 'a'}",
+            "NOT pk = :p",
+            "pk = :p AND NOT sk = :v | :v={'S': 'a'}",
+            "pk = :p AND attribute_exists(sk)",
+        ),
+    ),
+    Difference(
+        MINISTACK,
+        "lets a filter look at key attributes",
+        "test_a_wrong_query_is_refused",
+        ("{'FilterExpression': 'sk = :p'}",),
+    ),
+    Difference(MINISTACK, "accepts a check of nothing", "test_a_check_without_condition_is_refused"),
+)
