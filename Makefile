@@ -30,11 +30,12 @@ lock: ## resolve pyproject.toml again into requirements/*.txt
 	  set -- $$extra; name=$$1; shift; \
 	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$@ pyproject.toml --output-file requirements/$$name.txt || exit 1; done
-	@.tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" requirements/ministack.in --output-file requirements/ministack.txt
+	@for name in ministack openai-2; do \
+	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
 
 clean: ## remove what was installed; the local state in .local stays
-	rm -rf $(VENV) .tools
+	rm -rf $(VENV) .tools tests/e2e/node/*/node_modules
 
 $(VENV)/bin/python:
 	@echo "Creating $(VENV) …"

@@ -86,7 +86,7 @@ class Child:
             time.sleep(poll_s)
         raise ChildFailed(f"{self.name} ended with {self.exit_code} instead of starting\n{self.tail()}")
 
-    def stop(self, grace_s: float = 10.0) -> int:
+    def stop(self, grace_s: float = 20.0) -> int:
         """SIGTERM to the group, SIGKILL after `grace_s`; the exit code. Harmless when it ended already."""
         self._signal(signal.SIGTERM)
         try:

@@ -25,6 +25,7 @@ from .services.keys import KeyService
 from .services.limiter import Limiter
 from .services.listing import ListingService
 from .services.maintenance import Maintenance
+from .services.open_bills import OpenBills
 from .services.reservation import Reserver
 from .services.routing import Router
 from .services.usage import UsageService
@@ -38,6 +39,8 @@ from .storage.queue import SqsFallbackQueue
 
 # Sockets to DynamoDB and to providers that one process may hold open.
 CONNECTIONS_MAX = 1024
+# A process that is told to stop settles its cancelled calls first; what is left then is swept.
+DRAIN_S = 8.0
 
 
 class SystemClock:
@@ -69,7 +72,7 @@ class Container:
 def build(settings: Settings) -> Container:
     """The services of the API functions; call it on a running event loop."""
     configure_logging(settings.log_level)
-    clock, rng, alarms, seen = SystemClock(), SystemRng(), LoggedAlarms(), AccountsSeen()
+    clock, rng, alarms, open_bills = SystemClock(), SystemRng(), LoggedAlarms(), OpenBills()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -87,6 +90,7 @@ def build(settings: Settings) -> Container:
     )
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     http = AiohttpClient()
+    seen = AccountsSeen(ledger.store)
     chat = ChatService(
         catalog=catalog,
         limiter=limiter,
@@ -97,9 +101,12 @@ def build(settings: Settings) -> Container:
         upstream=OpenAiCompatible(http),
         clock=clock,
         config=_chat_config(settings),
+        open_bills=open_bills,
     )
 
     async def aclose() -> None:
+        if left := await open_bills.drained(DRAIN_S):
+            alarms.alarm("stopped_with_open_calls", calls=left)
         await http.aclose()
         await session.close()
 

@@ -10,12 +10,12 @@ from multiconnection.services.authenticate import Caller
 from .context import SCOPE_KEY, RequestContext, header
 
 
-def container(request: Request) -> Container:
+async def container(request: Request) -> Container:
     found: Container = request.app.state.container
     return found
 
 
-def context(request: Request) -> RequestContext:
+async def context(request: Request) -> RequestContext:
     found: RequestContext = request.scope[SCOPE_KEY]
     return found
 
@@ -29,6 +29,7 @@ async def caller(request: Request, services: ContainerDep, facts: ContextDep) ->
     found = await services.authenticator.authenticate(
         header(request.scope, b"authorization"), header(request.scope, b"x-api-key"), facts.ip
     )
+    await services.seen.meet(found.account_id)
     facts.limits = lambda: services.limiter.state(found.api_key, services.seen.limits(found.account_id))
     return found
 

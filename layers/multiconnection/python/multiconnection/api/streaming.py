@@ -1,5 +1,7 @@
 """Server-sent events as an ASGI response; the bill is settled before the response ends."""
 
+from contextlib import suppress
+
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,9 +22,16 @@ class EventStream(Response):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The start goes out with the first chunk, inside of `relay`, so that a failure there is settled as well."""
+        started = False
+
         async def send_chunk(chunk: bytes) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                await send({"type": "http.response.start", "status": 200, "headers": list(SSE_HEADERS)})
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-        await send({"type": "http.response.start", "status": 200, "headers": list(SSE_HEADERS)})
         await self._stream.relay(send_chunk)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -11,7 +11,7 @@ from multiconnection.services.ports import ChatCall, Completion, Outcome
 
 from .chunks import COMPLETION, FINISHED_BY_ERROR, choices_of
 from .error_bodies import error_in
-from .errors import EMPTY_ANSWER, not_an_answer, reported_error
+from .errors import empty_answer, not_an_answer, reported_error
 from .estimate import estimated_usage, texts_of, utf8_length
 from .tool_deltas import complete_calls
 from .usage import read_usage, shown_usage, take_usage
@@ -34,7 +34,7 @@ def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
 def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
     """The JSON object of a 200 answer with something in it; raises UpstreamError."""
     if not raw or raw.isspace():
-        raise not_an_answer(EMPTY_ANSWER)
+        raise empty_answer()
     try:
         body = decode_plain(raw)
     except ValueError as exc:
@@ -48,7 +48,7 @@ def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
     if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
         raise reported_error(None, provider)
     if not any(_says_something(choice) for choice in choices):
-        raise not_an_answer(EMPTY_ANSWER)
+        raise empty_answer()
     return body
 
 

@@ -15,6 +15,7 @@ from multiconnection.domain.errors import (
     UpstreamTimeout,
 )
 from multiconnection.domain.provider import Provider
+from multiconnection.domain.usage import Ended
 from multiconnection.services.ports import UpstreamError
 
 from . import http
@@ -52,6 +53,11 @@ def transport_error(failure: http.TransportFailure) -> UpstreamError:
 def not_an_answer(message: str = NOT_AN_ANSWER) -> UpstreamError:
     """A 200 that is empty, not JSON, or not what was asked for."""
     return _elsewhere(UpstreamFailed(message), FAILURE_COOL_DOWN_S)
+
+
+def empty_answer() -> UpstreamError:
+    """A 200 without anything in it: the endings table has a line of its own for it."""
+    return _elsewhere(UpstreamFailed(EMPTY_ANSWER), FAILURE_COOL_DOWN_S, Ended.EMPTY)
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes, provider: Provider) -> UpstreamError:
@@ -153,5 +159,7 @@ def _shown(complaint: Complaint, provider: Provider) -> str:
     return "" if message.lstrip().startswith("<") else scrub(message, provider)
 
 
-def _elsewhere(error: UpstreamFailed | RateLimited, cool_down_s: float) -> UpstreamError:
-    return UpstreamError(error, retry_elsewhere=True, cool_down_s=cool_down_s)
+def _elsewhere(
+    error: UpstreamFailed | RateLimited, cool_down_s: float, ended: Ended = Ended.UPSTREAM_ERROR
+) -> UpstreamError:
+    return UpstreamError(error, retry_elsewhere=True, cool_down_s=cool_down_s, ended=ended)

@@ -9,7 +9,7 @@ from multiconnection.services.ports import ChatCall, CostOf, Outcome, UpstreamEr
 
 from .chunks import Chunks, Seen, choices_of
 from .error_bodies import error_in
-from .errors import EMPTY_ANSWER, ENDED_EARLY, not_an_answer, reported_error
+from .errors import ENDED_EARLY, empty_answer, not_an_answer, reported_error
 from .estimate import utf8_length
 from .meter import Meter
 from .templates import HOLE, Template, learn, text_length, without_padding
@@ -74,7 +74,7 @@ class Relay:
 
     def refusal(self, failure: UpstreamError | None) -> UpstreamError:
         """Why there is no answer, when there is no substance."""
-        return self._error or failure or not_an_answer(EMPTY_ANSWER)
+        return self._error or failure or empty_answer()
 
     def end(self, failure: UpstreamError | None) -> list[bytes]:
         """The upstream is at its end, cut short by `failure` or not: the last items for the caller."""

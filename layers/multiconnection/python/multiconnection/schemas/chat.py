@@ -37,6 +37,7 @@ class Message(_Open):
     name: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
+    audio: dict[str, Any] | None = None
 
 
 class StreamOptions(_Open):

@@ -31,10 +31,14 @@ class Funds:
     def of(cls, image: Account, key_id: str, capped: bool) -> "Funds":
         """The tighter of account balance and key budget."""
         held_by_key = sum(hold.amount for hold in image.holds.values() if hold.key_id == key_id)
-        cap = image.key_caps.get(key_id, 0) if capped else None
-        if cap is not None and cap < image.available:
-            return cls(cap, cap + held_by_key, "key_budget")
-        return cls(image.available, image.available + image.held, "account_balance")
+        potential = image.available + image.held
+        if not capped:
+            return cls(image.available, potential, "account_balance")
+        cap = image.key_caps.get(key_id, 0)
+        potential = min(potential, cap + held_by_key)
+        if cap < image.available:
+            return cls(cap, potential, "key_budget")
+        return cls(image.available, potential, "account_balance")
 
 
 def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
@@ -42,7 +46,7 @@ def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
 
     `limit` is what the caller asked for, None when open-ended: only then may the answer be shortened.
     """
-    least = OUTPUT_TOKENS_MIN if limit is None else limit
+    least = OUTPUT_TOKENS_MIN if limit is None else bound.output_tokens
     affordable = bound.affordable_tokens(funds.available)
     if limit is None and affordable >= OUTPUT_TOKENS_MIN:
         return min(affordable, bound.output_tokens)

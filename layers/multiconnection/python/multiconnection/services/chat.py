@@ -20,6 +20,7 @@ from .chat_request import ChatRequest, parse_chat_request, require_affordable_pa
 from .chat_stream import NOTHING, StreamedChat, deadline_error
 from .limit_state import LimitState
 from .limiter import Limiter
+from .open_bills import OpenBills
 from .ports import ChatCall, ChatStream, ChatUpstream, Completion, Outcome, UpstreamError
 from .reservation import Reservation, Reserver, Wish
 from .routing import Attempts, Router
@@ -69,6 +70,7 @@ class ChatService:
         upstream: ChatUpstream,
         clock: Clock,
         config: ChatConfig,
+        open_bills: OpenBills,
     ) -> None:
         self._catalog = catalog
         self._limiter = limiter
@@ -79,6 +81,7 @@ class ChatService:
         self._upstream = upstream
         self._clock = clock
         self._config = config
+        self._open_bills = open_bills
 
     async def find_model(self, caller: Caller, name: str) -> Model:
         """Raises ModelNotFound or, for a key that is limited to other models, ModelNotAllowed."""
@@ -95,7 +98,7 @@ class ChatService:
         request = parse_chat_request(body)
         model = await self.find_model(caller, request.model)
         require_affordable_parameters(request, model)
-        estimate = request.prompt_tokens_estimate(model) + (request.output_limit or 0)
+        estimate = request.tokens_estimate(model)
         limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
         reservation = await self._reserver.reserve(caller, self._wish(request, model, arrival))
         bill = self._bill(request, model, reservation, arrival, self._correction(limits, estimate))
@@ -117,7 +120,7 @@ class ChatService:
                 )
             outcome = completion.outcome
         except UpstreamError as exc:
-            outcome = NOTHING
+            outcome = exc.outcome()
             raise exc.error from exc
         except NoAvailableUpstream:
             outcome = NOTHING
@@ -171,6 +174,7 @@ class ChatService:
             started_s=arrival.started_s,
             attempts=Attempts(),
             on_settled=on_settled,
+            open_bills=self._open_bills,
         )
 
     def _deadline_s(self, arrival: Arrival) -> float:

@@ -9,15 +9,20 @@ from pydantic import ValidationError
 
 from multiconnection.domain.bounds import CostBound, chat_cost_bound, chat_input_tokens_max
 from multiconnection.domain.catalog import Model
-from multiconnection.domain.errors import ContextTooLong, ParameterMissing, ParameterUnsupported, RequestInvalid
+from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
 from multiconnection.schemas.chat import ChatBody, Part
+
+from .validation import invalid
 
 # Parameters whose cost lies outside the answer's tokens at every provider: never forwarded.
 ALWAYS_REFUSED = frozenset({"plugins", "models", "background", "previous_response_id", "conversation", "best_of"})
 SERVICE_TIERS_AT_LIST_PRICE = (None, "auto", "default")
 TOOL_TYPES = ("function", "custom")
+PART_TYPES = ("text", "refusal", "image_url")
 IMAGE_SCHEMES = ("data:image/", "https://", "http://")
 TOKEN_BYTES_TYPICAL = 4
+# No part of the prompt: whoever follows the advice of a 402 and adds a limit must not be asked for more than before.
+OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,10 @@ class ChatRequest:
         typical = -(-len(self.text) // TOKEN_BYTES_TYPICAL) + self.images * model.image_tokens_max
         return min(typical, self.prompt_tokens_max(model))
 
+    def tokens_estimate(self, model: Model) -> int:
+        """What the token limits count until the real usage is known: an open-ended answer counts when it has ended."""
+        return self.prompt_tokens_estimate(model) + min(self.output_limit or 0, model.max_output_tokens)
+
     def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
         """Bound of the call with the output the caller asked for, or the most the model can give."""
         wanted = model.max_output_tokens if self.output_limit is None else self.output_limit
@@ -60,7 +69,7 @@ def parse_chat_request(body: object) -> ChatRequest:
     try:
         parsed = ChatBody.model_validate(body)
     except ValidationError as exc:
-        raise _translated(exc) from exc
+        raise invalid(exc) from exc
     parts = [part for message in parsed.messages if isinstance(message.content, list) for part in message.content]
     images = sum(part.image_url is not None for part in parts)
     limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
@@ -72,7 +81,7 @@ def parse_chat_request(body: object) -> ChatRequest:
         include_usage=bool(options and options.include_usage),
         choices=parsed.n or 1,
         output_limit=min(limits, default=None),
-        text=orjson.dumps(_without_images(body) if images else body),
+        text=_bounded_text(body, images),
         messages=len(parsed.messages),
         images=images,
         parsed=parsed,
@@ -90,9 +99,11 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
     for index, tool in enumerate(parsed.tools or ()):
         if tool.type not in TOOL_TYPES:
             raise ParameterUnsupported(
-                f"Server-side tools such as {tool.type!r} are not offered.", param=f"tools[{index}]"
+                f"Server-side tools such as {tool.type[:64]!r} are not offered.", param=f"tools[{index}]"
             )
     for at, message in enumerate(parsed.messages):
+        if message.audio is not None and "audio" in model.refused_parameters:
+            raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
         for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
             _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
     _require_room(request, model)
@@ -112,13 +123,14 @@ def _refuse_unbounded(request: ChatRequest, refused: frozenset[str]) -> None:
 
 
 def _require_bounded_part(part: Part, model: Model, where: str) -> None:
-    if part.type == "image_url" or part.image_url is not None:
-        if part.image_url is None or not part.image_url.url.startswith(IMAGE_SCHEMES):
-            raise RequestInvalid("An image is an https:// or data:image/ URL.", param=f"{where}.image_url.url")
-        if not model.image_tokens_max:
-            raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
-    elif part.type not in ("text", "refusal"):
-        raise ParameterUnsupported(f"Content of type {part.type!r} is not offered for `{model.id}`.", param=where)
+    if part.type not in PART_TYPES or part.file is not None or part.input_audio is not None:
+        raise ParameterUnsupported(f"Content of type {part.type[:64]!r} is not offered for `{model.id}`.", param=where)
+    if part.type != "image_url" and part.image_url is None:
+        return
+    if part.image_url is None or not part.image_url.url.startswith(IMAGE_SCHEMES):
+        raise RequestInvalid("An image is an https:// or data:image/ URL.", param=f"{where}.image_url.url")
+    if not model.image_tokens_max:
+        raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
 
 
 def _require_room(request: ChatRequest, model: Model) -> None:
@@ -132,10 +144,24 @@ def _require_room(request: ChatRequest, model: Model) -> None:
         )
 
 
+def _bounded_text(body: Mapping[str, Any], images: int) -> bytes:
+    """The JSON whose bytes bound the input tokens; raises RequestInvalid when it is nested too deeply to be written.
+
+    JSON escapes never hide a byte, but for one: the letter of an escaped CR and two combining marks are one character
+    under NFKC. A space between them keeps the bound.
+    """
+    sent = {name: value for name, value in body.items() if name not in OUTPUT_LIMITS}
+    try:
+        text = orjson.dumps(_without_images(sent) if images else sent)
+    except TypeError as exc:
+        raise RequestInvalid("The JSON of your request is nested too deeply.") from exc
+    return text.replace(b"\\r", b"\\r ")
+
+
 def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with image data left out: images are bounded by the model's maximum for each, not by their bytes."""
+    """The body without the data of its images: the model's maximum for each bounds them. All else in a part counts."""
     messages = [
-        message | {"content": [part if "image_url" not in part else {} for part in message["content"]]}
+        message | {"content": [_without_url(part) for part in message["content"]]}
         if isinstance(message.get("content"), list)
         else message
         for message in body["messages"]
@@ -143,20 +169,6 @@ def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "messages": messages}
 
 
-def _translated(exc: ValidationError) -> RequestInvalid:
-    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = _path(error["loc"])
-    if error["type"] == "missing":
-        return ParameterMissing(f"Missing required parameter: '{where}'.", param=where)
-    return RequestInvalid(f"Invalid value for '{where}': {error['msg']}.", param=where)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """("messages", 0, "role") → "messages[0].role"; pydantic's union branches are left out."""
-    path = ""
-    for step in location:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif step.isidentifier() and step not in ("str", "int", "float", "bool", "Part"):
-            path += f".{step}" if path else step
-    return path
+def _without_url(part: dict[str, Any]) -> dict[str, Any]:
+    image = part.get("image_url")
+    return part | {"image_url": image | {"url": ""}} if isinstance(image, dict) else part

@@ -62,9 +62,12 @@ class StreamedChat:
             return
         try:
             self._stream = self._opening.result()
-        except (UpstreamError, NoAvailableUpstream) as exc:
+        except UpstreamError as exc:
+            await self._bill.settle(exc.outcome())
+            raise exc.error from exc
+        except NoAvailableUpstream:
             await self._bill.settle(NOTHING)
-            raise (exc.error if isinstance(exc, UpstreamError) else exc) from exc
+            raise
         except BaseException:
             await self._bill.settle(replace(NOTHING, ended=Ended.INTERNAL_ERROR))
             raise
@@ -72,7 +75,7 @@ class StreamedChat:
     async def relay(self, send: Send) -> None:
         """Forward everything to `send`, then an error event where the answer is not whole, then settle."""
         keep_alive = KeepAlive(send, self._keep_alive_s, started_silent=self._stream is None)
-        outcome = self._known(Ended.INTERNAL_ERROR, InternalError("The gateway failed in mid-stream."))
+        outcome = replace(NOTHING, ended=Ended.INTERNAL_ERROR, error=InternalError("The gateway failed in mid-stream."))
         try:
             outcome = await self._forward(keep_alive)
         except asyncio.CancelledError:
@@ -89,8 +92,10 @@ class StreamedChat:
                     self._stream = await self._opening
                 async for chunk in self._stream:
                     await keep_alive.send(chunk)
-        except (UpstreamError, NoAvailableUpstream) as exc:
-            return replace(NOTHING, error=exc.error if isinstance(exc, UpstreamError) else exc)
+        except UpstreamError as exc:
+            return exc.outcome()
+        except NoAvailableUpstream as exc:
+            return replace(NOTHING, error=exc)
         except TimeoutError:
             return self._known(Ended.DEADLINE, deadline_error())
         return self._stream.outcome()
@@ -108,7 +113,7 @@ class StreamedChat:
     async def _tell(self, outcome: Outcome, send: Send) -> None:
         if outcome.error is not None:
             # A client that does not read gets an unfinished stream without [DONE]; the bill is settled all the same.
-            with suppress(TimeoutError):
+            with suppress(OSError):
                 async with asyncio.timeout(ERROR_EVENT_TIMEOUT_S):
                     await send(error_event(outcome.error))
 

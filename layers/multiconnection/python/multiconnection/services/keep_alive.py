@@ -27,6 +27,8 @@ class KeepAlive:
 
     async def send(self, chunk: bytes) -> None:
         """A client that left is told nothing more, and the stream is still read to its end."""
+        if self._comment is not None and not self._comment.done():
+            await asyncio.wait({self._comment})
         if self._gone:
             return
         self._sending = True

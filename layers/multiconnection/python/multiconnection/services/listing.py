@@ -28,7 +28,9 @@ class ListingService:
         """Raises ModelNotFound, also for a model that this key may not use."""
         model = await self.catalog.find(name)
         if not api_key.allows_model(model.id):
-            raise ModelNotFound(f"The model `{name[:128]}` does not exist or you do not have access to it.")
+            raise ModelNotFound(
+                f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model"
+            )
         return self.model_object(model)
 
     async def price_list(self) -> list[dict[str, Any]]:

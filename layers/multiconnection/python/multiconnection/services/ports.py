@@ -16,11 +16,23 @@ class UpstreamError(Exception):
     itself is at fault (400, 404, 413, 422). `cool_down_s` says how long to leave this upstream alone.
     """
 
-    def __init__(self, error: GatewayError, *, retry_elsewhere: bool, cool_down_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        error: GatewayError,
+        *,
+        retry_elsewhere: bool,
+        cool_down_s: float = 0.0,
+        ended: Ended = Ended.UPSTREAM_ERROR,
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.retry_elsewhere = retry_elsewhere
         self.cool_down_s = cool_down_s
+        self.ended = ended
+
+    def outcome(self) -> "Outcome":
+        """Nothing is charged for a call that ends with this error."""
+        return Outcome(Usage(), UsageSource.NONE, self.ended, self.error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.settle import Settlement
 
+from .open_bills import OpenBills
 from .ports import Outcome
 from .pricing import cost_nano
 from .routing import Attempts
@@ -32,6 +33,10 @@ class Bill:
     started_s: float
     attempts: Attempts
     on_settled: Callable[[UsageRow], None]
+    open_bills: OpenBills
+
+    def __post_init__(self) -> None:
+        self.open_bills.opened(self.hold.hold_id)
 
     def cost_usd(self, usage: Usage) -> str:
         """What this usage will be charged: never more than the hold."""
@@ -39,7 +44,13 @@ class Bill:
 
     async def settle(self, outcome: Outcome) -> Settlement:
         """Decide and apply, to the end even when the request around it is cancelled."""
-        settlement = await asyncio.shield(self.ledger.settle(self.hold, self._row(outcome)))
+        return await asyncio.shield(self._settle(outcome))
+
+    async def _settle(self, outcome: Outcome) -> Settlement:
+        try:
+            settlement = await self.ledger.settle(self.hold, self._row(outcome))
+        finally:
+            self.open_bills.closed(self.hold.hold_id)
         self.on_settled(settlement.row)
         return settlement
 

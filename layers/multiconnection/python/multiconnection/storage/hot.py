@@ -19,7 +19,7 @@ from multiconnection.ledger.store import OutcomeUnknown, StoreUnavailable
 from .answers import CREDENTIAL_CODES, store_error
 
 CONNECT_TIMEOUT_S = 1.0
-REPLY_TIMEOUT_S = 3.0
+REPLY_TIMEOUT_S = 1.5
 _NOT_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,

@@ -1,0 +1,56 @@
+"""What pydantic found wrong with a body, as the one error a caller gets: `param` is the path as OpenAI writes it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from multiconnection.domain.errors import ParameterMissing, RequestInvalid
+
+PATH_CHARS_MAX = 256
+# pydantic puts the branch of a union into the location; a branch that is a class or a list is no identifier.
+_BRANCHES = frozenset({"str", "int", "float", "bool", "Part"})
+_WANTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "bool_type": "a boolean",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+
+Place = tuple[int | str, ...]
+
+
+def invalid(exc: ValidationError) -> RequestInvalid:
+    """The first thing wrong; of a union's branches, the one that came furthest into the value."""
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    first = _place(errors[0]["loc"])
+    below = [error for error in errors if _place(error["loc"])[: len(first)] == first]
+    depth = max(len(_place(error["loc"])) for error in below)
+    deepest = [error for error in below if len(_place(error["loc"])) == depth]
+    where = path_of(_place(deepest[0]["loc"]))
+    if deepest[0]["type"] == "missing":
+        return ParameterMissing(f"Missing required parameter: '{where}'.", param=where)
+    wanted = [_WANTED[error["type"]] for error in deepest if error["type"] in _WANTED]
+    if len(wanted) == len(deepest):
+        return RequestInvalid(f"Invalid type for '{where}': expected {_either(wanted)}.", param=where)
+    return RequestInvalid(f"Invalid value for '{where}': {deepest[0]['msg']}.", param=where)
+
+
+def path_of(place: Place) -> str:
+    """("messages", 0, "role") → "messages[0].role"."""
+    path = ""
+    for step in place:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path[:PATH_CHARS_MAX]
+
+
+def _place(location: Iterable[Any]) -> Place:
+    """Without union branches, and without keys that are no names."""
+    return tuple(step for step in location if isinstance(step, int) or (step.isidentifier() and step not in _BRANCHES))
+
+
+def _either(wanted: list[str]) -> str:
+    return " or ".join(dict.fromkeys(wanted))

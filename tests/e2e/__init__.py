@@ -1,0 +1,1 @@
+"""The whole local stack, called as a customer calls it."""

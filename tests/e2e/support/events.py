@@ -1,0 +1,36 @@
+"""Reading the bytes of an event stream, strictly."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """`done` is whether [DONE] came, and came last; `comments` are the keep-alives."""
+
+    chunks: list[dict[str, Any]]
+    comments: list[str]
+    done: bool
+
+    @property
+    def text(self) -> str:
+        choices = (choice for chunk in self.chunks for choice in chunk.get("choices", ()))
+        return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The error of the last event, if that is one."""
+        found: dict[str, Any] | None = self.chunks[-1].get("error") if self.chunks else None
+        return found
+
+
+def events_of(body: str) -> Events:
+    """Every event is one `data:` line or one comment, and ends with a blank line."""
+    assert body.endswith("\n\n"), body[-200:]
+    parts = body.split("\n\n")[:-1]
+    payloads = [part.removeprefix("data: ") for part in parts if not part.startswith(":")]
+    assert all(part.startswith(("data: ", ":")) and "\n" not in part for part in parts), parts
+    done = payloads[-1:] == ["[DONE]"]
+    chunks = payloads[:-1] if done else payloads
+    return Events([json.loads(chunk) for chunk in chunks], [part for part in parts if part.startswith(":")], done)

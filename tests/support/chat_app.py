@@ -1,0 +1,56 @@
+"""The data and control plane's apps over one ChatWorld, called through ASGI without a server."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+from fastapi import APIRouter
+
+from multiconnection.api.app import create_app
+from multiconnection.api.envelope import Envelope
+from multiconnection.api.routes import chat, models, usage
+
+from .chat_world import IP, MESSAGES, ChatWorld
+
+ROUTERS = (chat.router, models.router, usage.router)
+
+
+class ChatApp:
+    """`secret` belongs to the one account; `raised` keeps exceptions that left the app in its answer."""
+
+    def __init__(self, world: ChatWorld, routers: Sequence[APIRouter] = ROUTERS) -> None:
+        self.world = world
+        self.app: Envelope = create_app(world.container, routers)
+        self.secret = ""
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app, client=(IP, 1234)), base_url="http://gateway"
+        )
+
+    async def __aenter__(self) -> "ChatApp":
+        await self.http.__aenter__()
+        self.secret = await self.world.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.__aexit__(kind, exc, trace)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.http.get(path, headers=self._headers(headers))
+
+    async def chat(self, *, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+        whole = {"model": "m-1", "messages": MESSAGES, **body}
+        return await self.http.post("/v1/chat/completions", json=whole, headers=self._headers(headers or {}))
+
+    async def post(self, content: Any, **headers: str) -> httpx.Response:
+        """A raw body; None for a header leaves it out."""
+        return await self.http.post(
+            "/v1/chat/completions",
+            content=content,
+            headers=self._headers({"content-type": "application/json"} | headers),
+        )
+
+    def _headers(self, given: dict[str, str]) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.secret}"} | {name.replace("_", "-"): v for name, v in given.items()}

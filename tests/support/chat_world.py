@@ -1,0 +1,273 @@
+"""The chat service as deployed, over an in-memory DynamoDB, virtual time and providers at the port."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multiconnection.bootstrap import Container
+from multiconnection.config import Settings
+from multiconnection.domain.catalog import Model, parse_model
+from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.ids import new_hold_id
+from multiconnection.domain.money import usd_to_nano
+from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.ledger.invariants import breaches
+from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.store import StoreError
+from multiconnection.services.accounts_seen import AccountsSeen
+from multiconnection.services.authenticate import Authenticator, Caller
+from multiconnection.services.catalog import CatalogService
+from multiconnection.services.chat import Arrival, ChatConfig, ChatService, CompletedChat
+from multiconnection.services.chat_stream import StreamedChat
+from multiconnection.services.keep_alive import COMMENT
+from multiconnection.services.keys import KeyService
+from multiconnection.services.limiter import Limiter
+from multiconnection.services.listing import ListingService
+from multiconnection.services.open_bills import OpenBills
+from multiconnection.services.reservation import Reserver
+from multiconnection.services.routing import Router
+from multiconnection.services.usage import UsageService
+from multiconnection.storage.keys import KeysTable
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.limits import LimitsTable
+
+from .fake_upstream import DONE, FakeUpstream, a_provider
+from .limit_world import SeededRng, WatchedDriver
+from .memory_dynamo import MemoryDynamo, TableKeys
+from .virtual_time import LoopClock
+
+IP = "192.0.2.1"
+ENVIRONMENT = {
+    "KEYS_TABLE": "keys",
+    "BALANCES_TABLE": "balances",
+    "USAGE_TABLE": "usage",
+    "CREDITS_TABLE": "credits",
+    "CATALOG_TABLE": "catalog",
+    "LIMITS_TABLE": "limits",
+    "FALLBACK_QUEUE_URL": "https://queue.example/fallback",
+    "AWS_REGION": "us-east-1",
+}
+TABLES = {
+    "keys": TableKeys(
+        "key_hash", indexes={"by_account": ("account_id", "key_id")}, full_indexes=frozenset({"by_account"})
+    ),
+    "balances": TableKeys("account_id", indexes={"by_activity": ("activity_shard", "activity_bucket")}),
+    "usage": TableKeys("account_id", "request_id"),
+    "credits": TableKeys("account_id", "credit_id"),
+    "limits": TableKeys("subject"),
+}
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def an_entry(**changes: Any) -> dict[str, Any]:
+    """$1 and $2 per 1M tokens: 1,000 n$ a token in (250 cached), 2,000 n$ a token out."""
+    entry: dict[str, Any] = {
+        "id": "m-1",
+        "code": "m01",
+        "aliases": ["m-1-latest"],
+        "owned_by": "acme",
+        "kind": "chat",
+        "name": "Model 1",
+        "created": 1_700_000_000,
+        "context_window": 100_000,
+        "max_output_tokens": 1000,
+        "price_version": 7,
+        "prices": {"input": "1.00", "cached_input": "0.25", "output": "2.00"},
+        "image_tokens_max": 1000,
+        "capabilities": ["streaming"],
+        "refused_parameters": ["audio", "modalities:audio", "prediction", "service_tier", "store", "file"],
+        "upstreams": [{"provider": "one", "model": "m-1-one"}, {"provider": "two", "model": "m-1-two"}],
+    }
+    return entry | changes
+
+
+def a_model(**changes: Any) -> Model:
+    return parse_model(an_entry(**changes))
+
+
+class Models:
+    """A `ModelSource` that can fail and counts its readings."""
+
+    def __init__(self, *models: Model) -> None:
+        self.found = list(models)
+        self.failure: Exception | None = None
+        self.readings = 0
+
+    async def models(self) -> list[Model]:
+        self.readings += 1
+        if self.failure:
+            raise self.failure
+        return self.found
+
+
+@dataclass
+class Alarms:
+    raised: list[str] = field(default_factory=list)
+
+    def alarm(self, name: str, **context: object) -> None:
+        self.raised.append(name)
+
+
+@dataclass
+class Queue:
+    """A `FallbackQueue`."""
+
+    rows: list[UsageRow] = field(default_factory=list)
+    failure: StoreError | None = None
+
+    async def send(self, row: UsageRow) -> None:
+        if self.failure:
+            raise self.failure
+        self.rows.append(row)
+
+
+@dataclass
+class Client:
+    """What one caller saw: a body, or bytes, and the error where there was one."""
+
+    body: Mapping[str, Any] | None = None
+    received: list[bytes] = field(default_factory=list)
+    refused: GatewayError | None = None
+
+    @property
+    def text(self) -> bytes:
+        return b"".join(self.received)
+
+    @property
+    def whole(self) -> bool:
+        """[DONE] once, and after it nothing but comments."""
+        return self.text.count(DONE) == 1 and self.text.partition(DONE)[2].replace(COMMENT, b"") == b""
+
+    async def send(self, chunk: bytes) -> None:
+        self.received.append(chunk)
+
+
+class ChatWorld:
+    """Make one inside a test; every part can be reached and replaced before the first call."""
+
+    def __init__(self, *models: Model, environment: Mapping[str, str] | None = None, seed: int = 1) -> None:
+        self.settings = Settings.of({**ENVIRONMENT, **(environment or {})})
+        self.clock, self.rng = LoopClock(), SeededRng(seed)
+        self.alarms, self.queue, self.upstream = Alarms(), Queue(), FakeUpstream()
+        self.closed = False
+        self.driver = WatchedDriver(MemoryDynamo(TABLES))
+        self.models = Models(*(models or (a_model(),)))
+        self.providers = {name: a_provider(name) for name in ("one", "two")}
+        self.catalog = CatalogService(self.models, self.providers, self.clock, self.alarms, 60)
+        self.ledger = Ledger(
+            DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
+            self.queue,
+            self.alarms,
+            self.clock,
+            self.rng,
+            self.catalog.model_name,
+            Margins(self.settings.hold_margin_s, self.settings.sweep_margin_s),
+        )
+        self.seen = AccountsSeen(self.ledger.store)
+        self.open_bills = OpenBills()
+        keys = KeysTable(self.driver, "keys", "balances")
+        self.keys = KeyService(keys, self.ledger.store, self.clock, self.rng)
+        self.limiter = Limiter(LimitsTable(self.driver, "limits"), self.clock, self.settings, self.alarms.alarm)
+        self.authenticator = Authenticator(keys, self.limiter, self.clock, self.settings.key_cache_s)
+        self.reserver = Reserver(self.ledger, self.authenticator, self.seen, self.clock, self.settings.in_flight_max)
+        self.router = Router(self.catalog, self.clock)
+        self.chat = ChatService(
+            self.catalog,
+            self.limiter,
+            self.seen,
+            self.reserver,
+            self.ledger,
+            self.router,
+            self.upstream,
+            self.clock,
+            self.config(),
+            self.open_bills,
+        )
+
+    def config(self) -> ChatConfig:
+        return ChatConfig(
+            timeout_s=self.settings.function_timeout_s,
+            deadline_margin_s=self.settings.deadline_margin_s,
+            hold_margin_s=self.settings.hold_margin_s,
+            keep_alive_s=self.settings.keep_alive_s,
+            markup_basis_points=self.settings.markup_basis_points,
+        )
+
+    def container(self) -> Container:
+        async def aclose() -> None:
+            self.closed = True
+
+        return Container(
+            settings=self.settings,
+            clock=self.clock,
+            rng=self.rng,
+            limiter=self.limiter,
+            seen=self.seen,
+            authenticator=self.authenticator,
+            listing=ListingService(self.catalog, self.settings.markup_basis_points),
+            usage=UsageService(self.ledger.store),
+            chat=self.chat,
+            aclose=aclose,
+        )
+
+    async def open(
+        self, usd: str = "1.00", account_id: str = "a1", limits: AccountLimits | None = None, **key: Any
+    ) -> str:
+        """An account with money and one key; returns the key's secret."""
+        await self.ledger.create_account(account_id, "test", limits or AccountLimits())
+        if usd_to_nano(usd):
+            await self.credit(usd, account_id)
+        _, secret = await self.keys.create(account_id, "test", **key)
+        return secret
+
+    async def credit(self, usd: str, account_id: str = "a1") -> None:
+        now_ms = int(self.clock.now() * 1000)
+        row = CreditRow(account_id, f"c{self.rng.below(10**9)}", usd_to_nano(usd), "grant", "test", "test", now_ms)
+        await self.ledger.credit(row)
+
+    async def caller(self, usd: str = "1.00", account_id: str = "a1", **more: Any) -> Caller:
+        return await self.authenticate(await self.open(usd, account_id, **more))
+
+    async def authenticate(self, secret: str) -> Caller:
+        return await self.authenticator.authenticate(f"Bearer {secret}", None, IP)
+
+    def arrival(self, function_ends_s: float | None = None) -> Arrival:
+        now_s = self.clock.now()
+        return Arrival(new_hold_id(int(now_s), self.rng), now_s, function_ends_s)
+
+    async def answer(self, caller: Caller, arrival: Arrival | None = None, **body: Any) -> CompletedChat | StreamedChat:
+        whole = {"model": "m-1", "messages": MESSAGES, **body}
+        return await self.chat.answer(caller, whole, arrival or self.arrival())
+
+    async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
+        """One call to its end, whatever the end is."""
+        client = client or Client()
+        try:
+            answer = await self.answer(caller, **body)
+        except GatewayError as exc:
+            client.refused = exc
+            return client
+        if isinstance(answer, CompletedChat):
+            client.body = answer.body
+        else:
+            await answer.relay(client.send)
+        return client
+
+    async def account(self, account_id: str = "a1") -> Account:
+        """The image; its books are right."""
+        image = await self.ledger.store.account(account_id)
+        assert image is not None
+        assert breaches(image) == []
+        return image
+
+    async def rows(self, account_id: str = "a1") -> list[UsageRow]:
+        return [row async for row in self.ledger.store.usage_rows(account_id)]
+
+    async def settled_row(self, account_id: str = "a1") -> UsageRow:
+        """The one row of the one call: no hold is left, and exactly the row's cost was charged."""
+        (row,) = await self.rows(account_id)
+        image = await self.account(account_id)
+        assert image.holds == {}
+        assert image.charged == row.cost
+        assert all(stream.closed for stream in self.upstream.streams)
+        return row

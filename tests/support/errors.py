@@ -1,0 +1,23 @@
+"""Every class of the error tree, found by looking, and one instance of each."""
+
+from collections.abc import Iterator
+
+from multiconnection.domain.errors import GatewayError, RateLimited, UpstreamRejected
+
+
+def _below(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def _sample(kind: type[GatewayError]) -> GatewayError:
+    if issubclass(kind, RateLimited):
+        return kind("an example", reason="key_requests", retry_after_s=1.5)
+    if issubclass(kind, UpstreamRejected):
+        return kind("an example", status=413, code="string_too_long")
+    return kind("an example")
+
+
+ALL = [kind for kind in _below(GatewayError) if kind.__module__ == GatewayError.__module__]
+SAMPLES = {kind: _sample(kind) for kind in ALL}

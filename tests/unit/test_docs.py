@@ -1,0 +1,185 @@
+"""The documentation tells what the code does: errors, settings and routes, each in both directions."""
+
+import ast
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+import multiconnection.config
+from local.template import load
+from multiconnection.domain.errors import RateLimited, UpstreamRejected
+from tests.support.chat_app import ROUTERS
+from tests.support.errors import ALL, SAMPLES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEMPLATE = load(ROOT / "template.yaml")
+# Read by make run alone, besides what the functions read.
+LOCAL_VARIABLES = {"PORT", "MULTICONNECTION_LOCAL_DIR", "UPSTREAM_PRICE_INPUT", "UPSTREAM_PRICE_OUTPUT"}
+
+
+def table(page: str, first_heading: str) -> list[list[str]]:
+    """The cells of the table whose first column has this heading, without backticks."""
+    lines = (DOCS / page).read_text().splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith(f"| {first_heading} |"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().strip("`") for cell in line.strip("|").split("|")])
+    return rows
+
+
+def settings_read() -> dict[str, str]:
+    """Variable and default of each call of _text, _integer and _number in config.py."""
+    source = Path(multiconnection.config.__file__).read_text()
+    found = {"AWS_ENDPOINT_URL": "none"}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
+            name = node.args[1]
+            if node.func.id in ("_text", "_integer", "_number") and isinstance(name, ast.Constant):
+                found[str(name.value)] = _default(node.args[2]) if len(node.args) > 2 else "none"
+    return found
+
+
+def _default(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):
+        return str(ast.literal_eval(node.args[0]))
+    product = node
+    value = 1
+    while isinstance(product, ast.BinOp):
+        value *= ast.literal_eval(product.right)
+        product = product.left
+    literal = ast.literal_eval(product)
+    return str(literal * value) if isinstance(literal, int) else str(literal)
+
+
+# --- errors
+
+
+def error_rows() -> dict[str, tuple[str, str]]:
+    return {row[0]: (row[1], row[2]) for row in table("errors.md", "code")}
+
+
+def test_every_class_of_error_is_documented_with_its_status_and_type() -> None:
+    expected = {}
+    for kind in ALL:
+        error = SAMPLES[kind]
+        if kind is UpstreamRejected:
+            expected["upstream's own"] = ("4xx", error.type)
+        elif kind is RateLimited:
+            expected[str(error.code)] = ("429", "requests / tokens")
+        else:
+            expected[str(error.code or "null")] = (str(error.http_status), error.type)
+    assert error_rows() == expected
+
+
+def test_every_row_says_when_and_what_to_do() -> None:
+    for row in table("errors.md", "code"):
+        assert len(row) == 5, row
+        assert all(row), row
+
+
+def test_every_answer_of_api_gateway_is_documented_and_is_one_of_our_codes() -> None:
+    documented = {row[0]: tuple(row[1:4]) for row in table("errors.md", "response")}
+    expected = {}
+    for kind, response in TEMPLATE.gateway_responses().items():
+        error = json.loads(response.body)["error"]
+        status = str(response.status or kind.removeprefix("DEFAULT_").lower())
+        expected[kind] = (status, str(error["code"] or "null"), error["type"])
+        assert error.keys() >= {"message", "type", "param", "code"}
+        ours = error_rows()[expected[kind][1]]
+        assert error["type"] in ours[1]
+        assert response.status is None or str(response.status) == ours[0]
+    assert documented == expected
+
+
+def test_every_member_and_reason_that_the_code_knows_is_documented() -> None:
+    page = (DOCS / "errors.md").read_text()
+    package = Path(multiconnection.config.__file__).parent
+    reasons: set[str] = set()
+    for source in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+                reasons.add(str(node.value.value))
+    assert reasons >= {"in_flight", "upstream"}
+    scopes = {f"{scope}_{quantity}" for scope in ("key", "account") for quantity in ("requests", "tokens")}
+    reasons |= {"ip_requests", "ip_failed_auth", "account_balance", "key_budget", "gateway"} | scopes
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in page] == []
+    members = {row[0] for row in table("errors.md", "member")}
+    assert members == {"reason", "available", "required", "affordable_max_tokens", "pending"}
+
+
+# --- settings
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = {row[0]: row[3] for row in table("settings.md", "variable")}
+    assert documented == settings_read()
+
+
+def test_every_setting_of_the_template_is_read_or_belongs_to_what_comes_next() -> None:
+    variables = {name for function in TEMPLATE.functions().values() for name in function.environment}
+    adapter = {name for name in variables if name.startswith("AWS_L")}
+    assert variables - adapter - settings_read().keys() == {"ORDERS_TABLE", "PAYLOAD_BUCKET"}
+
+
+def test_every_provider_is_documented() -> None:
+    providers = json.loads(files("multiconnection").joinpath("data/providers.json").read_text())["providers"]
+    expected = [
+        [entry["env_prefix"], "yes" if entry["base_url"] else "no", "yes" if entry["key_required"] else "no"]
+        for entry in providers
+    ]
+    assert table("settings.md", "prefix") == expected
+
+
+def test_the_variables_of_make_run_are_documented() -> None:
+    page = (DOCS / "settings.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "local").rglob("*.py"))
+    for name in LOCAL_VARIABLES:
+        assert f'"{name}"' in sources
+        assert f"| `{name}` |" in page
+
+
+# --- routes
+
+
+def documented_routes() -> set[tuple[str, str]]:
+    return {(method, path) for method, path in (row[0].split(" ") for row in table("api.md", "endpoint"))}
+
+
+def test_every_route_of_the_apps_is_documented() -> None:
+    served = {
+        (method, route.path.replace("{model:path}", "{id}"))
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert documented_routes() == served
+
+
+def test_every_route_of_the_template_is_documented_or_the_catch_all() -> None:
+    paths = {route.path.replace("{model+}", "{id}") for route in TEMPLATE.routes()}
+    assert paths - {path for _, path in documented_routes()} == {"/v1/{proxy+}"}
+    declared = {(route.method, route.path.replace("{model+}", "{id}")) for route in TEMPLATE.routes()}
+    assert documented_routes() <= declared
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_between_the_pages_lead_somewhere(page: str) -> None:
+    text = (DOCS / page).read_text()
+    targets = [part.partition(")")[0].partition("#")[0] for part in text.split("](")[1:]]
+    assert [target for target in targets if "://" not in target and not (DOCS / target).exists()] == []
+
+
+def test_the_readme_names_every_route_and_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [
+        f"{method} {path}" for method, path in sorted(documented_routes()) if f"{method} {path}" not in readme
+    ] == []
+    for page in ("api.md", "errors.md", "settings.md"):
+        assert f"docs/{page}" in readme
