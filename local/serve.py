@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,6 +17,22 @@ from local.template import FunctionSpec, load
 HEADER_BYTES_MAX = 64 * 1024
 # On SIGTERM open calls get this long to end; after that they are cancelled and settle what is known.
 SHUTDOWN_GRACE_S = 5
+
+
+# As functions/chat/run.sh starts uvicorn; the benchmarks' floor runs under the same.
+UVICORN: dict[str, Any] = {
+    "host": HOST,
+    "loop": "uvloop",
+    "http": "httptools",
+    "access_log": False,
+    "log_level": "warning",
+    "server_header": False,
+    # The address is API Gateway's to tell, never a header that a client can send.
+    "proxy_headers": False,
+    "h11_max_incomplete_event_size": HEADER_BYTES_MAX,
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": SHUTDOWN_GRACE_S,
+}
 
 
 def function_app(spec: FunctionSpec) -> ASGIApp:
@@ -35,20 +52,7 @@ def main() -> None:
     routes = template.routes()
     apps = {name: function_app(functions[name]) for name in sorted({route.function for route in routes})}
     gateway = LocalGateway(routes, apps, template.gateway_responses(), stage=os.environ.get("STAGE_NAME", "prod"))
-    uvicorn.run(
-        gateway,
-        host=HOST,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
-    )
+    uvicorn.run(gateway, port=port, **UVICORN)
 
 
 if __name__ == "__main__":

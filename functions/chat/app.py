@@ -5,4 +5,4 @@ from multiconnection.api.routes import chat
 from multiconnection.bootstrap import build
 from multiconnection.config import Settings
 
-app = create_app(lambda: build(Settings.from_environment()), [chat.router])
+app = create_app(lambda: build(Settings.from_environment()), [chat.router], chat.hot_routes)

@@ -11,9 +11,12 @@ from multiconnection.domain.ids import new_hold_id
 from . import errors
 from .context import RequestContext, client_ip, function_ends_s
 from .envelope import Envelope, Scope
+from .hot import HotPath, HotRoutes
 
 
-def create_app(make_container: Callable[[], Container], routers: Sequence[APIRouter]) -> Envelope:
+def create_app(
+    make_container: Callable[[], Container], routers: Sequence[APIRouter], hot_routes: HotRoutes | None = None
+) -> Envelope:
     """An ASGI app. The container is made at start-up (or first use, where no lifespan runs) and closed at the end."""
     holder = ContainerHolder(make_container)
 
@@ -39,7 +42,7 @@ def create_app(make_container: Callable[[], Container], routers: Sequence[APIRou
             limits=lambda: services.limiter.ip_state(ip),
         )
 
-    return Envelope(app, make_context)
+    return Envelope(HotPath(app, hot_routes) if hot_routes else app, make_context)
 
 
 class ContainerHolder:

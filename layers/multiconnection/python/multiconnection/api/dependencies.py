@@ -24,7 +24,7 @@ ContainerDep = Annotated[Container, Depends(container)]
 ContextDep = Annotated[RequestContext, Depends(context)]
 
 
-async def caller(request: Request, services: ContainerDep, facts: ContextDep) -> Caller:
+async def authenticated(request: Request, services: ContainerDep, facts: ContextDep) -> Caller:
     """The owner of the presented key. Raises ApiKeyRequired, ApiKeyInvalid, RateLimited or IpNotAuthorized."""
     found = await services.authenticator.authenticate(
         header(request.scope, b"authorization"), header(request.scope, b"x-api-key"), facts.ip
@@ -34,4 +34,4 @@ async def caller(request: Request, services: ContainerDep, facts: ContextDep) ->
     return found
 
 
-CallerDep = Annotated[Caller, Depends(caller)]
+CallerDep = Annotated[Caller, Depends(authenticated)]

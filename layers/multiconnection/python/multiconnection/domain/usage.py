@@ -1,6 +1,6 @@
 """What a call consumed, in disjoint kinds: each token is counted in exactly one priced field."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -68,7 +68,7 @@ class Usage:
 
     def nonzero(self) -> dict[str, int]:
         """The fields that are not 0, for storage."""
-        return {name: value for name, value in asdict(self).items() if value}
+        return {name: value for name in USAGE_FIELDS if (value := getattr(self, name))}
 
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))

@@ -74,6 +74,10 @@ class EventSplitter:
 def _payloads(text: bytes) -> list[bytes]:
     if text.startswith(b"data: {") and b"\n" not in text:
         return [text[6:]]  # one ordinary event, as nearly every read brings it
+    if text.startswith(b"data: "):
+        several = text[6:].split(b"\n\ndata: ")
+        if text.count(b"\n") == 2 * (len(several) - 1):  # every line is an event of its own
+            return [payload for payload in several if payload and not payload.isspace()]
     payloads = []
     for block in text.split(b"\n\n"):
         payload = block[6:] if block.startswith(b"data: ") and b"\n" not in block else _payload(block)

@@ -1,7 +1,7 @@
 """The asynchronous driver of the data plane: signed DynamoDB calls over aiohttp, 0.4 ms of CPU each.
 
-aiodynamo gives the signer and the credential chain; its client is not used, because it drops the ALL_OLD item of a
-failed condition and re-sends after a time-out (see docs/decisions.md).
+aiodynamo gives the credential chain and the pieces of the signer; its client is not used, because it drops the
+ALL_OLD item of a failed condition and re-sends after a time-out (see docs/decisions.md).
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,13 @@ import aiohttp
 import orjson
 from aiodynamo.credentials import Credentials
 from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.sign import signed_dynamo_request
+from aiodynamo.sign import make_default_endpoint
 from yarl import URL
 
 from multiconnection.ledger.store import OutcomeUnknown, StoreUnavailable
 
 from .answers import CREDENTIAL_CODES, store_error
+from .signing import Signer
 
 CONNECT_TIMEOUT_S = 1.0
 REPLY_TIMEOUT_S = 1.5
@@ -35,23 +36,23 @@ class HotDriver:
     ) -> None:
         self._session = session
         self._credentials = credentials
-        self._region = region
-        self._endpoint = URL(endpoint_url) if endpoint_url else None
+        self._endpoint = URL(endpoint_url) if endpoint_url else make_default_endpoint(region)
+        self._signer = Signer(region, str(self._endpoint.host))
         self._timeout = aiohttp.ClientTimeout(total=REPLY_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         key = await self._credentials.get_key(AIOHTTP(self._session))
         if key is None:
             raise StoreUnavailable("no AWS credentials")
-        request = signed_dynamo_request(
-            key=key, payload=payload, action=operation, region=self._region, endpoint=self._endpoint
-        )
-        status, body = await self._send(request.url, request.headers, request.body, operation)
+        data = orjson.dumps(payload)
+        status, body = await self._send(self._signer.headers(key, operation, data), data, operation)
         return self._answer(status, body, operation)
 
-    async def _send(self, url: URL, headers: Mapping[str, str], body: bytes, operation: str) -> tuple[int, bytes]:
+    async def _send(self, headers: Mapping[str, str], body: bytes, operation: str) -> tuple[int, bytes]:
         try:
-            async with self._session.post(url, headers=headers, data=body, timeout=self._timeout) as response:
+            async with self._session.post(
+                self._endpoint, headers=headers, data=body, timeout=self._timeout
+            ) as response:
                 return response.status, await response.read()
         except _NOT_SENT as exc:
             raise StoreUnavailable(f"{operation}: {type(exc).__name__}") from exc
