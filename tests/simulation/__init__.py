@@ -1,0 +1,1 @@
+"""Deterministic simulation of the real ledger: one seed decides every delay, fault and crash."""

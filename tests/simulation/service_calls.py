@@ -1,0 +1,137 @@
+"""One call through the services on top of the ledger: authenticate, Reserver, upstream, Bill."""
+
+from dataclasses import dataclass
+
+from multiconnection.domain.bounds import chat_cost_bound
+from multiconnection.domain.catalog import parse_model
+from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.ledger.ledger import Ledger
+from multiconnection.services.accounts_seen import AccountsSeen
+from multiconnection.services.authenticate import Authenticator
+from multiconnection.services.open_bills import OpenBills
+from multiconnection.services.ports import Outcome
+from multiconnection.services.pricing import cost_nano
+from multiconnection.services.reservation import Reservation, Reserver, Wish
+from multiconnection.services.routing import Attempts
+from multiconnection.services.settlement import Bill
+from multiconnection.storage.keys import KeysTable
+
+from .audit import BALANCES, KEYS
+from .calls import Call, Reply, ask_upstream
+from .network import SERVING, Process
+from .world import World
+
+MARKUP_BASIS_POINTS = 250
+MODEL = parse_model(
+    {
+        "id": "gpt-4o-mini",
+        "code": "4om",
+        "owned_by": "openai",
+        "kind": "chat",
+        "name": "GPT-4o mini",
+        "created": 1_721_172_741,
+        "context_window": 128_000,
+        "max_output_tokens": 16_384,
+        "price_version": 1,
+        "prices": {"input": "0.15", "cached_input": "0.075", "output": "0.60"},
+        "upstreams": [{"provider": "openai", "model": "gpt-4o-mini"}],
+    }
+)
+NOT_ENDED = Outcome(Usage(), UsageSource.NONE, Ended.INTERNAL_ERROR)
+
+
+class NoIpLimits:
+    """Implements `IpLimits`: this simulation is about money."""
+
+    async def admit_ip(self, ip: str) -> None:
+        return
+
+    def check_failed_auth(self, ip: str) -> None:
+        return
+
+    def count_failed_auth(self, ip: str) -> None:
+        return
+
+    async def note_failed_auth(self, ip: str) -> None:
+        return
+
+
+class Environment:
+    """One function's process with its caches; many requests run in it and die with it."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self.process = process
+        self.ledger: Ledger = world.ledger(process)
+        self.open_bills = OpenBills()
+        seen = AccountsSeen(self.ledger.store)
+        keys = KeysTable(world.driver(process), KEYS, BALANCES)
+        self.authenticator = Authenticator(keys, NoIpLimits(), world.clock)
+        self.reserver = Reserver(self.ledger, self.authenticator, seen, world.clock, world.in_flight_max)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """`limit` is the caller's max_tokens; `used` is what the upstream will report."""
+
+    account_id: str
+    hold_id: str
+    secret: str
+    input_tokens: int
+    limit: int | None
+    used: Usage
+    reply: Reply
+
+
+async def serve(world: World, environment: Environment, call: ServiceCall) -> None:
+    """Like `calls.serve`; may also be cancelled at any time, as a request is whose client left."""
+    SERVING.set(call.account_id)
+    record = world.call(call.account_id, call.hold_id)
+    try:
+        caller = await environment.authenticator.authenticate(f"Bearer {call.secret}", None, "127.0.0.1")
+        reservation = await environment.reserver.reserve(caller, _wish(world, call))
+    except GatewayError as exc:
+        record.refusal = str(exc.code)
+        return
+    bill = _bill(world, environment, reservation)
+    outcome = NOT_ENDED
+    try:
+        outcome = await _answer(world, environment.process, call)
+    finally:
+        if outcome is NOT_ENDED:
+            record.cost = 0
+        record.settlement = await bill.settle(outcome)
+
+
+async def _answer(world: World, process: Process, call: ServiceCall) -> Outcome:
+    usage = call.used if call.reply.source is UsageSource.UPSTREAM else Usage()
+    reply = Reply(cost_nano(MODEL, usage, MARKUP_BASIS_POINTS), call.reply.source, call.reply.ended, call.reply.takes_s)
+    answered = await ask_upstream(world, process, Call(call.account_id, call.hold_id, 0, reply))
+    return Outcome(usage if answered is reply else Usage(), answered.source, answered.ended)
+
+
+def _wish(world: World, call: ServiceCall) -> Wish:
+    output = MODEL.max_output_tokens if call.limit is None else call.limit
+    return Wish(
+        hold_id=call.hold_id,
+        model=MODEL,
+        bound=chat_cost_bound(MODEL.prices, call.input_tokens, output, 1, MARKUP_BASIS_POINTS),
+        limit=call.limit,
+        expires_s=world.expiry_s(),
+    )
+
+
+def _bill(world: World, environment: Environment, reservation: Reservation) -> Bill:
+    return Bill(
+        ledger=environment.ledger,
+        clock=world.clock,
+        hold=reservation.hold,
+        model=MODEL,
+        markup_basis_points=MARKUP_BASIS_POINTS,
+        endpoint="chat.completions",
+        streamed=False,
+        started_s=world.clock.now(),
+        attempts=Attempts(),
+        on_settled=lambda row: None,
+        open_bills=environment.open_bills,
+    )
