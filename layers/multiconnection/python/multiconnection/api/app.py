@@ -39,7 +39,10 @@ def create_app(make_container: Callable[[], Container], routers: Sequence[APIRou
             limits=lambda: services.limiter.ip_state(ip),
         )
 
-    return Envelope(app, make_context)
+    def on_answered(context: RequestContext) -> None:
+        holder.get().telemetry.call(context.facts)
+
+    return Envelope(app, make_context, on_answered)
 
 
 class ContainerHolder:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from multiconnection.bootstrap import Container
+from multiconnection.observability import note_account
 from multiconnection.services.authenticate import Caller
 
 from .context import SCOPE_KEY, RequestContext, header
@@ -29,6 +30,7 @@ async def caller(request: Request, services: ContainerDep, facts: ContextDep) ->
     found = await services.authenticator.authenticate(
         header(request.scope, b"authorization"), header(request.scope, b"x-api-key"), facts.ip
     )
+    note_account(found.account_id)
     facts.limits = lambda: services.limiter.state(found.api_key, services.seen.limits(found.account_id))
     return found
 
