@@ -20,7 +20,7 @@ from local.template import load
 from multiconnection.bootstrap import Workers, build_workers
 from multiconnection.config import Settings
 from tests.support import lambda_adapter
-from tests.support.chat_world import Customer, NewCustomer, new_customer
+from tests.support.adapter_world import Customer, NewCustomer, new_customer
 from tests.support.function_code import FunctionCode, NotBuilt, built, from_source
 from tests.support.sandbox import NewSandbox, Sandbox
 

@@ -8,7 +8,7 @@ import pytest
 
 from local.processes import HOST, free_port
 from tests.support.chat_body import chat_body
-from tests.support.chat_world import Customer, NewCustomer
+from tests.support.adapter_world import Customer, NewCustomer
 from tests.support.gateway_event import gateway_event
 from tests.support.invocation import Answer
 from tests.support.sandbox import NewSandbox, Sandbox

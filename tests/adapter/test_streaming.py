@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.chat_body import chat_body
-from tests.support.chat_world import Customer
+from tests.support.adapter_world import Customer
 from tests.support.gateway_event import gateway_event
 from tests.support.invocation import Invocation
 from tests.support.sandbox import Sandbox
