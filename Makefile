@@ -5,17 +5,18 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 MINISTACK_STAMP := .tools/ministack/.installed
+SAM_STAMP := .tools/sam/.installed
 PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: run test bench reconcile lock lint clean
+.PHONY: run test bench reconcile build deploy deploy-local lock lint clean
 
 run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
 	@exec $(BIN)/python -m local run
 
-test: $(DEV_STAMP) $(MINISTACK_STAMP) ## lint, types, import rules, unit, integration, end to end
+test: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## lint, types, import rules, unit, integration, end to end
 	@$(BIN)/python -m tests
 
-lint: $(DEV_STAMP) ## the static part of the suite only
+lint: $(DEV_STAMP) $(SAM_STAMP) ## the static part of the suite only
 	@$(BIN)/python -m tests --static
 
 bench: $(DEV_STAMP) $(MINISTACK_STAMP) ## CPU per call and per stream beside a bare pass-through
@@ -24,15 +25,27 @@ bench: $(DEV_STAMP) $(MINISTACK_STAMP) ## CPU per call and per stream beside a b
 reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local books; fails on drift
 	@$(BIN)/python -m local reconcile
 
+build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or x86_64
+	@.tools/sam/bin/python -m local.packaging all $(if $(ARCH),--arch $(ARCH))
+
+deploy: $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
+	@.tools/sam/bin/python -m local.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
+
+deploy-local: $(RUN_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## the same deployment onto a local AWS, with a key that works
+	@exec $(BIN)/python -m local.emulator.run
+
 lock: ## resolve pyproject.toml again into requirements/*.txt
 	@$(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install --quiet uv
 	@for extra in "runtime --extra local" "dev --extra local --extra dev"; do \
 	  set -- $$extra; name=$$1; shift; \
 	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$@ pyproject.toml --output-file requirements/$$name.txt || exit 1; done
-	@for name in ministack openai-2; do \
+	@for name in ministack openai-2 sam; do \
 	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
+	@.tools/uv/bin/uv pip compile --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
+	  --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements/layer.in --output-file requirements/layer.txt
 
 clean: ## remove what was installed; the local state in .local stays
 	rm -rf $(VENV) .tools tests/e2e/node/*/node_modules
@@ -57,4 +70,11 @@ $(MINISTACK_STAMP): requirements/ministack.txt
 	@echo "Installing the local AWS …"
 	@$(PYTHON) -m venv .tools/ministack
 	@.tools/ministack/bin/python -m pip $(PIP) requirements/ministack.txt
+	@touch $@
+
+# Without resolving: pip before 23.3 takes a pin of `boto3[crt]` for none of `boto3`.
+$(SAM_STAMP): requirements/sam.txt
+	@echo "Installing the SAM command line …"
+	@$(PYTHON) -m venv .tools/sam
+	@.tools/sam/bin/python -m pip $(PIP) requirements/sam.txt --no-deps
 	@touch $@

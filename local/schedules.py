@@ -31,6 +31,7 @@ class Schedule:
 
     name: str
     handler: Handler
+    payload: dict[str, Any]
     period_s: int
     due_at: float
 
@@ -59,9 +60,9 @@ def handler_of(spec: FunctionSpec) -> Handler:
 
 def schedules(template: Template, now: float) -> list[Schedule]:
     return [
-        Schedule(spec.name, handler_of(spec), rate_s(expression), now + rate_s(expression))
+        Schedule(spec.name, handler_of(spec), json.loads(payload), rate_s(expression), now + rate_s(expression))
         for spec in template.functions().values()
-        for expression in spec.schedules
+        for expression, payload in spec.schedules
     ]
 
 
@@ -92,7 +93,7 @@ def run_due(planned: list[Schedule], now: float) -> None:
     for schedule in planned:
         if schedule.due_at <= now:
             schedule.due_at = now + schedule.period_s
-            result = schedule.handler({}, None)
+            result = schedule.handler(schedule.payload, None)
             print(json.dumps({"function": schedule.name, "result": result}), flush=True)
 
 

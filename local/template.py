@@ -43,7 +43,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """`environment` is unresolved, Globals included; `schedules` are expressions like `rate(1 minute)`;
+    """`environment` is unresolved, Globals included; `schedules` are expressions like `rate(1 minute)`, each with the
+    JSON text that the function is sent;
     `queues` are the logical ids of the queues whose messages the function receives."""
 
     name: str
@@ -51,7 +52,7 @@ class FunctionSpec:
     handler: str
     environment: Mapping[str, object]
     timeout_s: int
-    schedules: tuple[str, ...]
+    schedules: tuple[tuple[str, str], ...]
     queues: tuple[str, ...]
 
 
@@ -126,7 +127,9 @@ class Template:
             handler=_text(spec, "Handler", name),
             environment=variables,
             timeout_s=int(resolve(spec.get("Timeout", shared.get("Timeout")), {}, f"{name}.Timeout")),
-            schedules=tuple(_text(event, "Schedule", name) for _, event in _events(spec, "Schedule")),
+            schedules=tuple(
+                (_text(event, "Schedule", name), event.get("Input", "{}")) for _, event in _events(spec, "Schedule")
+            ),
             queues=tuple(self._queues_of(name)),
         )
 

@@ -31,10 +31,12 @@ STATIC = (
     Step("types", (str(BIN / "mypy"), *(part for package in PACKAGES for part in ("-p", package)))),
     Step("import rules", (str(BIN / "lint-imports"),)),
     Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
+    Step("template, as SAM reads it", (str(ROOT / ".tools/sam/bin/sam"), "validate", "--lint")),
 )
 TESTS = (
     Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation")),
     Step("conformance and integration", (*PYTEST, "tests/conformance", "tests/integration")),
+    Step("adapter", (*PYTEST, "tests/adapter")),
     Step("end to end", (*PYTEST, "tests/e2e")),
 )
 
@@ -50,7 +52,7 @@ def run(step: Step) -> bool:
 def environment() -> dict[str, str]:
     """The user's own, with the repository's root importable and no real AWS identity in reach of a test."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return own | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return own | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "SAM_CLI_TELEMETRY": "0"}
 
 
 def main() -> int:

@@ -6,11 +6,13 @@ from typing import Any
 
 from multiconnection.bootstrap import build_workers
 from multiconnection.config import Settings
+from multiconnection.observability import begin_correlation
 from multiconnection.storage.queue import decode
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A schedule's event sweeps ({"scope": "all"} for the daily net); an SQS event is replayed."""
+    begin_correlation(getattr(context, "aws_request_id", "local"))
     maintenance = build_workers(Settings.from_environment()).maintenance
     if "Records" in event:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]

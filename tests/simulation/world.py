@@ -24,7 +24,7 @@ from tests.support.virtual_time import START_S
 from .at_once import AtOnce, at_once
 from .audit import BALANCES, CREDITS, KEYS, TABLES, USAGE, Auditor
 from .faults import NoFaults, Plan
-from .mailbox import Mailbox
+from .mailbox import Deliveries, Mailbox
 from .network import FaultyDynamo, FaultyQueue, Network, Process, ProcessDied
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ LEDGER_TABLES = LedgerTables(BALANCES, USAGE, CREDITS)
 IN_FLIGHT_MAX = 256
 DEADLINE_S = 60
 MARGINS = Margins(hold_s=120, sweep_s=60)
+DELIVERIES = Deliveries()
 # Alarms that mean wrong books; the others report faults that the ledger has survived.
 _DEADLY = {"invariant_breached", "freeze_failed", "drift", "fallback_message_unreadable"}
 
@@ -96,6 +97,7 @@ class World:
         in_flight_max: int = IN_FLIGHT_MAX,
         deadline_s: int = DEADLINE_S,
         margins: Margins = MARGINS,
+        deliveries: Deliveries = DELIVERIES,
     ) -> None:
         self.rng = random.Random(seed)
         self.tables = MemoryDynamo(TABLES)
@@ -107,7 +109,7 @@ class World:
         self.in_flight_max = in_flight_max
         self.deadline_s = deadline_s
         self.margins = margins
-        self.mailbox = Mailbox(self.rng, self._replay)
+        self.mailbox = Mailbox(self.rng, self._replay, deliveries)
         self.calls: dict[tuple[str, str], CallRecord] = {}
         self.consumer_plan: Plan = NoFaults()
         self._tasks: set[asyncio.Task[Any]] = set()

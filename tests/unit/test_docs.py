@@ -34,13 +34,13 @@ def table(page: str, first_heading: str) -> list[list[str]]:
 
 
 def settings_read() -> dict[str, str]:
-    """Variable and default of each call of _text, _integer and _number in config.py."""
+    """Variable and default of each call of a reader in config.py."""
     source = Path(multiconnection.config.__file__).read_text()
     found = {"AWS_ENDPOINT_URL": "none"}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
             name = node.args[1]
-            if node.func.id in ("_text", "_integer", "_number") and isinstance(name, ast.Constant):
+            if node.func.id in ("_text", "_integer", "_number", "_secret_arn") and isinstance(name, ast.Constant):
                 found[str(name.value)] = _default(node.args[2]) if len(node.args) > 2 else "none"
     return found
 

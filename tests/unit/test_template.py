@@ -123,9 +123,9 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
         "SweeperFunction": ("functions/sweeper", "app.handler", 60),
         "ReconcilerFunction": ("functions/reconciler", "app.handler", 300),
     }
-    assert functions["SweeperFunction"].schedules == ("rate(1 minute)",)
+    assert functions["SweeperFunction"].schedules == (("rate(1 minute)", "{}"), ("rate(1 day)", '{"scope": "all"}'))
     assert functions["SweeperFunction"].queues == ("FallbackQueue",)
-    assert functions["ReconcilerFunction"].schedules == ("rate(1 day)",)
+    assert functions["ReconcilerFunction"].schedules == (("rate(1 day)", "{}"),)
     assert functions["ChatFunction"].queues == ()
 
 

@@ -29,7 +29,9 @@ async def test_an_expired_hold_is_decided_at_no_cost_and_given_back(books: Books
 async def test_a_hold_within_its_margin_is_left_alone(books: Books) -> None:
     await books.reserve(some_hold())
     books.clock.at_s = EXPIRED_S - 1
-    assert await books.ledger.sweep(ACCOUNT) == Swept(waiting=1, next_expiry_s=START_S + 180)
+    assert await books.ledger.sweep(ACCOUNT) == Swept(
+        waiting=1, next_expiry_s=START_S + 180, oldest_expiry_s=START_S + 180
+    )
     assert await books.money() == (FUNDS - AMOUNT, AMOUNT, 0)
 
 
@@ -37,7 +39,9 @@ async def test_the_next_expiry_is_that_of_the_oldest_waiting_hold(books: Books) 
     for number, lasts_s in enumerate((10, 300, 200)):
         await books.reserve(some_hold(f"hold-{number}", amount=1, lasts_s=lasts_s))
     books.clock.at_s = START_S + 100
-    assert await books.ledger.sweep(ACCOUNT) == Swept(ended=1, waiting=2, next_expiry_s=START_S + 200)
+    assert await books.ledger.sweep(ACCOUNT) == Swept(
+        ended=1, waiting=2, next_expiry_s=START_S + 200, oldest_expiry_s=START_S + 200
+    )
 
 
 async def test_a_call_that_died_after_its_decision_is_charged_what_was_decided(books: Books) -> None:
@@ -66,7 +70,7 @@ async def test_one_hold_that_fails_does_not_keep_the_others(books: Books) -> Non
         await books.reserve(some_hold(f"hold-{number}", amount=1, lasts_s=number))
     books.clock.at_s = EXPIRED_S
     books.driver.fail("PutItem", StoreThrottled("x"), times=4)
-    assert await books.ledger.sweep(ACCOUNT) == Swept(ended=2, failed=1)
+    assert await books.ledger.sweep(ACCOUNT) == Swept(ended=2, failed=1, oldest_expiry_s=START_S)
     assert list((await books.image()).holds) == ["hold-0"]
     assert (await books.ledger.sweep(ACCOUNT)).ended == 1
 

@@ -2,18 +2,19 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiodynamo.credentials import Credentials
 
 from .config import Settings
 from .domain.ports import Clock, Rng
+from .domain.provider import Provider
 from .ledger.ledger import Ledger, Margins
 from .ledger.store import Alarms
 from .ledger.sweep import ModelName
-from .observability import LoggedAlarms, configure_logging
+from .observability import Emf, LoggedAlarms, configure_logging
 from .providers.http import AiohttpClient
 from .providers.openai_compatible import OpenAiCompatible
 from .providers.registry import configured_providers
@@ -26,8 +27,10 @@ from .services.limiter import Limiter
 from .services.listing import ListingService
 from .services.maintenance import Maintenance
 from .services.open_bills import OpenBills
+from .services.provider_directory import Configure, ProviderDirectory
 from .services.reservation import Reserver
 from .services.routing import Router
+from .services.telemetry import Telemetry
 from .services.usage import UsageService
 from .storage.catalog import CatalogTable
 from .storage.driver import Driver
@@ -36,6 +39,7 @@ from .storage.keys import KeysTable
 from .storage.ledger import DynamoStore, LedgerTables
 from .storage.limits import LimitsTable
 from .storage.queue import SqsFallbackQueue
+from .storage.secrets_manager import SecretsManagerSource
 
 # Sockets to DynamoDB and to providers that one process may hold open.
 CONNECTIONS_MAX = 1024
@@ -67,26 +71,35 @@ class Container:
     usage: UsageService
     chat: ChatService
     aclose: Callable[[], Awaitable[None]]
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
 
 
 def build(settings: Settings) -> Container:
     """The services of the API functions; call it on a running event loop."""
     configure_logging(settings.log_level)
-    clock, rng, alarms, open_bills = SystemClock(), SystemRng(), LoggedAlarms(), OpenBills()
+    emf = Emf(settings.metrics_namespace)
+    clock, rng, alarms, open_bills = SystemClock(), SystemRng(), LoggedAlarms(emf), OpenBills()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
-    driver = HotDriver(session, Credentials.auto(), settings.region, settings.aws_endpoint_url)
-    providers = configured_providers(settings)
+    credentials = Credentials.auto()
+    driver = HotDriver(session, credentials, settings.region, settings.aws_endpoint_url)
+    secret = _secret_source(settings, session, credentials)
+    providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limiter = Limiter(
         LimitsTable(driver, settings.limits_table), clock, settings, lambda name: alarms.alarm("limiter", error=name)
     )
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     authenticator = Authenticator(keys, limiter, clock, settings.key_cache_s)
     catalog = CatalogService(
-        CatalogTable(driver, settings.catalog_table), providers, clock, alarms, settings.catalog_cache_s
+        CatalogTable(driver, settings.catalog_table),
+        providers,
+        clock,
+        alarms,
+        settings.catalog_cache_s,
+        providers.refresh,
     )
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     http = AiohttpClient()
@@ -107,6 +120,7 @@ def build(settings: Settings) -> Container:
     async def aclose() -> None:
         if left := await open_bills.drained(DRAIN_S):
             alarms.alarm("stopped_with_open_calls", calls=left)
+        await providers.aclose()
         await http.aclose()
         await session.close()
 
@@ -121,6 +135,7 @@ def build(settings: Settings) -> Container:
         usage=UsageService(ledger.store),
         chat=chat,
         aclose=aclose,
+        telemetry=_telemetry(settings, emf),
     )
 
 
@@ -143,6 +158,25 @@ def build_ledger(
         model_name=model_name,
         margins=Margins(settings.hold_margin_s, settings.sweep_margin_s),
     )
+
+
+def _configure(settings: Settings) -> Configure:
+    def configure(secret: Mapping[str, str]) -> Mapping[str, Provider]:
+        return configured_providers(settings.completed_by(secret))
+
+    return configure
+
+
+def _secret_source(
+    settings: Settings, session: aiohttp.ClientSession, credentials: Credentials
+) -> SecretsManagerSource | None:
+    if settings.provider_secret_arn is None:
+        return None
+    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url)
+
+
+def _telemetry(settings: Settings, emf: Emf) -> Telemetry:
+    return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)
 
 
 def _chat_config(settings: Settings) -> ChatConfig:
@@ -173,7 +207,8 @@ def build_workers(settings: Settings, clock: Clock | None = None) -> Workers:
     from .storage.boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
-    clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms()
+    emf = Emf(settings.metrics_namespace)
+    clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms(emf)
     driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
     table = CatalogTable(driver, settings.catalog_table)
     catalog = CatalogService(table, configured_providers(settings), clock, alarms, settings.catalog_cache_s)
@@ -182,7 +217,7 @@ def build_workers(settings: Settings, clock: Clock | None = None) -> Workers:
         settings=settings,
         clock=clock,
         ledger=ledger,
-        maintenance=Maintenance(ledger, clock, alarms),
+        maintenance=Maintenance(ledger, clock, alarms, _telemetry(settings, emf)),
         keys=KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng),
         catalog=table,
         models=catalog,

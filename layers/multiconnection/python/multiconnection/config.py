@@ -1,8 +1,11 @@
 """Settings: one typed object made from a mapping; a bad value stops the start and names its variable."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
 
 
 class SettingsError(ValueError):
@@ -31,6 +34,8 @@ class Settings:
     region: str
     aws_endpoint_url: str | None
     log_level: str
+    metrics_namespace: str
+    provider_secret_arn: str | None
     markup_basis_points: int
     account_requests_per_minute: int
     account_tokens_per_minute: int
@@ -61,6 +66,8 @@ class Settings:
             region=_text(env, "AWS_REGION", env.get("AWS_DEFAULT_REGION")),
             aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
             log_level=_text(env, "LOG_LEVEL", "INFO"),
+            metrics_namespace=_text(env, "METRICS_NAMESPACE", "MultiConnection"),
+            provider_secret_arn=_secret_arn(env, "PROVIDER_SECRET_ARN"),
             markup_basis_points=_integer(env, "MARKUP_BASIS_POINTS", 0, least=0),
             account_requests_per_minute=_integer(env, "ACCOUNT_REQUESTS_PER_MINUTE", 3000),
             account_tokens_per_minute=_integer(env, "ACCOUNT_TOKENS_PER_MINUTE", 2_000_000),
@@ -83,6 +90,11 @@ class Settings:
         """The process environment, named here and nowhere else."""
         return cls.of(os.environ)
 
+    def completed_by(self, secret: Mapping[str, str]) -> "Settings":
+        """With a secret's values under the environment's: what is set there wins."""
+        own = {name: value for name, value in self.environment.items() if value}
+        return replace(self, environment={**secret, **own})
+
     def provider(self, env_prefix: str) -> ProviderSettings:
         """`<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL`."""
         return ProviderSettings(
@@ -96,6 +108,13 @@ def _text(env: Mapping[str, str], name: str, default: str | None = None) -> str:
     if not value:
         raise SettingsError(f"{name} is not set")
     return value
+
+
+def _secret_arn(env: Mapping[str, str], name: str) -> str | None:
+    arn = env.get(name) or None
+    if arn is not None and not _SECRET_ARN.fullmatch(arn):
+        raise SettingsError(f"{name} is not the ARN of a Secrets Manager secret: {arn!r}")
+    return arn
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:

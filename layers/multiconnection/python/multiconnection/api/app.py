@@ -42,7 +42,10 @@ def create_app(
             limits=lambda: services.limiter.ip_state(ip),
         )
 
-    return Envelope(HotPath(app, hot_routes) if hot_routes else app, make_context)
+    def on_answered(context: RequestContext) -> None:
+        holder.get().telemetry.call(context.facts)
+
+    return Envelope(HotPath(app, hot_routes) if hot_routes else app, make_context, on_answered)
 
 
 class ContainerHolder:

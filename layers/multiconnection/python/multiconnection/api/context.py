@@ -1,7 +1,7 @@
 """One request's own facts, made before anything else looks at it, and the headers every answer carries."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ import orjson
 from multiconnection.domain.ids import request_id_of
 from multiconnection.services.chat import Arrival
 from multiconnection.services.limit_state import LimitState
+from multiconnection.services.telemetry import CallFacts
 
 SCOPE_KEY = "multiconnection.context"
 EXPOSED_HEADERS = ", ".join(
@@ -24,13 +25,17 @@ EXPOSED_HEADERS = ", ".join(
 
 @dataclass(slots=True)
 class RequestContext:
-    """`limits` tells the rate limits when the answer starts; authentication replaces the address's by the key's."""
+    """`limits` tells the rate limits when the answer starts; authentication replaces the address's by the key's.
+
+    `facts` is what this call's metrics will say.
+    """
 
     hold_id: str
     started_s: float
     ip: str
     function_ends_s: float | None
     limits: Callable[[], LimitState]
+    facts: CallFacts = field(default_factory=CallFacts)
 
     @property
     def request_id(self) -> str:
@@ -38,7 +43,7 @@ class RequestContext:
 
     @property
     def arrival(self) -> Arrival:
-        return Arrival(self.hold_id, self.started_s, self.function_ends_s)
+        return Arrival(self.hold_id, self.started_s, self.function_ends_s, self.facts)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         common = {

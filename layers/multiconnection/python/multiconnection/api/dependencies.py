@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from multiconnection.bootstrap import Container
+from multiconnection.observability import note_account
 from multiconnection.services.authenticate import Caller
 
 from .context import SCOPE_KEY, RequestContext, header
@@ -30,6 +31,7 @@ async def authenticated(request: Request, services: ContainerDep, facts: Context
         header(request.scope, b"authorization"), header(request.scope, b"x-api-key"), facts.ip
     )
     await services.seen.meet(found.account_id)
+    note_account(found.account_id)
     facts.limits = lambda: services.limiter.state(found.api_key, services.seen.limits(found.account_id))
     return found
 

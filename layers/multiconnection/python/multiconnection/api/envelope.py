@@ -1,10 +1,12 @@
-"""The outermost ASGI layer: request id, CORS and rate-limit headers on every answer, and the last error handler."""
+"""The outermost ASGI layer: request id, CORS and limit headers on every answer, metrics, the last error handler."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from multiconnection.domain.errors import InternalError
+from multiconnection.observability import begin_correlation
 
 from .context import SCOPE_KEY, RequestContext, header
 from .errors import error_response
@@ -21,23 +23,38 @@ log = logging.getLogger(__name__)
 
 
 class Envelope:
-    """Wraps a function's app; `make_context` reads the scope once for everybody below."""
+    """Wraps a function's app; `make_context` reads the scope once for everybody below.
 
-    def __init__(self, app: App, make_context: Callable[[Scope], RequestContext]) -> None:
+    `on_answered` is told after the answer is complete, and before the process can be frozen: nothing is awaited in
+    between. `now` is in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        make_context: Callable[[Scope], RequestContext],
+        on_answered: Callable[[RequestContext], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._app = app
         self._make_context = make_context
+        self._on_answered = on_answered
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         context = scope[SCOPE_KEY] = self._make_context(scope)
+        begin_correlation(context.request_id)
         started = False
 
         async def send_complete(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                context.facts.status = message["status"]
+                context.facts.first_byte_ms = round((self._now() - context.started_s) * 1000)
                 message["headers"] = [*message.get("headers", ()), *context.headers()]
             await send(message)
 
@@ -48,10 +65,15 @@ class Envelope:
             await self._app(scope, receive, send_complete)
         except Exception:
             log.exception("unhandled", extra={"request_id": context.request_id})
+            context.facts.error_code = InternalError.code or ""
             if not started:
                 await error_response(InternalError("The gateway failed. Nothing was charged."))(
                     scope, receive, send_complete
                 )
+        finally:
+            context.facts.method = scope["method"]
+            context.facts.route = context.facts.route or getattr(scope.get("route"), "path", "")
+            self._on_answered(context)
 
 
 async def _preflight(scope: Scope, send: Send) -> None:

@@ -5,6 +5,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from multiconnection.domain.errors import (
     GatewayError,
@@ -14,15 +15,30 @@ from multiconnection.domain.errors import (
     UrlUnknown,
 )
 
+from .context import SCOPE_KEY, RequestContext
+
+
+class ErrorResponse(Response):
+    """Status, headers and body of an error; whoever sends it also tells its code to the metrics of the call."""
+
+    def __init__(self, error: GatewayError) -> None:
+        super().__init__(
+            orjson.dumps(error.body()),
+            status_code=error.http_status,
+            headers=error.headers(),
+            media_type="application/json",
+        )
+        self._metric_code = error.metric_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context: RequestContext | None = scope.get(SCOPE_KEY)
+        if context is not None:
+            context.facts.error_code = self._metric_code
+        await super().__call__(scope, receive, send)
+
 
 def error_response(error: GatewayError) -> Response:
-    """Status, headers and body of an error."""
-    return Response(
-        orjson.dumps(error.body()),
-        status_code=error.http_status,
-        headers=error.headers(),
-        media_type="application/json",
-    )
+    return ErrorResponse(error)
 
 
 async def gateway_error(_: Request, exc: Exception) -> Response:

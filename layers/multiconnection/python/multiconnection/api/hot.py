@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from multiconnection.domain.errors import GatewayError
 
+from .context import SCOPE_KEY
 from .errors import error_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -33,6 +34,7 @@ class HotPath:
             await self._app(scope, receive, send)
             return
         scope["app"] = self._app
+        scope[SCOPE_KEY].facts.route = scope["path"]
         try:
             response = await endpoint(Request(scope, receive))
         except GatewayError as exc:

@@ -71,6 +71,11 @@ class GatewayError(Exception):
         """The status of this very answer; only `UpstreamRejected` differs from its class."""
         return self.status
 
+    @property
+    def metric_code(self) -> str:
+        """The code where it has to be one of a fixed set, as each value of a metric's dimension is paid for."""
+        return self.code or "invalid_request"
+
     def body(self) -> dict[str, object]:
         """The one error shape: {"error": {"message", "type", "param", "code", …}}."""
         core: dict[str, object] = {
@@ -233,6 +238,11 @@ class UpstreamRejected(UpstreamFailed):
         super().__init__(message, param=param)
         self.code = code
         self._status = status
+
+    @property
+    def metric_code(self) -> str:
+        """Providers invent codes."""
+        return "upstream_rejected"
 
     @property
     def http_status(self) -> int:

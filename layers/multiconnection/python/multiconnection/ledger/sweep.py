@@ -18,12 +18,16 @@ ModelName = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep of an account did. `next_expiry_s` is when its oldest remaining hold can be swept."""
+    """What one sweep of an account did. `next_expiry_s` is when its oldest remaining hold can be swept.
+
+    `oldest_expiry_s` is that of the oldest hold that is still there, those that could not be ended included.
+    """
 
     ended: int = 0
     failed: int = 0
     waiting: int = 0
     next_expiry_s: int | None = None
+    oldest_expiry_s: int | None = None
 
 
 def expired(image: Account, now_s: float, margin_s: float) -> list[Hold]:
@@ -83,4 +87,6 @@ async def sweep_account(
         except AccountRefused:
             # It became active again between the read and the write, and stays in the index.
             return Swept(ended, failed)
-    return Swept(ended, failed, waiting=len(rest), next_expiry_s=min(rest, default=None))
+    # Which of the due holds failed is not told; the oldest of them stands for all.
+    oldest = due[0].expires_s if failed else min(rest, default=None)
+    return Swept(ended, failed, len(rest), min(rest, default=None), oldest)

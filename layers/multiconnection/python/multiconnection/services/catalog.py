@@ -1,7 +1,7 @@
 """The catalog as this process knows it: one query a minute, and a stale copy rather than an outage."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from multiconnection.domain.catalog import Catalog, CatalogError, Model, UpstreamRef
@@ -16,17 +16,28 @@ class ModelSource(Protocol):
         """Every enabled model at its current price version."""
 
 
+async def never_changing() -> None:
+    """Providers that are fixed need no refreshing."""
+
+
 class CatalogService:
     """Models that can be served by a configured provider, and their upstreams in order."""
 
     def __init__(
-        self, source: ModelSource, providers: Mapping[str, Provider], clock: Clock, alarms: Alarms, cache_s: float
+        self,
+        source: ModelSource,
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        alarms: Alarms,
+        cache_s: float,
+        refresh_providers: Callable[[], Awaitable[None]] = never_changing,
     ) -> None:
         self._source = source
         self._providers = providers
         self._clock = clock
         self._alarms = alarms
         self._cache_s = cache_s
+        self._refresh_providers = refresh_providers
         self._catalog: Catalog | None = None
         self._fresh_until = 0.0
         self._loading = asyncio.Lock()
@@ -43,6 +54,7 @@ class CatalogService:
 
     async def find(self, name: str) -> Model:
         """Raises ModelNotFound, also for a model that no configured provider serves."""
+        await self._refresh_providers()
         model = (await self.catalog()).by_name.get(name)
         if model is None or not self.upstreams(model):
             raise ModelNotFound(
@@ -51,6 +63,7 @@ class CatalogService:
         return model
 
     async def served(self) -> list[Model]:
+        await self._refresh_providers()
         return [model for model in (await self.catalog()).models if self.upstreams(model)]
 
     def upstreams(self, model: Model) -> tuple[UpstreamRef, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multiconnection.domain.catalog import Model, UpstreamRef
@@ -25,6 +25,7 @@ from .ports import ChatCall, ChatStream, ChatUpstream, Completion, Outcome, Upst
 from .reservation import Reservation, Reserver, Wish
 from .routing import Attempts, Router
 from .settlement import Bill
+from .telemetry import CallFacts
 
 ENDPOINT = "chat.completions"
 
@@ -47,6 +48,7 @@ class Arrival:
     hold_id: str
     started_s: float
     function_ends_s: float | None = None
+    facts: CallFacts = field(default_factory=CallFacts, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class ChatService:
         estimate = request.tokens_estimate(model)
         limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
         reservation = await self._reserver.reserve(caller, self._wish(request, model, arrival))
-        bill = self._bill(request, model, reservation, arrival, self._correction(limits, estimate))
+        bill = self._bill(request, model, reservation, arrival, self._on_settled(limits, estimate, arrival.facts))
         call = _upstream_call(request, model, reservation)
         deadline_s = self._deadline_s(arrival)
         if request.stream:
@@ -149,11 +151,15 @@ class ChatService:
             expires_s=int(ends_s + self._config.hold_margin_s),
         )
 
-    def _correction(self, limits: LimitState, estimate: int) -> Callable[[UsageRow], None]:
-        """Once the call is decided, the token limit counts what it really used."""
-        return lambda row: self._limiter.settle(
-            limits.subjects, estimate, row.usage.prompt_tokens + row.usage.completion_tokens
-        )
+    def _on_settled(self, limits: LimitState, estimate: int, facts: CallFacts) -> Callable[[UsageRow], None]:
+        """Once the call is decided, the token limit counts what it really used, and the metrics know its price."""
+
+        def note(row: UsageRow) -> None:
+            facts.row = row
+            used = row.usage.prompt_tokens + row.usage.completion_tokens
+            self._limiter.settle(limits.subjects, estimate, used)
+
+        return note
 
     def _bill(
         self,
@@ -163,6 +169,7 @@ class ChatService:
         arrival: Arrival,
         on_settled: Callable[[UsageRow], None],
     ) -> Bill:
+        attempts = arrival.facts.attempts = Attempts()
         return Bill(
             ledger=self._ledger,
             clock=self._clock,
@@ -172,7 +179,7 @@ class ChatService:
             endpoint=ENDPOINT,
             streamed=request.stream,
             started_s=arrival.started_s,
-            attempts=Attempts(),
+            attempts=attempts,
             on_settled=on_settled,
             open_bills=self._open_bills,
         )

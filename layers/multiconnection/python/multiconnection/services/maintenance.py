@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import Report, totals
 from multiconnection.ledger.store import Alarms
+
+from .telemetry import Telemetry
 
 Decode = Callable[[str], UsageRow]
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """`waiting` holds are live and not due; `next_expiry_s` is when the first of them expires."""
+    """`waiting` holds are live and not due; `next_expiry_s` is when the first of them expires.
+
+    `oldest_expiry_s` also knows the holds that are due and could not be ended.
+    """
 
     accounts: int
     ended: int
@@ -22,15 +27,17 @@ class SweepReport:
     waiting: int
     next_expiry_s: int | None
     complete: bool
+    oldest_expiry_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """One per worker process."""
+    """One per worker process; a tool's has no telemetry."""
 
     ledger: Ledger
     clock: Clock
     alarms: Alarms
+    telemetry: Telemetry | None = None
 
     async def sweep_active(self, until_s: float | None = None) -> SweepReport:
         """Only accounts that called lately: idle accounts cost nothing. Stops at `until_s` and goes on next time."""
@@ -48,6 +55,8 @@ class Maintenance:
             if report is not None:
                 reports.append(report)
                 self._alarm_drift(report)
+        if self.telemetry is not None:
+            self.telemetry.reconciled(totals(reports))
         return reports
 
     async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
@@ -67,6 +76,7 @@ class Maintenance:
     async def _sweep(self, account_ids: AsyncIterator[str], until_s: float | None) -> SweepReport:
         accounts = ended = failed = waiting = 0
         expiries: list[int] = []
+        oldest: list[int] = []
         complete = True
         async for account_id in account_ids:
             if until_s is not None and self.clock.now() >= until_s:
@@ -79,7 +89,13 @@ class Maintenance:
             waiting += swept.waiting
             if swept.next_expiry_s is not None:
                 expiries.append(swept.next_expiry_s)
-        return SweepReport(accounts, ended, failed, waiting, min(expiries, default=None), complete)
+            if swept.oldest_expiry_s is not None:
+                oldest.append(swept.oldest_expiry_s)
+        next_expiry_s, oldest_expiry_s = min(expiries, default=None), min(oldest, default=None)
+        report = SweepReport(accounts, ended, failed, waiting, next_expiry_s, complete, oldest_expiry_s)
+        if self.telemetry is not None:
+            self.telemetry.swept(report, self.clock.now())
+        return report
 
     def _alarm_drift(self, report: Report) -> None:
         if report.drift:

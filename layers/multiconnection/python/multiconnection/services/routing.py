@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from multiconnection.domain.catalog import Model, UpstreamRef
@@ -20,12 +20,28 @@ RETRY_PAUSE_S = 0.2
 RETRY_AFTER_WAITED_MAX_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A provider failed a call; `code` is that of our error."""
+
+    provider: str
+    code: str
+    latency_ms: int
+
+
 @dataclass(slots=True)
 class Attempts:
-    """How a call was routed, for its usage row."""
+    """How a call was routed, for its usage row and its metrics.
+
+    `answered_ms`: from the start of the last attempt to its whole answer, or to the first good event of a stream.
+    `error_code`: of the error that ended a stream in-band.
+    """
 
     count: int = 0
     provider: str = ""
+    answered_ms: int | None = field(default=None, compare=False)
+    failures: list[Failure] = field(default_factory=list, compare=False)
+    error_code: str = field(default="", compare=False)
 
 
 class Router:
@@ -49,13 +65,18 @@ class Router:
             provider = self._catalog.provider(upstream.provider)
             attempts.count += 1
             attempts.provider = provider.name
+            began_s = self._clock.now()
             try:
-                return await operation(provider, upstream)
+                answer = await operation(provider, upstream)
             except UpstreamError as exc:
                 last = exc
                 self._cool_down(upstream, exc)
+                self._note_failure(attempts, exc, began_s)
                 if not exc.retry_elsewhere:
                     break
+            else:
+                attempts.answered_ms = self._ms_since(began_s)
+                return answer
         if last is None:
             raise NoAvailableUpstream(f"No provider for `{model.id}` is configured.", retryable=False)
         raise last
@@ -75,6 +96,17 @@ class Router:
     def _cool_down(self, upstream: UpstreamRef, exc: UpstreamError) -> None:
         if exc.cool_down_s:
             self._cooling[upstream] = self._clock.now() + exc.cool_down_s
+
+    def _note_failure(self, attempts: Attempts, exc: UpstreamError, began_s: float) -> None:
+        """A provider that refuses a bad request has answered; it has not failed."""
+        if exc.retry_elsewhere:
+            failure = Failure(attempts.provider, exc.error.metric_code, self._ms_since(began_s))
+            attempts.failures.append(failure)
+        else:
+            attempts.answered_ms = self._ms_since(began_s)
+
+    def _ms_since(self, began_s: float) -> int:
+        return round((self._clock.now() - began_s) * 1000)
 
     def _pause_s(self, last: UpstreamError) -> float:
         after = last.error.retry_after_s

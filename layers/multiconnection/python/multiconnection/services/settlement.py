@@ -8,7 +8,7 @@ from multiconnection.domain.catalog import Model
 from multiconnection.domain.holds import Hold
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.ports import Clock
-from multiconnection.domain.usage import Usage
+from multiconnection.domain.usage import Ended, Usage
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.settle import Settlement
@@ -16,7 +16,7 @@ from multiconnection.ledger.settle import Settlement
 from .open_bills import OpenBills
 from .ports import Outcome
 from .pricing import cost_nano
-from .routing import Attempts
+from .routing import Attempts, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Bill:
 
     async def settle(self, outcome: Outcome) -> Settlement:
         """Decide and apply, to the end even when the request around it is cancelled."""
+        self._note_end(outcome)
         return await asyncio.shield(self._settle(outcome))
 
     async def _settle(self, outcome: Outcome) -> Settlement:
@@ -53,6 +54,15 @@ class Bill:
             self.open_bills.closed(self.hold.hold_id)
         self.on_settled(settlement.row)
         return settlement
+
+    def _note_end(self, outcome: Outcome) -> None:
+        """What went wrong after the first byte, where no status can tell it any more."""
+        if outcome.error is None:
+            return
+        code = self.attempts.error_code = outcome.error.metric_code
+        if outcome.ended is Ended.MID_STREAM_ERROR:
+            latency_ms = int((self.clock.now() - self.started_s) * 1000)
+            self.attempts.failures.append(Failure(self.attempts.provider, code, latency_ms))
 
     def _row(self, outcome: Outcome) -> UsageRow:
         now = self.clock.now()

@@ -1,0 +1,63 @@
+"""`all` and `deploy` are make's; `dependencies`, `package`, `function` with a folder are what `sam build` asks for."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local.packaging.artefacts import build_dependencies, build_function, build_package
+from local.packaging.check import check
+from local.packaging.sam import BUILD_DIR, sam, sam_build
+from local.packaging.target import ARCHITECTURES, BuildError, Target, configured_architecture, target_of
+from local.paths import ROOT
+
+SAMCONFIG = ROOT / "samconfig.toml"
+LOCK = ROOT / "requirements" / "layer.txt"
+_COPIED = {"package": build_package, "function": build_function}
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    architecture = {"LAYER_ARCH": options.arch} if options.arch else {}
+    try:
+        target = target_of({**os.environ, **architecture}, SAMCONFIG)
+        if options.what == "all":
+            _build(target)
+        elif options.what == "deploy":
+            _deploy(target, guided=options.guided)
+        elif options.what == "dependencies":
+            build_dependencies(LOCK, options.artefact, target, os.environ)
+        else:
+            _COPIED[options.what](Path.cwd(), options.artefact, target, os.environ)
+    except BuildError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.packaging", description=__doc__)
+    parser.add_argument("what", choices=("all", "deploy", "dependencies", "package", "function"))
+    parser.add_argument("artefact", nargs="?", type=Path, help="the folder to build into")
+    parser.add_argument("--arch", choices=tuple(ARCHITECTURES))
+    parser.add_argument("--guided", action="store_true", help="ask for the parameters and remember the answers")
+    return parser
+
+
+def _build(target: Target) -> None:
+    sam_build(target)
+    print(f"\n{check(BUILD_DIR, target, os.environ)}", flush=True)
+
+
+def _deploy(target: Target, *, guided: bool) -> None:
+    """Builds first: what is deployed is what is here."""
+    if target.architecture != configured_architecture(SAMCONFIG):
+        raise BuildError(f"samconfig.toml deploys another architecture: set Architecture={target.architecture} there")
+    _build(target)
+    sam(["deploy", *(["--guided"] if guided else [])], os.environ)
+    if target.architecture != configured_architecture(SAMCONFIG):
+        raise BuildError("The layers just deployed are for the former Architecture: run `make deploy` again")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What `sam build` makes of this repository, imported by the deployed Python as Lambda would."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.packaging.bytecode import interpreter_for, uncompiled, without_bytecode
+from local.packaging.check import LAYERS, check
+from local.packaging.sam import sam_build
+from local.packaging.sizes import MEGABYTE, tree_bytes
+from local.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
+from local.template import load
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = load(ROOT / "template.yaml").functions()
+STREAMING = "ChatFunction"
+# What the runtime ships: boto3 and what it needs.
+SHIPPED_BY_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+# Half as much again as measured, so that a package that creeps in is seen.
+EXPECTED_MB = {"DependenciesLayer": 70, "MultiConnectionLayer": 2}
+
+# Tells what importing `app` loaded, and which of the modules had to be compiled from source.
+PROBE = """
+import json, sys
+from importlib.machinery import SourceFileLoader
+roots = sys.argv[1:]
+sys.path[:0] = roots
+compiled = []
+to_code = SourceFileLoader.source_to_code
+def noting(self, data, path, **options):
+    compiled.append(path)
+    return to_code(self, data, path, **options)
+SourceFileLoader.source_to_code = noting
+import app
+origins = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+print(json.dumps({"compiled": compiled, "origins": origins, "version": sys.version_info[:2], "names": dir(app)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    found = interpreter_for(Target("x86_64", DEPLOYED_PYTHON), os.environ)
+    if found is None:
+        if os.environ.get("CI_NO_SKIP") == "1":
+            pytest.fail(without_bytecode(DEPLOYED_PYTHON))
+        pytest.skip(without_bytecode(DEPLOYED_PYTHON))
+    return found
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    """Lambda on this machine's architecture, so that the extensions can be loaded here."""
+    names = {machine: name for name, machine in ARCHITECTURES.items()}
+    if sys.platform != "linux" or platform.machine() not in names:
+        pytest.skip("Lambda's extensions load on Linux only")
+    return Target(names[platform.machine()], DEPLOYED_PYTHON)
+
+
+@pytest.fixture(scope="module")
+def build_dir(target: Target, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    sam_build(target, folder, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages that Lambda's runtime has beside the standard library, borrowed from the running tests."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in SHIPPED_BY_LAMBDA:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+def imported(function: str, build_dir: Path, runtime: Path, python: Path) -> dict[str, Any]:
+    roots = [build_dir / function, *(build_dir / layer / "python" for layer in LAYERS), runtime]
+    # Without site-packages, environment and writing: /var/task and /opt are read-only.
+    command = [str(python), "-I", "-S", "-B", "-c", PROBE, *map(str, roots)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_entry_is_imported_from_the_artefact_alone(
+    function: str, build_dir: Path, runtime: Path, python: Path
+) -> None:
+    found = imported(function, build_dir, runtime, python)
+    assert ".".join(map(str, found["version"])) == DEPLOYED_PYTHON
+    assert "app" in found["names"] if function == STREAMING else "handler" in found["names"]
+    ours = Path(found["origins"]["multiconnection"])
+    assert ours.is_relative_to(build_dir / "MultiConnectionLayer" / "python")
+    assert found["compiled"] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_importing_the_entry_loads_no_boto(function: str, build_dir: Path, runtime: Path, python: Path) -> None:
+    loaded = imported(function, build_dir, runtime, python)["origins"].keys()
+    assert {name.partition(".")[0] for name in loaded} & set(SHIPPED_BY_LAMBDA) == set()
+
+
+def test_every_module_of_the_build_is_compiled_for_the_deployed_python(build_dir: Path) -> None:
+    assert uncompiled(build_dir, DEPLOYED_PYTHON) == []
+    foreign = [file.name for file in build_dir.rglob("*.pyc") if ".cpython-313." not in file.name]
+    assert foreign == []
+
+
+def test_the_build_passes_its_own_check(build_dir: Path, target: Target) -> None:
+    assert "MB unzipped" in check(build_dir, target, os.environ)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_does_not_grow_unseen(layer: str, build_dir: Path) -> None:
+    assert tree_bytes(build_dir / layer) < EXPECTED_MB[layer] * MEGABYTE
+
+
+def test_a_function_is_nothing_but_its_folder(build_dir: Path) -> None:
+    for name, spec in FUNCTIONS.items():
+        source = {file.name for file in (ROOT / spec.code_uri).iterdir() if file.is_file()}
+        assert {file.name for file in (build_dir / name).iterdir() if file.is_file()} == source
+    assert os.access(build_dir / STREAMING / "run.sh", os.X_OK)

@@ -1,0 +1,28 @@
+"""A usage row as a usual call leaves it."""
+
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.ledger.accounts import UsageRow
+
+
+def usage_row() -> UsageRow:
+    return UsageRow(
+        account_id="acct_0123456789abcdef",
+        hold_id="0123456789ab",
+        birth=12,
+        hold=2_000_000,
+        cost=123_456,
+        overrun=0,
+        key_id="k1234567",
+        model="gpt-4.1",
+        price_version=1,
+        usage=Usage(input=512, output=256),
+        usage_source=UsageSource.UPSTREAM,
+        ended=Ended.COMPLETE,
+        decided_by="gateway",
+        created_ms=1_800_000_000_000,
+        provider="openai",
+        attempts=1,
+        endpoint="chat.completions",
+        streamed=True,
+        duration_ms=2345,
+    )

@@ -1,0 +1,102 @@
+"""docs/operations.md knows every alarm and every metric that the template and the code have."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from local.template_values import read_yaml
+from multiconnection.observability import Group
+from multiconnection.observability import alarms as ledger_alarms
+from multiconnection.services import telemetry
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operations.md").read_text()
+PACKAGE = ROOT / "layers/multiconnection/python/multiconnection"
+RESOURCES: dict[str, Any] = read_yaml(ROOT / "template.yaml")["Resources"]
+ALARMS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::CloudWatch::Alarm"}
+FILTERS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::Logs::MetricFilter"}
+DASHBOARD: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+NAMESPACE = {"Ref": "MetricsNamespace"}
+
+
+def groups() -> list[Group]:
+    modules = (telemetry, ledger_alarms)
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Group)]
+
+
+def filtered() -> set[str]:
+    return {change["MetricName"] for spec in FILTERS.values() for change in spec["MetricTransformations"]}
+
+
+def published() -> set[str]:
+    return {name for group in groups() for name in group.units} | filtered()
+
+
+def watched(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The metrics of one alarm."""
+    if "MetricName" in alarm:
+        yield alarm
+    for query in alarm.get("Metrics", ()):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+
+
+def ledger_alarm_names() -> set[str]:
+    """As the code spells them: `alarm("name", …)`."""
+    sources = (path.read_text() for path in PACKAGE.rglob("*.py"))
+    return {name for source in sources for name in re.findall(r"\.alarm\(\s*\"(\w+)\"", source)}
+
+
+def test_every_alarm_has_its_section() -> None:
+    assert len(ALARMS) >= 15
+    assert set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == set(ALARMS)
+
+
+def test_every_metric_is_explained_and_none_that_is_not_there() -> None:
+    table = PAGE.partition("## Metrics")[2].partition("## Alarms")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == published()
+
+
+def test_every_alarm_of_the_ledger_is_explained() -> None:
+    names = ledger_alarm_names()
+    assert names >= {"invariant_breached", "overrun", "decision_lost", "apply_deferred", "secret_unreadable"}
+    assert names >= ledger_alarms.CRITICAL
+    assert not [name for name in names if f"- `{name}`" not in PAGE]
+    critical = PAGE.partition("### LedgerCriticalAlarm")[2].partition("###")[0]
+    assert set(re.findall(r"^- `(\w+)`", critical, re.MULTILINE)) == ledger_alarms.CRITICAL
+
+
+def test_alarms_watch_metrics_that_are_published_with_those_dimensions() -> None:
+    known = {(name, names) for group in groups() for name in group.units for names in group.dimensions}
+    for spec in FILTERS.values():
+        for change in spec["MetricTransformations"]:
+            known.add((change["MetricName"], tuple(each["Key"] for each in change.get("Dimensions", ()))))
+    ours = [metric for alarm in ALARMS.values() for metric in watched(alarm) if metric["Namespace"] == NAMESPACE]
+    assert len(ours) >= 8
+    for metric in ours:
+        names = tuple(each["Name"] for each in metric.get("Dimensions", ()))
+        assert (metric["MetricName"], names) in known
+
+
+def test_every_alarm_is_sent_when_it_begins_and_when_it_ends() -> None:
+    for name, alarm in ALARMS.items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["AlarmDescription"], name
+
+
+def test_the_filters_match_the_lines_that_the_code_writes() -> None:
+    for name, spec in FILTERS.items():
+        assert f'$.message = "{telemetry.UPSTREAM_FAILED}"' in spec["FilterPattern"], name
+        assert spec["LogGroupName"] == {"Ref": "ChatLogGroup"}
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    assert not [name for name in published() if f'"{name}"' not in DASHBOARD.replace('\\"', '"')]
+
+
+def test_how_to_do_the_usual_things_is_described() -> None:
+    headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE))
+    assert headings >= {"Rotate a provider key", "Restore a table", "Change a price", "Roll back", "Tear down"}
+    assert any("fallback queue" in heading and "dead letters" in heading for heading in headings)

@@ -1,0 +1,157 @@
+"""What each function may do, exactly: the template against a table of needs; more is a failure, and so is less."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.template_values import read_yaml
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "template.yaml"
+# What SAM has made of it, whenever somebody has built; an older build is not what would be deployed.
+BUILT = ROOT / ".aws-sam/build/template.yaml"
+IS_BUILT = BUILT.exists() and BUILT.stat().st_mtime >= TEMPLATE.stat().st_mtime
+# Read at once: a build that begins in the middle of the tests takes the file away.
+TEMPLATES: Mapping[str, Mapping[str, Any]] = {
+    path.parent.name: read_yaml(path)["Resources"] for path in ([TEMPLATE, BUILT] if IS_BUILT else [TEMPLATE])
+}
+Needs = Mapping[str, frozenset[str]]
+
+
+def needs(**resources: str) -> dict[str, frozenset[str]]:
+    return {resource: frozenset(actions.split()) for resource, actions in resources.items()}
+
+
+READS_KEYS = needs(KeysTable="dynamodb:GetItem", LimitsTable="dynamodb:UpdateItem")
+READS_MODELS = needs(CatalogTable="dynamodb:Query", ProviderSecretArn="secretsmanager:GetSecretValue")
+NEEDS: Mapping[str, Needs] = {
+    "ChatFunction": READS_KEYS
+    | READS_MODELS
+    | needs(
+        BalancesTable="dynamodb:GetItem dynamodb:UpdateItem",
+        UsageTable="dynamodb:GetItem dynamodb:PutItem",
+        FallbackQueue="sqs:SendMessage",
+    ),
+    "ModelsFunction": READS_KEYS | READS_MODELS | needs(BalancesTable="dynamodb:GetItem"),
+    "AccountFunction": READS_KEYS | needs(BalancesTable="dynamodb:GetItem", UsageTable="dynamodb:GetItem"),
+    "SweeperFunction": {
+        "BalancesTable": frozenset({"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}),
+        "BalancesTable/index/by_activity": frozenset({"dynamodb:Query"}),
+        **needs(
+            UsageTable="dynamodb:GetItem dynamodb:PutItem",
+            CatalogTable="dynamodb:Query",
+            FallbackQueue="sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        ),
+    },
+    "ReconcilerFunction": needs(
+        BalancesTable="dynamodb:GetItem dynamodb:Scan", UsageTable="dynamodb:Query", CreditsTable="dynamodb:Query"
+    ),
+}
+WRITES = frozenset(
+    f"dynamodb:{action}" for action in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert")
+)
+# The only functions that may ever put money into an account; neither exists yet.
+CREDITORS = frozenset({"RechargeFunction", "AdminFunction"})
+
+
+@pytest.fixture(params=sorted(TEMPLATES))
+def resources(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    return TEMPLATES[request.param]
+
+
+def functions(resources: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def statements(function: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Each statement with the condition it stands under, or ""."""
+    for policy in function["Policies"]:
+        for statement in policy["Statement"]:
+            if "Fn::If" in statement:
+                condition, then, otherwise = statement["Fn::If"]
+                assert otherwise == {"Ref": "AWS::NoValue"}
+                yield then, condition
+            else:
+                yield statement, ""
+
+
+def granted(function: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Resource → actions, as the statements allow them. Anything that is not read exactly fails the test."""
+    found: dict[str, frozenset[str]] = {}
+    for statement, _ in statements(function):
+        assert statement.keys() == {"Effect", "Action", "Resource"}, statement
+        assert statement["Effect"] == "Allow"
+        listed = statement["Resource"]
+        for resource in listed if isinstance(listed, list) else [listed]:
+            name = _name(resource)
+            found[name] = found.get(name, frozenset()) | frozenset(statement["Action"])
+    return found
+
+
+def _name(resource: object) -> str:
+    match resource:
+        case {"Fn::GetAtt": [str(name), "Arn"]} | {"Ref": str(name)}:
+            return name
+        case {"Fn::Sub": str(text)}:
+            return text.replace("${", "").replace(".Arn}", "")
+    raise AssertionError(f"not an exact resource: {resource!r}")
+
+
+def test_every_function_has_its_row_in_the_table(resources: Mapping[str, Any]) -> None:
+    assert functions(resources).keys() == NEEDS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_a_function_may_do_what_it_needs_and_nothing_else(resources: Mapping[str, Any], name: str) -> None:
+    assert granted(functions(resources)[name]) == NEEDS[name]
+
+
+def test_no_action_and_no_resource_is_a_pattern(resources: Mapping[str, Any]) -> None:
+    for name, function in functions(resources).items():
+        for resource, actions in granted(function).items():
+            assert not [action for action in actions if "*" in action], name
+            assert "*" not in resource, name
+
+
+def test_a_function_has_no_role_or_policy_beside_its_own(resources: Mapping[str, Any]) -> None:
+    """SAM adds the right to write logs. A trigger of SAM's own would add the right to read every queue."""
+    for name, function in functions(resources).items():
+        assert "Role" not in function, name
+        assert "Connectors" not in function, name
+        assert all(isinstance(policy, dict) and "Statement" in policy for policy in function["Policies"]), name
+        events = {event["Type"] for event in function.get("Events", {}).values()}
+        assert events <= {"Api", "Schedule"}, name
+    kinds = {resource["Type"] for resource in resources.values()}
+    assert not kinds & {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}
+    roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+    assert roles == {"ApiGatewayLogWriter"}
+
+
+def test_only_recharge_and_admin_may_ever_write_credits() -> None:
+    writers = {name for name, rows in NEEDS.items() if rows.get("CreditsTable", frozenset()) & WRITES}
+    assert writers <= CREDITORS
+
+
+def test_chat_writes_no_orders_prices_credits_or_keys(resources: Mapping[str, Any]) -> None:
+    rights = granted(functions(resources)["ChatFunction"])
+    for table in ("OrdersTable", "CatalogTable", "CreditsTable", "KeysTable"):
+        assert not rights.get(table, frozenset()) & WRITES, table
+
+
+def test_the_secret_may_be_read_only_where_one_is_given(resources: Mapping[str, Any]) -> None:
+    for function in functions(resources).values():
+        for statement, condition in statements(function):
+            reads = "secretsmanager:GetSecretValue" in statement["Action"]
+            assert condition == ("HasProviderSecret" if reads else "")
+
+
+def test_no_provider_key_stands_in_an_environment(resources: Mapping[str, Any]) -> None:
+    for function in functions(resources).values():
+        variables = function.get("Environment", {}).get("Variables", {})
+        assert not [name for name in variables if name.endswith("_API_KEY")]
