@@ -1,4 +1,4 @@
-"""The command line of the local stack: `python -m local COMMAND … [--json]`."""
+"""The command line of a stack, local or deployed: `python -m local [--stack NAME] COMMAND … [--json]`."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ from typing import Any
 
 from local import commands
 from local.connection import NoLocalStack, connected
+from local.deployed import NoSuchStack
 from local.ministack import StateInUse
 from local.run import run
 from local.seed import DEMO_ACCOUNT
@@ -24,6 +25,7 @@ Command = Callable[[Workers, argparse.Namespace], Awaitable[Any]]
 REFUSALS = (
     commands.CommandFailed,
     NoLocalStack,
+    NoSuchStack,
     StateInUse,
     CreditRefused,
     MoneyError,
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.run is None:
         return run()
     try:
-        with connected(options.ahead_s) as workers:
+        with connected(options.ahead_s, options.stack) as workers:
             result = asyncio.run(options.run(workers, options))
     except REFUSALS as exc:
         print(f"{exc}" or type(exc).__name__, file=sys.stderr)
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    root.add_argument("--stack", metavar="NAME", help="a stack deployed to AWS instead of the local one")
     root.set_defaults(ahead_s=0.0)
     top = root.add_subparsers(required=True, metavar="COMMAND")
     top.add_parser("run", help="start the local stack").set_defaults(run=None)
@@ -78,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
     usage = _command(_group(top, "usage"), "list", commands.usage_list)
     usage.add_argument("account", nargs="?", default=DEMO_ACCOUNT)
     usage.add_argument("--limit", type=_positive, default=50)
-    _command(_group(top, "models"), "list", commands.models_list)
+    models = _group(top, "models")
+    _command(models, "list", commands.models_list)
+    _command(models, "publish", commands.models_publish)
     sweep = _command(top, "sweep", commands.sweep)
     sweep.add_argument("--all", action="store_true", help="every account, not only those that called lately")
     sweep.add_argument("--at", dest="ahead_s", type=_ahead, default=0.0, help="as if it were later: +20m, +1h")

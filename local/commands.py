@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from local.seed import catalog_file
 from multiconnection.api.routes.usage import usage_object
 from multiconnection.bootstrap import SystemRng, Workers
 from multiconnection.domain.api_keys import ApiKey
@@ -84,6 +85,11 @@ async def models_list(workers: Workers, _: Namespace) -> list[Row]:
         {"id": model.id, "kind": model.kind, "price_version": model.price_version, "prices": dict(model.quoted)}
         for model in (await workers.models.catalog()).models
     ]
+
+
+async def models_publish(workers: Workers, _: Namespace) -> Row:
+    """The catalog file as it stands; a changed price needs a new `price_version` there."""
+    return {"changed": await workers.catalog.publish(catalog_file())}
 
 
 async def sweep(workers: Workers, options: Namespace) -> Row:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from local.deployed import deployed_environment
 from local.environment import REGION, adopt, aws_environment
 from local.ministack import MiniStack
 from local.paths import MINISTACK, RUN_FILE, STACK_FILE, STATE_DIR
@@ -28,8 +29,11 @@ class ShiftedClock(SystemClock):
 
 
 @contextmanager
-def connected(ahead_s: float = 0.0) -> Iterator[Workers]:
-    """Raises NoLocalStack before the first `make run`."""
+def connected(ahead_s: float = 0.0, stack: str | None = None) -> Iterator[Workers]:
+    """Of the deployed `stack`, or else local. Raises NoLocalStack before the first `make run`, NoSuchStack."""
+    if stack is not None:
+        yield build_workers(Settings.of(deployed_environment(stack)), ShiftedClock(ahead_s))
+        return
     if not STACK_FILE.exists():
         raise NoLocalStack("There is no local stack yet: start it with `make run`.")
     environment: dict[str, str] = json.loads(STACK_FILE.read_text())

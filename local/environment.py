@@ -13,11 +13,17 @@ _REAL_AWS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTI
 
 def function_environment(template: Template, names: Mapping[str, str], endpoint_url: str) -> dict[str, str]:
     """All functions together: one process serves them all. The user's own variables win, to try settings out."""
-    variables: dict[str, str] = {}
-    for function in template.functions():
-        variables |= template.environment(function, names, LOCAL_PARAMETERS)
+    variables = declared_environment(template, names, LOCAL_PARAMETERS)
     chosen = {name: os.environ[name] for name in variables if os.environ.get(name)}
     return variables | chosen | aws_environment(endpoint_url)
+
+
+def declared_environment(template: Template, names: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, str]:
+    """What the template sets for its functions, taken together."""
+    variables: dict[str, str] = {}
+    for function in template.functions():
+        variables |= template.environment(function, names, parameters)
+    return variables
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:

@@ -21,13 +21,21 @@ DEMO_LIMITS = AccountLimits(requests_per_minute=600_000, tokens_per_minute=2_000
 
 async def seed_catalog(workers: Workers, env: Mapping[str, str]) -> int:
     """Publish the catalog file and the models of UPSTREAM_BASE_URL; returns how many entries are new or changed."""
-    own = json.loads((files("multiconnection") / "data" / "catalog.json").read_text())["models"]
+    own = catalog_file()
     names = {name for entry in own for name in (entry["id"], *entry["aliases"])}
     listed = upstream_entries(env, (entry["code"] for entry in own))
     added = [await _next_version(workers, entry) for entry in listed if entry["id"] not in names]
     shared = {entry["id"] for entry in listed} & names
     merged = [_served_by_upstream(entry) if _is_named(entry, shared) else entry for entry in own]
     return await workers.catalog.publish([*merged, *added])
+
+
+def catalog_file() -> list[dict[str, Any]]:
+    """The entries that the package ships."""
+    entries: list[dict[str, Any]] = json.loads((files("multiconnection") / "data" / "catalog.json").read_text())[
+        "models"
+    ]
+    return entries
 
 
 async def seed_demo_account(workers: Workers) -> None:

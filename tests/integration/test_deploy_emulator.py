@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +16,9 @@ import httpx
 import pytest
 
 from local.emulator.aws import emulated_aws
-from local.emulator.deployment import Deployment, build, deploy
+from local.emulator.deployment import STACK, Deployment, build, deploy
 from local.emulator.run import seed
+from local.environment import aws_environment, child_environment
 from local.sample_events import QUEUED_HOLD, QUEUED_ROW
 from local.seed import DEMO_ACCOUNT, DEMO_CREDIT_NANO
 from local.template import load
@@ -150,6 +153,7 @@ def test_schedules_send_the_workers_what_the_events_say(stack: Stack) -> None:
     events = stack.deployment.client("events")
     for rule, function, file in (
         ("SweeperFunctionEveryMinute", "SweeperFunction", "sweeper-every-minute.json"),
+        ("SweeperFunctionDailyNet", "SweeperFunction", "sweeper-daily-net.json"),
         ("ReconcilerFunctionDaily", "ReconcilerFunction", "reconciler-daily.json"),
     ):
         name = stack.deployment.resources[rule]
@@ -198,3 +202,31 @@ def test_only_alarms_on_more_than_one_metric_are_left_out(stack: Stack) -> None:
 def test_the_emulator_still_cannot_stream(stack: Stack) -> None:
     """A known difference to AWS; when this fails, the chat route can be tested here too."""
     assert stack.client.post("/v1/chat/completions", json={"model": MODEL, "messages": []}).status_code == 500
+
+
+def operator(stack: Stack, *arguments: str) -> dict[str, Any]:
+    """What an operator's command on a deployed stack prints."""
+    command = [sys.executable, "-m", "local", "--stack", STACK, *arguments, "--json"]
+    env = child_environment(aws_environment(stack.deployment.endpoint_url))
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_operators_commands_make_an_account_whose_key_works(stack: Stack) -> None:
+    assert operator(stack, "models", "publish") == {"changed": 0}
+    account = operator(stack, "account", "create", "First", "--id", "first", "--credit", "2.50")
+    key = operator(stack, "key", "create", "first key", "--account", "first")
+    url = f"{stack.deployment.stage_url}/v1/balance"
+    answer = httpx.get(url, headers={"authorization": f"Bearer {key['api_key']}"}, timeout=60, trust_env=False)
+    assert (answer.status_code, answer.json()["available"]) == (200, account["available"]) == (200, "2.500000000")
+    assert operator(stack, "reconcile")["totals"]["drift_nano"] == 0
+
+
+def test_a_stack_that_is_not_there_is_said(stack: Stack) -> None:
+    command = [sys.executable, "-m", "local", "--stack", "nowhere", "account", "list"]
+    env = child_environment(aws_environment(stack.deployment.endpoint_url))
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "nowhere" in done.stderr

@@ -4,7 +4,7 @@ from multiconnection.domain.money import MoneyError, require_amount
 
 from .accounts import Account, CreditRow
 from .retry import Retry
-from .store import AccountRefused, AlreadyCredited, Store
+from .store import AccountRefused, AlreadyCredited, OutcomeUnknown, Store
 
 ATTEMPTS_MAX = 5
 KINDS = ("order", "grant", "adjustment", "refund")
@@ -27,13 +27,26 @@ async def credit(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
     require_amount(row.amount)
     if row.kind not in KINDS or not row.amount or (row.amount < 0 and row.kind != "adjustment"):
         raise MoneyError(f"{row.amount} is no amount for a credit of kind {row.kind!r}")
+    unknown = False
+
+    async def write() -> None:
+        nonlocal unknown
+        try:
+            await store.credit(row)
+        except OutcomeUnknown:
+            unknown = True
+            raise
+
     try:
-        await retry(lambda: store.credit(row), ATTEMPTS_MAX)
+        await retry(write, ATTEMPTS_MAX)
     except AlreadyCredited as exc:
         if (exc.row.amount, exc.row.kind) != (row.amount, row.kind):
             raise CreditRefused(f"credit {row.credit_id} exists with another amount or kind") from exc
         return exc.row
     except AccountRefused as exc:
+        if unknown:
+            # An earlier attempt may still arrive; only the same id again can tell.
+            raise OutcomeUnknown("the account refused, but an earlier attempt may still be under way") from exc
         reason = "there is no such account" if exc.image is None else "less is available than would be taken"
         raise CreditRefused(reason, exc.image) from exc
     return row

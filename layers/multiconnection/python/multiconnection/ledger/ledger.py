@@ -46,6 +46,7 @@ class Ledger:
         self._alarms = alarms
         self._clock = clock
         self._retry = Retry(rng)
+        self._once = Retry(rng, attempts_cap=1)
         self._model_name = model_name
 
     async def reserve(self, hold: Hold, *, key_epoch: int, in_flight_max: int) -> Reserved:
@@ -77,7 +78,10 @@ class Ledger:
 
     async def replay(self, row: UsageRow) -> bool:
         """Finish a decision from the fallback queue, any number of times; False asks for another delivery."""
-        image = await self.store.account(row.account_id)
+        try:
+            image = await self.store.account(row.account_id)
+        except StoreError:
+            return False
         hold = image.holds.get(row.hold_id) if image else None
         if hold is None or hold.birth != row.birth:
             # Swept or applied before: the decision that stands is in the table already.
@@ -132,9 +136,10 @@ class Ledger:
             self._alarms.alarm("apply_deferred", account_id=row.account_id, hold_id=row.hold_id)
 
     async def _end_some_expired(self, image: Account) -> None:
+        """A favour to the sweeper: one attempt, so that it never keeps a request beyond its deadline."""
         due = expired(image, self._clock.now(), self.margins.sweep_s)[:SWEPT_BY_A_REQUEST_MAX]
         if due:
-            await end_holds(self.store, self._retry, due, self._model_name, self._clock.now())
+            await end_holds(self.store, self._once, due, self._model_name, self._clock.now())
 
 
 class _NoQueue:

@@ -91,6 +91,11 @@ def _of_image(image: Account, now_s: float, margin_s: float) -> Report:
     )
 
 
+def unreadable(account_id: str, reason: str) -> Report:
+    """An account whose items cannot be understood: nothing is known of it, so it can never count as right."""
+    return Report(account_id, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (f"unreadable: {reason}",))
+
+
 def totals(reports: list[Report]) -> Mapping[str, int]:
     """Sums over all accounts, for the one line an operator reads."""
     names = ("credits_in", "available", "held", "charged", "usage_rows", "live_holds", "stale_holds", "overrun")

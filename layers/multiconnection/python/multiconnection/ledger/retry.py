@@ -16,11 +16,14 @@ _FIRST_PAUSE_MS = 40
 class Retry:
     """Runs an operation until it answers; pauses double with full jitter: 40, 80, 160, … ms at most."""
 
-    def __init__(self, rng: Rng) -> None:
+    def __init__(self, rng: Rng, attempts_cap: int | None = None) -> None:
         self._rng = rng
+        self._attempts_cap = attempts_cap
 
     async def __call__(self, operation: Callable[[], Awaitable[T]], attempts_max: int) -> T:
         """Raises the last transient StoreError after `attempts_max`; every other error at once."""
+        if self._attempts_cap is not None:
+            attempts_max = min(attempts_max, self._attempts_cap)
         last: StoreError | None = None
         for attempt in range(attempts_max):
             if attempt:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.reconcile import Report, totals
-from multiconnection.ledger.store import Alarms
+from multiconnection.ledger.reconcile import Report, totals, unreadable
+from multiconnection.ledger.store import Alarms, StoreError
 
 from .telemetry import Telemetry
 
@@ -51,7 +51,11 @@ class Maintenance:
         """Every account against its rows; an account that drifts is alarmed, never repaired."""
         reports = []
         async for account_id in self.ledger.store.all_account_ids():
-            report = await self.ledger.reconcile(account_id)
+            try:
+                report = await self.ledger.reconcile(account_id)
+            except (KeyError, ValueError) as exc:
+                self.alarms.alarm("account_unreadable", account_id=account_id, error=repr(exc))
+                report = unreadable(account_id, repr(exc))
             if report is not None:
                 reports.append(report)
                 self._alarm_drift(report)
@@ -82,8 +86,14 @@ class Maintenance:
             if until_s is not None and self.clock.now() >= until_s:
                 complete = False
                 break
-            swept = await self.ledger.sweep(account_id)
             accounts += 1
+            try:
+                swept = await self.ledger.sweep(account_id)
+            except (StoreError, KeyError, ValueError) as exc:
+                # One account that cannot be read keeps no other account's money locked.
+                self.alarms.alarm("sweep_failed", account_id=account_id, error=repr(exc))
+                failed += 1
+                continue
             ended += swept.ended
             failed += swept.failed
             waiting += swept.waiting

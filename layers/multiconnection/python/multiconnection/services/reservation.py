@@ -84,7 +84,8 @@ class Reserver:
         raise LedgerUnavailable("The balance changed too often while the call was reserved.", retry_after_s=1)
 
     def _in_flight_limit(self, caller: Caller) -> int:
-        return self._seen.limits(caller.account_id).in_flight_max or self._in_flight_max
+        own = self._seen.limits(caller.account_id).in_flight_max
+        return self._in_flight_max if own is None else own
 
     async def _next_try(
         self, exc: ReserveRefused, caller: Caller, wish: Wish, bound: CostBound
