@@ -19,7 +19,7 @@ test: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## lint, types, import rules,
 lint: $(DEV_STAMP) $(SAM_STAMP) ## the static part of the suite only
 	@$(BIN)/python -m tests --static
 
-bench: $(DEV_STAMP) $(MINISTACK_STAMP) ## CPU per call and per stream beside a bare pass-through
+bench: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## CPU per call, per stream and per cold start, beside the bare minimum
 	@$(BIN)/python -m benchmarks
 
 reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local books; fails on drift

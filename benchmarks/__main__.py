@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from benchmarks import cold_start
 from benchmarks.load import Job
 from benchmarks.load_process import LoadFailed, LoadProcess, load_process
 from benchmarks.measure import Case, Measured, measure, resident_mb
@@ -56,7 +57,7 @@ def main() -> int:
     except (LoadFailed, ChildFailed) as exc:
         print(f"\nThe run failed: {exc}", flush=True)
         return 1
-    print(f"\n{report.text()}", flush=True)
+    print(f"\n{report.text()}\n\n{cold_start.report()}", flush=True)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
     return 1 if report.drift_nano else 0

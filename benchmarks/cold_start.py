@@ -1,7 +1,8 @@
 """Import-time CPU of each function's entry, beside the import of FastAPI, aiohttp and uvicorn alone, in one run.
 
 Processes, not threads of this one: an import is only cold once. Rounds go around all entries, so that a machine that
-slows down is not held against one of them. Bytecode is compiled beforehand, as it is in the built layers.
+slows down is not held against one of them. What is imported is what `sam build` makes for this machine, with the
+deployed Python and nothing but the layers in reach; where SAM or that Python is missing, the source tree.
 """
 
 import argparse
@@ -9,25 +10,63 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+
+from local.packaging.bytecode import interpreter_for
+from local.packaging.sam import SAM, sam_build
+from local.packaging.target import BuildError, for_this_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 9
 DATA_PLANE_BOUND = 1.5
 FLOOR = "FastAPI + aiohttp + uvicorn"
-# The adapter starts uvicorn with these; the runtime of the other functions imports their entry and nothing else.
-ENTRIES = {
-    FLOOR: "import fastapi, aiohttp, uvicorn, uvloop, httptools",
-    "chat": "import uvicorn, uvloop, httptools, functions.chat.app",
-    "models": "import functions.models.app",
-    "account": "import functions.account.app",
-    "sweeper": "import functions.sweeper.app",
-    "reconciler": "import functions.reconciler.app",
-}
+BUILD_DIR = ROOT / ".aws-sam" / "bench"
+LAYERS = ("MultiConnectionLayer", "DependenciesLayer")
+FUNCTIONS = ("chat", "models", "account", "sweeper", "reconciler")
+SERVER = "uvicorn, uvloop, httptools"
 DATA_PLANE = frozenset({"chat"})
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Where the entries come from, and how to import one: the interpreter's command, and folders by function."""
+
+    what: str
+    python: tuple[str, ...]
+    paths: Mapping[str, tuple[Path, ...]]
+    module: str
+
+    def imports(self, name: str) -> str:
+        """The adapter starts uvicorn beside the app; the other functions' runtime imports their entry only."""
+        if name == FLOOR:
+            return f"import fastapi, aiohttp, {SERVER}"
+        entry = self.module.format(name)
+        return f"import {SERVER}, {entry}" if name in DATA_PLANE else f"import {entry}"
+
+
+def from_source(why: str) -> Code:
+    paths = dict.fromkeys((FLOOR, *FUNCTIONS), (ROOT,))
+    return Code(f"the source tree ({why})", (sys.executable,), paths, "functions.{}.app")
+
+
+def code() -> Code:
+    """The built artefact where one can be made."""
+    target = for_this_machine()
+    interpreter = interpreter_for(target, os.environ)
+    if not SAM.exists() or interpreter is None:
+        return from_source(f"SAM or Python {target.python} is missing")
+    try:
+        sam_build(target, BUILD_DIR, quiet=True)
+    except BuildError as exc:
+        return from_source(f"the build failed: {exc}")
+    layers = tuple(BUILD_DIR / layer / "python" for layer in LAYERS)
+    paths = {name: (BUILD_DIR / f"{name.capitalize()}Function", *layers) for name in FUNCTIONS}
+    return Code(
+        f"the built artefact, Python {target.python}", (str(interpreter), "-S"), {FLOOR: layers, **paths}, "app"
+    )
 
 
 @dataclass(slots=True)
@@ -46,29 +85,30 @@ class ColdStart:
         return median(ours / theirs for ours, theirs in zip(self.milliseconds, floor.milliseconds, strict=True))
 
 
-def measure(rounds: int) -> list[ColdStart]:
+def measure(imported: Code, rounds: int) -> list[ColdStart]:
     """The floor first. Raises CalledProcessError when an entry cannot be imported."""
-    found = [ColdStart(name) for name in ENTRIES]
-    for code in ENTRIES.values():
-        cpu_ms(code)
+    found = [ColdStart(name) for name in (FLOOR, *FUNCTIONS)]
+    for entry in found:
+        cpu_ms(imported, entry.name, imported.imports(entry.name))
     for _ in range(rounds):
-        bare_ms = cpu_ms("pass")
+        bare_ms = cpu_ms(imported, FLOOR, "pass")
         for entry in found:
-            entry.milliseconds.append(cpu_ms(ENTRIES[entry.name]) - bare_ms)
+            entry.milliseconds.append(cpu_ms(imported, entry.name, imported.imports(entry.name)) - bare_ms)
     return found
 
 
-def cpu_ms(code: str) -> float:
+def cpu_ms(imported: Code, name: str, statement: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=_environment(), check=True)
+    paths = os.pathsep.join(str(path) for path in imported.paths[name])
+    subprocess.run([*imported.python, "-c", statement], cwd=ROOT, env=_environment(paths), check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def text(measured: Sequence[ColdStart]) -> str:
+def text(what: str, measured: Sequence[ColdStart]) -> str:
     floor = measured[0]
     head = f"{'Import, ms of CPU':<34}{'median (min-max)':>24}{'ratio':>8}"
-    return "\n".join([head, *(_line(entry, floor) for entry in measured)])
+    return "\n".join([f"Cold start: {what}", head, *(_line(entry, floor) for entry in measured)])
 
 
 def over_the_bound(entry: ColdStart, floor: ColdStart) -> bool:
@@ -83,16 +123,21 @@ def _line(entry: ColdStart, floor: ColdStart) -> str:
     return f"  {entry.name:<32}{spread:>24}{entry.ratio(floor):>8.2f}{verdict}"
 
 
-def _environment() -> dict[str, str]:
+def _environment(paths: str) -> dict[str, str]:
     """With bytecode written and read, whatever the caller's environment says."""
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return own | {"PYTHONPATH": str(ROOT)}
+    return own | {"PYTHONPATH": paths}
+
+
+def report(rounds: int = ROUNDS) -> str:
+    imported = code()
+    return text(imported.what, measure(imported, rounds))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    print(text(measure(parser.parse_args().rounds)), flush=True)
+    print(report(parser.parse_args().rounds), flush=True)
     return 0
 
 

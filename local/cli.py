@@ -61,15 +61,7 @@ def parser() -> argparse.ArgumentParser:
     top = root.add_subparsers(required=True, metavar="COMMAND")
     top.add_parser("run", help="start the local stack").set_defaults(run=None)
 
-    account = _group(top, "account")
-    create = _command(account, "create", commands.account_create)
-    create.add_argument("name")
-    create.add_argument("--id")
-    create.add_argument("--credit", metavar="USD")
-    create.add_argument("--in-flight", type=_positive)
-    _limits(create)
-    _command(account, "show", commands.account_show).add_argument("account", nargs="?", default=DEMO_ACCOUNT)
-    _command(account, "list", commands.account_list)
+    _account_commands(_group(top, "account"))
 
     grant = _command(_group(top, "credit"), "grant", commands.credit_grant)
     grant.add_argument("account")
@@ -89,6 +81,17 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--at", dest="ahead_s", type=_ahead, default=0.0, help="as if it were later: +20m, +1h")
     _command(top, "reconcile", commands.reconcile)
     return root
+
+
+def _account_commands(accounts: Any) -> None:
+    create = _command(accounts, "create", commands.account_create)
+    create.add_argument("name")
+    create.add_argument("--id")
+    create.add_argument("--credit", metavar="USD")
+    create.add_argument("--in-flight", type=_positive)
+    _limits(create)
+    _command(accounts, "show", commands.account_show).add_argument("account", nargs="?", default=DEMO_ACCOUNT)
+    _command(accounts, "list", commands.account_list)
 
 
 def _key_commands(keys: Any) -> None:

@@ -1,5 +1,6 @@
 """What a build is for: Lambda's runtime on one architecture, or one interpreter of this machine (the emulator's)."""
 
+import platform
 import subprocess
 import tomllib
 from collections.abc import Mapping
@@ -38,6 +39,12 @@ def target_of(env: Mapping[str, str], samconfig: Path) -> Target:
     if version is None:
         raise BuildError(f"LAYER_INTERPRETER: {named} is no released Python that runs")
     return Target(architecture, version, Path(named))
+
+
+def for_this_machine() -> Target:
+    """As deployed, on this machine's processor: to run the built code here."""
+    names = {machine: name for name, machine in ARCHITECTURES.items()}
+    return Target(names.get(platform.machine(), platform.machine()), DEPLOYED_PYTHON)
 
 
 def configured_architecture(samconfig: Path) -> str:

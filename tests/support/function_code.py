@@ -12,7 +12,7 @@ from typing import Any
 from local.packaging.bytecode import interpreter_for
 from local.packaging.machines import foreign_extensions
 from local.packaging.sam import BUILD_DIR, SAM, sam_build
-from local.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, BuildError, Target
+from local.packaging.target import DEPLOYED_PYTHON, BuildError, for_this_machine
 from local.paths import ROOT
 from local.template_values import TemplateError, read_yaml
 
@@ -60,16 +60,10 @@ def built() -> FunctionCode:
 
 def _build(why: NotBuilt) -> FunctionCode:
     try:
-        sam_build(this_machine(), OWN_BUILD_DIR, quiet=True)
+        sam_build(for_this_machine(), OWN_BUILD_DIR, quiet=True)
     except BuildError as exc:
         raise NotBuilt(f"{why}; and building for this machine failed: {exc}") from exc
     return _built_in(OWN_BUILD_DIR)
-
-
-def this_machine() -> Target:
-    """As deployed, on this machine's processor."""
-    names = {machine: name for name, machine in ARCHITECTURES.items()}
-    return Target(names.get(platform.machine(), platform.machine()), DEPLOYED_PYTHON)
 
 
 def _built_in(build_dir: Path) -> FunctionCode:
@@ -82,7 +76,7 @@ def _built_in(build_dir: Path) -> FunctionCode:
     except (KeyError, TemplateError) as exc:
         raise NotBuilt(f"{template.relative_to(ROOT)} cannot be read: {exc!r}") from exc
     _require_current(template, task_root, layers)
-    target = this_machine()
+    target = for_this_machine()
     if any(foreign_extensions(layer, target.architecture) for layer in layers):
         raise NotBuilt(f"{where} is not built for {target.architecture}")
     python = interpreter_for(target, os.environ)
