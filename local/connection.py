@@ -12,6 +12,11 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, RUN_FILE, STACK_FILE, STATE_DIR
 from multiconnection.bootstrap import SystemClock, Workers, build_workers
 from multiconnection.config import Settings
+from multiconnection.observability import Emf
+
+
+# A command prints its result; metrics and alarms are the functions' to publish.
+SILENT = Emf("none", write=lambda _: None)
 
 
 class NoLocalStack(RuntimeError):
@@ -32,7 +37,7 @@ class ShiftedClock(SystemClock):
 def connected(ahead_s: float = 0.0, stack: str | None = None) -> Iterator[Workers]:
     """Of the deployed `stack`, or else local. Raises NoLocalStack before the first `make run`, NoSuchStack."""
     if stack is not None:
-        yield build_workers(Settings.of(deployed_environment(stack)), ShiftedClock(ahead_s))
+        yield build_workers(Settings.of(deployed_environment(stack)), ShiftedClock(ahead_s), SILENT)
         return
     if not STACK_FILE.exists():
         raise NoLocalStack("There is no local stack yet: start it with `make run`.")
@@ -53,7 +58,7 @@ def demo_account_id() -> str:
 
 
 def _workers(environment: dict[str, str], ahead_s: float) -> Workers:
-    return build_workers(Settings.of(adopt(environment)), ShiftedClock(ahead_s))
+    return build_workers(Settings.of(adopt(environment)), ShiftedClock(ahead_s), SILENT)
 
 
 def _answers(endpoint_url: str) -> bool:

@@ -202,12 +202,15 @@ class Workers:
     models: CatalogService
 
 
-def build_workers(settings: Settings, clock: Clock | None = None) -> Workers:
-    """boto3 is loaded here and not above, so that the data plane starts without it."""
+def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | None = None) -> Workers:
+    """boto3 is loaded here and not above, so that the data plane starts without it.
+
+    `emf` is for tools: what a person's command does is no metric.
+    """
     from .storage.boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
-    emf = Emf(settings.metrics_namespace)
+    emf = emf or Emf(settings.metrics_namespace)
     clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms(emf)
     driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
     table = CatalogTable(driver, settings.catalog_table)
