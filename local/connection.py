@@ -14,7 +14,6 @@ from multiconnection.bootstrap import SystemClock, Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import Emf
 
-
 # A command prints its result; metrics and alarms are the functions' to publish.
 SILENT = Emf("none", write=lambda _: None)
 
