@@ -118,8 +118,7 @@ def build(settings: Settings) -> Container:
     )
 
     async def aclose() -> None:
-        if left := await open_bills.drained(DRAIN_S):
-            alarms.alarm("stopped_with_open_calls", calls=left)
+        await _settled(open_bills, alarms)
         await providers.aclose()
         await http.aclose()
         await session.close()
@@ -158,6 +157,12 @@ def build_ledger(
         model_name=model_name,
         margins=Margins(settings.hold_margin_s, settings.sweep_margin_s),
     )
+
+
+async def _settled(open_bills: OpenBills, alarms: Alarms) -> None:
+    """Before the sockets close: the calls that were cancelled write their rows."""
+    if left := await open_bills.drained(DRAIN_S):
+        alarms.alarm("stopped_with_open_calls", calls=left)
 
 
 def _configure(settings: Settings) -> Configure:
