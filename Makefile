@@ -28,7 +28,7 @@ reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local books; fails o
 build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or x86_64
 	@.tools/sam/bin/python -m local.packaging all $(if $(ARCH),--arch $(ARCH))
 
-deploy: $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
+deploy: $(RUN_STAMP) $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
 	@.tools/sam/bin/python -m local.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
 
 deploy-local: $(RUN_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## the same deployment onto a local AWS, with a key that works
