@@ -9,7 +9,7 @@ import httpx
 from local.deployed import deployed_environment
 from local.environment import REGION, adopt, aws_environment
 from local.ministack import MiniStack
-from local.paths import MINISTACK, RUN_FILE, STACK_FILE, STATE_DIR
+from local.paths import MINISTACK, STACK_FILE, STATE_DIR
 from multiconnection.bootstrap import SystemClock, Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import Emf
@@ -48,12 +48,6 @@ def connected(ahead_s: float = 0.0, stack: str | None = None) -> Iterator[Worker
         old = environment["AWS_ENDPOINT_URL"]
         moved = {name: value.replace(old, ministack.endpoint_url) for name, value in environment.items()}
         yield _workers(moved | aws_environment(ministack.endpoint_url), ahead_s)
-
-
-def demo_account_id() -> str:
-    """The account that `make run` made."""
-    found: str = json.loads(RUN_FILE.read_text())["account_id"]
-    return found
 
 
 def _workers(environment: dict[str, str], ahead_s: float) -> Workers:

@@ -56,7 +56,6 @@ class FakeStream:
         self._ended = False
         self.delivered: list[bytes] = []
         self.closed = False
-        self.last_event_at = 0.0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._attempt.chunks:

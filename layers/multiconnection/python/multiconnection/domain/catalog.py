@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import money
+from .holds import PRICE_VERSION_MAX
 from .usage import Usage
 
 KINDS = ("chat", "speech", "image", "embedding", "transcription", "moderation")
@@ -134,6 +135,8 @@ def parse_model(entry: Mapping[str, Any]) -> Model:
 def _model(entry: Mapping[str, Any]) -> Model:
     if entry["kind"] not in KINDS:
         raise CatalogError(f"unknown kind {entry['kind']!r}")
+    if not 1 <= int(entry["price_version"]) <= PRICE_VERSION_MAX:
+        raise CatalogError(f"a price version is between 1 and {PRICE_VERSION_MAX}")
     if len(entry["code"]) != 3 or not entry["code"].isalnum():
         raise CatalogError("a code has three letters or digits")
     return Model(

@@ -26,12 +26,7 @@ class UpstreamChatStream:
         self._relay = relay
         self._splitter = EventSplitter()
         self._held: list[bytes] = []
-        self._last_event_at = monotonic()
         self._closed = False
-
-    @property
-    def last_event_at(self) -> float:
-        return self._last_event_at
 
     def outcome(self) -> Outcome:
         return self._relay.outcome()
@@ -83,7 +78,7 @@ class UpstreamChatStream:
         payloads = self._splitter.feed(data)
         if not payloads:
             return b""
-        self._reply.idle_since = self._last_event_at = monotonic()
+        self._reply.idle_since = monotonic()
         return self._relay.accept(payloads)
 
     async def _finish(self) -> None:
@@ -129,7 +124,6 @@ class UpstreamChatStream:
     async def _convert(self, start: bytes) -> None:
         """A provider that answers a stream request with one JSON object."""
         body = completion_body(await read_body(self._reply, start=start), self._provider)
-        self._last_event_at = monotonic()
         for chunk in chunks_of(body):
             self._hold(self._relay.accept_chunk(chunk))
         self._relay.done = True

@@ -88,10 +88,6 @@ class ChatStream(Protocol):
     def outcome(self) -> Outcome:
         """Valid at any time; before the end it tells what is known so far, with `ended=DEADLINE`."""
 
-    @property
-    def last_event_at(self) -> float:
-        """Monotonic seconds of the last data event from the upstream (comments and blank lines do not count)."""
-
     async def aclose(self) -> None:
         """Drop the upstream connection."""
 

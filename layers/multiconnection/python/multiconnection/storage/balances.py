@@ -127,19 +127,17 @@ def forget_activity(table: str, account_id: str, activity_bucket: int) -> Mappin
     )
 
 
-def query_active(table: str, shard: int, start: Item | None) -> Mapping[str, Any]:
-    query: dict[str, Any] = {
+def query_active(table: str, shard: int) -> Mapping[str, Any]:
+    return {
         "TableName": table,
         "IndexName": INDEX,
         "KeyConditionExpression": "activity_shard = :shard",
         "ExpressionAttributeValues": {":shard": a.text(str(shard))},
     }
-    return query | ({"ExclusiveStartKey": start} if start else {})
 
 
-def scan_ids(table: str, start: Item | None) -> Mapping[str, Any]:
-    scan: dict[str, Any] = {"TableName": table, "ProjectionExpression": "account_id"}
-    return scan | ({"ExclusiveStartKey": start} if start else {})
+def scan_ids(table: str) -> Mapping[str, Any]:
+    return {"TableName": table, "ProjectionExpression": "account_id"}
 
 
 def parse(item: Item) -> Account:

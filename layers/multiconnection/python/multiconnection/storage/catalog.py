@@ -8,6 +8,7 @@ from multiconnection.domain.catalog import Catalog, CatalogError, Model, parse_m
 
 from . import attributes as a
 from .driver import ConditionFailed, Driver, Item
+from .paging import items
 
 _HEADS = "HEAD"
 
@@ -77,18 +78,12 @@ class CatalogTable:
         )
 
     async def _heads(self) -> list[tuple[dict[str, Any], bool]]:
-        heads: list[tuple[dict[str, Any], bool]] = []
-        start: Item | None = None
-        while True:
-            query: dict[str, Any] = {
-                "TableName": self._table,
-                "KeyConditionExpression": "pk = :heads",
-                "ExpressionAttributeValues": {":heads": a.text(_HEADS)},
-            }
-            page = await self._driver.call("Query", query | ({"ExclusiveStartKey": start} if start else {}))
-            heads += [(_entry(item), a.read_flag(item, "enabled")) for item in page.get("Items", ())]
-            if not (start := page.get("LastEvaluatedKey")):
-                return heads
+        query = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :heads",
+            "ExpressionAttributeValues": {":heads": a.text(_HEADS)},
+        }
+        return [(_entry(item), a.read_flag(item, "enabled")) async for item in items(self._driver, "Query", query)]
 
 
 def _entry(item: Item) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefus
 from . import attributes as a
 from . import balances
 from .driver import Driver, Item, TransactionCancelled
+from .paging import items
 
 INDEX = "by_account"
 # 1 MB a page: more than a hundred thousand keys, deleted ones included.
@@ -41,14 +42,8 @@ class KeysTable:
 
     async def list(self, account_id: str) -> list[ApiKey]:
         """Eventually consistent; raises StoreError."""
-        query, keys = self._query(account_id), list[ApiKey]()
-        for _ in range(PAGES_MAX):
-            page = await self._driver.call("Query", query)
-            keys += [parse(item) for item in page["Items"]]
-            if not page.get("LastEvaluatedKey"):
-                break
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        return keys
+        found = items(self._driver, "Query", self._query(account_id), PAGES_MAX)
+        return [parse(item) async for item in found]
 
     async def create(self, key: ApiKey) -> None:
         """Repeating it is harmless: the hash is unguessable, so an existing item is an earlier attempt's."""

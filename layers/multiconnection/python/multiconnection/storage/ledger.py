@@ -11,6 +11,7 @@ from multiconnection.ledger.store import AccountRefused, AlreadyCredited, Alread
 from . import attributes as a
 from . import balances, credits, usage
 from .driver import ConditionFailed, Driver, Item, TransactionCancelled
+from .paging import items
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +87,21 @@ class DynamoStore:
         return usage.parse(item) if item else None
 
     async def usage_rows(self, account_id: str) -> AsyncIterator[UsageRow]:
-        async for item in self._query(self._tables.usage, account_id):
+        async for item in self._rows(self._tables.usage, account_id):
             yield usage.parse(item)
 
     async def credit_rows(self, account_id: str) -> AsyncIterator[CreditRow]:
-        async for item in self._query(self._tables.credits, account_id):
+        async for item in self._rows(self._tables.credits, account_id):
             yield credits.parse(item)
 
     async def active_account_ids(self) -> AsyncIterator[str]:
         for shard in range(balances.ACTIVITY_SHARDS):
-            start: Item | None = None
-            while True:
-                page = await self._driver.call("Query", balances.query_active(self._tables.balances, shard, start))
-                for item in page.get("Items", ()):
-                    yield a.read_text(item, "account_id")
-                if not (start := page.get("LastEvaluatedKey")):
-                    break
+            async for item in items(self._driver, "Query", balances.query_active(self._tables.balances, shard)):
+                yield a.read_text(item, "account_id")
 
     async def all_account_ids(self) -> AsyncIterator[str]:
-        start: Item | None = None
-        while True:
-            page = await self._driver.call("Scan", balances.scan_ids(self._tables.balances, start))
-            for item in page.get("Items", ()):
-                yield a.read_text(item, "account_id")
-            if not (start := page.get("LastEvaluatedKey")):
-                return
+        async for item in items(self._driver, "Scan", balances.scan_ids(self._tables.balances)):
+            yield a.read_text(item, "account_id")
 
     async def _mutate(self, request: Mapping[str, Any]) -> Account:
         try:
@@ -123,20 +114,15 @@ class DynamoStore:
         answer = await self._driver.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
         return answer.get("Item")
 
-    async def _query(self, table: str, account_id: str) -> AsyncIterator[Item]:
-        start: Item | None = None
-        while True:
-            query: dict[str, Any] = {
-                "TableName": table,
-                "KeyConditionExpression": "account_id = :account",
-                "ExpressionAttributeValues": {":account": a.text(account_id)},
-                "ConsistentRead": True,
-            }
-            page = await self._driver.call("Query", query | ({"ExclusiveStartKey": start} if start else {}))
-            for item in page.get("Items", ()):
-                yield item
-            if not (start := page.get("LastEvaluatedKey")):
-                return
+    def _rows(self, table: str, account_id: str) -> AsyncIterator[Item]:
+        """One account's rows, strongly consistent."""
+        query = {
+            "TableName": table,
+            "KeyConditionExpression": "account_id = :account",
+            "ExpressionAttributeValues": {":account": a.text(account_id)},
+            "ConsistentRead": True,
+        }
+        return items(self._driver, "Query", query)
 
     async def _winner(self, item: Item | None, row: UsageRow) -> UsageRow:
         """Some emulators leave the item out of a failed put; rows never disappear, so it can be read."""
