@@ -16,9 +16,9 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
+from multiconnection.services.calls import Arrival, CallConfig, Calls
 from multiconnection.services.catalog import CatalogService
-from multiconnection.services.chat import Arrival, ChatConfig, ChatService, CompletedChat
-from multiconnection.services.chat_stream import StreamedChat
+from multiconnection.services.chat import ChatService, CompletedChat
 from multiconnection.services.keep_alive import COMMENT
 from multiconnection.services.keys import KeyService
 from multiconnection.services.limiter import Limiter
@@ -26,6 +26,7 @@ from multiconnection.services.listing import ListingService
 from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
+from multiconnection.services.streamed import StreamedAnswer
 from multiconnection.services.usage import UsageService
 from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
@@ -171,21 +172,21 @@ class ChatWorld:
         self.authenticator = Authenticator(keys, self.limiter, self.clock, self.settings.key_cache_s)
         self.reserver = Reserver(self.ledger, self.authenticator, self.seen, self.clock, self.settings.in_flight_max)
         self.router = Router(self.catalog, self.clock)
-        self.chat = ChatService(
+        self.calls = Calls(
             self.catalog,
             self.limiter,
             self.seen,
             self.reserver,
             self.ledger,
             self.router,
-            self.upstream,
             self.clock,
             self.config(),
             self.open_bills,
         )
+        self.chat = ChatService(self.calls, self.upstream)
 
-    def config(self) -> ChatConfig:
-        return ChatConfig(
+    def config(self) -> CallConfig:
+        return CallConfig(
             timeout_s=self.settings.function_timeout_s,
             deadline_margin_s=self.settings.deadline_margin_s,
             hold_margin_s=self.settings.hold_margin_s,
@@ -235,7 +236,9 @@ class ChatWorld:
         now_s = self.clock.now()
         return Arrival(new_hold_id(int(now_s), self.rng), now_s, function_ends_s)
 
-    async def answer(self, caller: Caller, arrival: Arrival | None = None, **body: Any) -> CompletedChat | StreamedChat:
+    async def answer(
+        self, caller: Caller, arrival: Arrival | None = None, **body: Any
+    ) -> CompletedChat | StreamedAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
         return await self.chat.answer(caller, whole, arrival or self.arrival())
 

@@ -49,7 +49,7 @@ class Attempt:
 
 
 class FakeStream:
-    """Implements `ChatStream`."""
+    """Implements `UpstreamStream`."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt

@@ -68,13 +68,13 @@ BROKEN = [
     ("cut", [CUT], UpstreamFailed, "ended before the answer was complete"),
     ("clean end", [], UpstreamFailed, "ended before the answer was complete"),
     ("silence", [SILENCE], UpstreamTimeout, "in time"),
-    ("invalid JSON", [b"data: {nonsense\n\n"], UpstreamFailed, "not a chat completion"),
-    ("a torn event", [b'data: {"choices": [{"ind'], UpstreamFailed, "not a chat completion"),
+    ("invalid JSON", [b"data: {nonsense\n\n"], UpstreamFailed, "not an answer"),
+    ("a torn event", [b'data: {"choices": [{"ind'], UpstreamFailed, "not an answer"),
     ("error as finish_reason", [chunk(finish="error")], UpstreamFailed, "error"),
     ("error among choices", [FAILED_CHOICE], UpstreamFailed, "gone"),
     ("named error event", [b'event: error\ndata: {"message": "flat"}\n\n'], UpstreamFailed, "flat"),
     ("error in x_groq", [event({**TOP, "choices": [], "x_groq": {"error": "broken"}})], UpstreamFailed, "broken"),
-    ("an event that is no object", [b"data: 7\n\n"], UpstreamFailed, "not a chat completion"),
+    ("an event that is no object", [b"data: 7\n\n"], UpstreamFailed, "not an answer"),
 ]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from multiconnection.domain.errors import RequestInvalid, UpstreamRejected
-from multiconnection.providers.chat_request import chat_request, endpoint, request_body, request_headers
+from multiconnection.providers.chat_request import chat_request, request_body
+from multiconnection.providers.exchange import EVENTS, endpoint, request_headers
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import UpstreamError
 from tests.unit.providers.fakes import ANSWER, DONE, FakeHttp, FakeReply, a_call, a_provider, cost_of
@@ -43,15 +44,15 @@ def test_stream_options_are_left_out_where_they_are_not_wanted() -> None:
 
 
 def test_headers_are_only_ours() -> None:
-    assert request_headers(a_provider(), stream=True) == {
+    assert request_headers(a_provider(), accept=EVENTS) == {
         "content-type": "application/json",
         "accept": "text/event-stream",
         "user-agent": "MultiConnection/0.1",
         "authorization": "Bearer sk-acme-secret-0123456789",
     }
     azure = replace(a_provider(), auth="api-key")
-    assert request_headers(azure, stream=False)["api-key"] == azure.api_key
-    assert len(request_headers(replace(a_provider(), auth="none"), stream=False)) == 3
+    assert request_headers(azure)["api-key"] == azure.api_key
+    assert len(request_headers(replace(a_provider(), auth="none"))) == 3
 
 
 def test_the_key_is_not_in_any_repr() -> None:

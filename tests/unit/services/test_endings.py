@@ -7,7 +7,7 @@ import pytest
 
 from multiconnection.domain.errors import RateLimited, UpstreamFailed, UpstreamRejected, UpstreamTimeout
 from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.services.chat_stream import StreamedChat
+from multiconnection.services.streamed import StreamedAnswer
 from tests.support.chat_world import ChatWorld, Client, a_model
 from tests.support.fake_upstream import DONE, TEXT, USAGE, Attempt, failed, outcome
 
@@ -216,7 +216,7 @@ async def test_a_killed_process_leaves_the_call_to_the_sweeper_at_no_cost() -> N
 async def test_a_call_that_ends_after_its_hold_was_swept_is_not_charged_twice() -> None:
     world = ChatWorld()
     stream = await world.answer(await world.caller(), stream=True)
-    assert isinstance(stream, StreamedChat)
+    assert isinstance(stream, StreamedAnswer)
     await asyncio.sleep(900 + 120 + 61)
     await world.ledger.sweep("a1")
     await stream.relay(Client().send)

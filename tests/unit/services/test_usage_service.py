@@ -8,7 +8,7 @@ from multiconnection.domain.errors import ApiKeyInvalid, LedgerUnavailable, Usag
 from multiconnection.domain.ids import request_id_of
 from multiconnection.domain.usage import Ended
 from multiconnection.ledger.store import StoreUnavailable
-from multiconnection.services.chat_stream import StreamedChat
+from multiconnection.services.streamed import StreamedAnswer
 from multiconnection.services.usage import PENDING_PAUSE_S, PENDING_POLLS_MAX, UsageService
 from tests.support.chat_world import ChatWorld, Client
 
@@ -53,7 +53,7 @@ async def test_a_running_call_is_waited_for_a_little_and_then_called_pending() -
     assert loop.time() - before == pytest.approx(PENDING_S)
     assert caught.value.details == {"pending": True}
     assert caught.value.headers() == {"retry-after": "1", "x-should-retry": "true"}
-    assert isinstance(stream, StreamedChat)
+    assert isinstance(stream, StreamedAnswer)
     await stream.relay(Client().send)
 
 
@@ -61,7 +61,7 @@ async def test_a_row_that_comes_while_it_is_waited_for_is_found() -> None:
     world = ChatWorld()
     caller, arrival = await world.caller(), world.arrival()
     stream = await world.answer(caller, arrival, stream=True)
-    assert isinstance(stream, StreamedChat)
+    assert isinstance(stream, StreamedAnswer)
     asked = asyncio.create_task(UsageService(world.ledger.store).row("a1", request_id_of(arrival.hold_id)))
     await asyncio.sleep(PENDING_S / 2)
     await stream.relay(Client().send)
@@ -75,7 +75,7 @@ async def test_the_balance_is_two_figures() -> None:
     account = await UsageService(world.ledger.store).account("a1")
     assert account.held > 0
     assert account.available + account.held == 10**9
-    assert isinstance(stream, StreamedChat)
+    assert isinstance(stream, StreamedAnswer)
     await stream.relay(Client().send)
 
 

@@ -20,8 +20,9 @@ from .providers.openai_compatible import OpenAiCompatible
 from .providers.registry import configured_providers
 from .services.accounts_seen import AccountsSeen
 from .services.authenticate import Authenticator
+from .services.calls import CallConfig, Calls
 from .services.catalog import CatalogService
-from .services.chat import ChatConfig, ChatService
+from .services.chat import ChatService
 from .services.keys import KeyService
 from .services.limiter import Limiter
 from .services.listing import ListingService
@@ -104,16 +105,15 @@ def build(settings: Settings) -> Container:
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     http = AiohttpClient()
     seen = AccountsSeen(ledger.store)
-    chat = ChatService(
+    calls = Calls(
         catalog=catalog,
         limiter=limiter,
         seen=seen,
         reserver=Reserver(ledger, authenticator, seen, clock, settings.in_flight_max),
         ledger=ledger,
         router=Router(catalog, clock),
-        upstream=OpenAiCompatible(http),
         clock=clock,
-        config=_chat_config(settings),
+        config=_call_config(settings),
         open_bills=open_bills,
     )
 
@@ -132,7 +132,7 @@ def build(settings: Settings) -> Container:
         authenticator=authenticator,
         listing=ListingService(catalog, settings.markup_basis_points),
         usage=UsageService(ledger.store),
-        chat=chat,
+        chat=ChatService(calls, OpenAiCompatible(http)),
         aclose=aclose,
         telemetry=_telemetry(settings, emf),
     )
@@ -184,8 +184,8 @@ def _telemetry(settings: Settings, emf: Emf) -> Telemetry:
     return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)
 
 
-def _chat_config(settings: Settings) -> ChatConfig:
-    return ChatConfig(
+def _call_config(settings: Settings) -> CallConfig:
+    return CallConfig(
         timeout_s=settings.function_timeout_s,
         deadline_margin_s=settings.deadline_margin_s,
         hold_margin_s=settings.hold_margin_s,

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from multiconnection.domain.ids import request_id_of
-from multiconnection.services.chat import Arrival
+from multiconnection.services.calls import Arrival
 from multiconnection.services.limit_state import LimitState
 from multiconnection.services.telemetry import CallFacts
 

@@ -18,8 +18,10 @@ _PER_MILLION = {
     "input_image": "input",
     "output": None,
     "output_audio": "output",
+    "output_image": None,
     "characters": None,
 }
+_OUTPUT_KINDS = ("output", "output_audio", "output_image")
 _INPUT_KINDS = ("input", "cached_input", "cache_write", "input_image", "input_audio")
 
 
@@ -36,9 +38,17 @@ class Prices:
     millisecond: int = 0
 
     def cost_pico(self, usage: Usage) -> int:
-        """Exact cost of token, character and time units; images are priced by their own table."""
+        """Exact cost of all units. Raises CatalogError for images of a size and quality without a price."""
         units: int = sum(getattr(usage, kind) * price for kind, price in self.units.items())
-        return units + usage.milliseconds * self.millisecond
+        each = self.image(usage.image_size, usage.image_quality) if usage.images else 0
+        return units + usage.milliseconds * self.millisecond + usage.images * each
+
+    def image(self, size: str, quality: str) -> int:
+        """p$ of one image; raises CatalogError."""
+        try:
+            return self.images[size, quality]
+        except KeyError as exc:
+            raise CatalogError(f"no price for an image of {size!r} in {quality!r}") from exc
 
     @property
     def dearest_input(self) -> int:
@@ -46,7 +56,7 @@ class Prices:
 
     @property
     def dearest_output(self) -> int:
-        return max(self.units.get("output", 0), self.units.get("output_audio", 0))
+        return max(self.units.get(kind, 0) for kind in _OUTPUT_KINDS)
 
 
 @dataclass(frozen=True, slots=True)

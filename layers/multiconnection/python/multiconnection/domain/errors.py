@@ -16,6 +16,7 @@ GatewayError
 ├── ModelNotFound             404  model_not_found
 ├── UrlUnknown                404  unknown_url
 ├── UsageNotFound             404  usage_not_found
+├── UploadNotFound            404  upload_not_found
 ├── MethodNotAllowed          405  method_not_allowed
 ├── RequestTooLarge           413  request_too_large
 ├── MediaTypeUnsupported      415  unsupported_media_type
@@ -26,7 +27,8 @@ GatewayError
 │   ├── UpstreamRejected      4xx  upstream's own code (the request was at fault)
 │   └── UpstreamTimeout       504  upstream_timeout
 ├── NoAvailableUpstream       503  no_available_upstream
-└── LedgerUnavailable         503  ledger_unavailable
+├── LedgerUnavailable         503  ledger_unavailable
+└── StorageUnavailable        503  storage_unavailable
 """
 
 from collections.abc import Mapping
@@ -178,6 +180,12 @@ class UsageNotFound(GatewayError):
     code = "usage_not_found"
 
 
+class UploadNotFound(GatewayError):
+    status = 404
+    type = INVALID_REQUEST
+    code = "upload_not_found"
+
+
 class MethodNotAllowed(GatewayError):
     status = 405
     type = INVALID_REQUEST
@@ -259,3 +267,10 @@ class LedgerUnavailable(GatewayError):
 
     status = 503
     code = "ledger_unavailable"
+
+
+class StorageUnavailable(GatewayError):
+    """The payload bucket could not be written or read; the caller is not charged for what was not delivered."""
+
+    status = 503
+    code = "storage_unavailable"

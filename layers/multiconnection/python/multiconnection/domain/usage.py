@@ -22,12 +22,17 @@ class Ended(StrEnum):
     MID_STREAM_ERROR = "mid_stream_error"
     DEADLINE = "deadline"
     KILLED = "killed"
+    UNDELIVERED = "undelivered"
     INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by kind; `reasoning` is information only, those tokens are inside `output`."""
+    """Tokens by kind; `reasoning` is information only, those tokens are inside `output`.
+
+    `images` are those that are priced each, at `image_size` and `image_quality`; where images are priced by their
+    tokens they are counted in `output_image`.
+    """
 
     input: int = 0
     cached_input: int = 0
@@ -36,10 +41,13 @@ class Usage:
     input_image: int = 0
     output: int = 0
     output_audio: int = 0
+    output_image: int = 0
     reasoning: int = 0
     images: int = 0
     characters: int = 0
     milliseconds: int = 0
+    image_size: str = ""
+    image_quality: str = ""
 
     @property
     def prompt_tokens(self) -> int:
@@ -47,10 +55,21 @@ class Usage:
 
     @property
     def completion_tokens(self) -> int:
-        return self.output + self.output_audio
+        return self.output + self.output_audio + self.output_image
 
     def as_openai(self) -> dict[str, object]:
-        """The usage object as OpenAI spells it: cached and reasoning tokens are subsets of the totals."""
+        """The usage object as OpenAI spells it: cached and reasoning tokens are subsets of the totals.
+
+        What is not counted in tokens is there only where there is any of it.
+        """
+        return {
+            **self._tokens(),
+            **({"images": self.images, "size": self.image_size, "quality": self.image_quality} if self.images else {}),
+            **({"characters": self.characters} if self.characters else {}),
+            **({"seconds": self.milliseconds / 1000} if self.milliseconds else {}),
+        }
+
+    def _tokens(self) -> dict[str, object]:
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -67,8 +86,13 @@ class Usage:
         }
 
     def nonzero(self) -> dict[str, int]:
-        """The fields that are not 0, for storage."""
-        return {name: value for name in USAGE_FIELDS if (value := getattr(self, name))}
+        """The counts that are not 0, for storage."""
+        return {name: value for name in USAGE_COUNTS if (value := getattr(self, name))}
+
+    def words(self) -> dict[str, str]:
+        """The fields that are texts and not empty, for storage."""
+        return {name: value for name in USAGE_WORDS if (value := getattr(self, name))}
 
 
-USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+USAGE_COUNTS = tuple(field.name for field in fields(Usage) if field.type is int)
+USAGE_WORDS = tuple(field.name for field in fields(Usage) if field.type is str)

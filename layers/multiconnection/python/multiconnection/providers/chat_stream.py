@@ -18,7 +18,7 @@ JSON_OR_HTML = b"{[<"  # no line of an event stream begins so
 
 
 class UpstreamChatStream:
-    """The ChatStream of the OpenAI-compatible dialect. `prime` first, then iterate once, then `aclose`."""
+    """The UpstreamStream of the OpenAI-compatible dialect. `prime` first, then iterate once, then `aclose`."""
 
     def __init__(self, provider: Provider, reply: Reply, relay: Relay) -> None:
         self._provider = provider

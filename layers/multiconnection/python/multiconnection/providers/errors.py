@@ -33,7 +33,7 @@ REQUEST_AT_FAULT = frozenset({400, 413, 422})
 
 ENDED_EARLY = "The provider's stream ended before the answer was complete."
 EMPTY_ANSWER = "The provider sent an empty answer."
-NOT_AN_ANSWER = "The provider sent something that is not a chat completion."
+NOT_AN_ANSWER = "The provider sent something that is not an answer to the request."
 
 
 def transport_error(failure: http.TransportFailure) -> UpstreamError:

@@ -16,6 +16,7 @@ from multiconnection.ledger.accounts import Account
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
 
 IN_FLIGHT_RETRY_AFTER_S = 1.0
+_OR_SHORTEN = "Recharge, raise the key's budget, or lower `max_tokens`."
 _FUNDS = (Refusal.BALANCE, Refusal.KEY_BUDGET)
 
 
@@ -56,19 +57,21 @@ def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
             reason="in_flight",
             retry_after_s=IN_FLIGHT_RETRY_AFTER_S,
         )
-    raise insufficient(funds, max(0, affordable), needed=bound.with_output(least).hold_nano)
+    tokens = max(0, affordable) if bound.per_token_pico else None
+    raise insufficient(funds, tokens, needed=bound.with_output(least).hold_nano)
 
 
-def insufficient(funds: Funds, affordable_tokens: int, needed: int) -> InsufficientBalance:
+def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> InsufficientBalance:
+    """`affordable_tokens` is None for calls whose price does not depend on the length of the answer."""
     whose = "The budget of this API key" if funds.reason == "key_budget" else "Insufficient balance: the account"
     return InsufficientBalance(
         f"{whose} has {nano_to_usd(funds.available)} USD available and this call can cost {nano_to_usd(needed)} USD. "
-        "Recharge, raise the key's budget, or lower `max_tokens`.",
+        + ("Recharge or raise the key's budget." if affordable_tokens is None else _OR_SHORTEN),
         details={
             "reason": funds.reason,
             "available": nano_to_usd(funds.available),
             "required": nano_to_usd(needed),
-            "affordable_max_tokens": affordable_tokens,
+            **({} if affordable_tokens is None else {"affordable_max_tokens": affordable_tokens}),
         },
     )
 

@@ -12,18 +12,23 @@ COMMENT = b": keep-alive\n\n"
 class KeepAlive:
     """Wraps a `send`: after `interval_s` without a chunk a comment goes out between two events.
 
-    One timer a stream, re-armed only when it fires, so a busy stream pays one clock reading a chunk.
+    One timer a stream, re-armed only when it fires, so a busy stream pays one clock reading a chunk. Without an
+    interval there are no comments: not every body has room for one.
     """
 
-    def __init__(self, send: Callable[[bytes], Awaitable[None]], interval_s: float, *, started_silent: bool) -> None:
+    def __init__(
+        self, send: Callable[[bytes], Awaitable[None]], interval_s: float | None, *, started_silent: bool
+    ) -> None:
         self._send = send
-        self._interval_s = interval_s
+        self._interval_s = interval_s or 0.0
         self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time() - (interval_s if started_silent else 0.0)
+        self._last = self._loop.time() - (self._interval_s if started_silent else 0.0)
         self._sending = False
         self._gone = False
         self._comment: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(0.0 if started_silent else interval_s, self._tick)
+        self._timer: asyncio.TimerHandle | None = None
+        if interval_s is not None:
+            self._timer = self._loop.call_later(0.0 if started_silent else interval_s, self._tick)
 
     async def send(self, chunk: bytes) -> None:
         """A client that left is told nothing more, and the stream is still read to its end."""
@@ -40,7 +45,8 @@ class KeepAlive:
         self._last = self._loop.time()
 
     def stop(self) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._comment is not None:
             self._comment.cancel()
 

@@ -75,7 +75,7 @@ CostOf = Callable[[Usage], str]
 """Decimal USD string of what this usage will be charged, for `usage.cost`."""
 
 
-class ChatStream(Protocol):
+class UpstreamStream(Protocol):
     """A streamed answer whose first event has arrived and is not an error.
 
     Iterating yields bytes to forward: whole SSE events, `[DONE]` as an item of its own and only after a whole
@@ -98,7 +98,7 @@ class ChatUpstream(Protocol):
     async def complete(self, provider: Provider, call: ChatCall) -> Completion:
         """Raises UpstreamError."""
 
-    async def stream(self, provider: Provider, call: ChatCall, cost_of: CostOf) -> ChatStream:
+    async def stream(self, provider: Provider, call: ChatCall, cost_of: CostOf) -> UpstreamStream:
         """Returns once the first event is known to be good; raises UpstreamError."""
 
 

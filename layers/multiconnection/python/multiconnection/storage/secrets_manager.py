@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import aiohttp
 import orjson
-from aiodynamo.credentials import Credentials, TooManyRetries
-from aiodynamo.http.aiohttp import AIOHTTP
+from aiodynamo.credentials import Credentials
 
 from multiconnection.services.provider_directory import SecretUnreadable
 
+from .role_key import KeyUnavailable, role_key
 from .sigv4 import AwsKey, Signer
 
 SERVICE = "secretsmanager"
@@ -50,12 +50,9 @@ class SecretsManagerSource:
 
     async def _key(self) -> AwsKey:
         try:
-            key = await self._credentials.get_key(AIOHTTP(self._session))
-        except (aiohttp.ClientError, TimeoutError, OSError, TooManyRetries) as exc:
-            raise SecretUnreadable(f"AWS credentials: {type(exc).__name__}") from exc
-        if key is None:
-            raise SecretUnreadable("no AWS credentials")
-        return AwsKey(key.id, key.secret, key.token)
+            return await role_key(self._credentials, self._session)
+        except KeyUnavailable as exc:
+            raise SecretUnreadable(str(exc)) from exc
 
 
 def values_of(status: int, body: bytes) -> Mapping[str, str]:

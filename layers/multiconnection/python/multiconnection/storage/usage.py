@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from multiconnection.domain.usage import USAGE_FIELDS, Ended, Usage, UsageSource
+from multiconnection.domain.usage import USAGE_COUNTS, USAGE_WORDS, Ended, Usage, UsageSource
 from multiconnection.ledger.accounts import UsageRow
 
 from . import attributes as a
@@ -23,6 +23,7 @@ def to_item(row: UsageRow) -> Item:
         **{name: a.text(getattr(row, name)) for name in _TEXTS},
         **{name: a.number(getattr(row, name)) for name in _NUMBERS},
         "usage": a.numbers(row.usage.nonzero()),
+        **{name: a.text(value) for name, value in row.usage.words().items()},
         "usage_source": a.text(row.usage_source.value),
         "ended": a.text(row.ended.value),
         "streamed": a.flag(row.streamed),
@@ -30,11 +31,12 @@ def to_item(row: UsageRow) -> Item:
 
 
 def parse(item: Item) -> UsageRow:
-    known = {name: value for name, value in a.read_numbers(item, "usage").items() if name in USAGE_FIELDS}
+    usage: dict[str, Any] = {name: a.read_text(item, name) for name in USAGE_WORDS}
+    usage |= {name: value for name, value in a.read_numbers(item, "usage").items() if name in USAGE_COUNTS}
     return UsageRow(
         account_id=a.read_text(item, "account_id"),
         hold_id=a.read_text(item, "request_id"),
-        usage=Usage(**known),
+        usage=Usage(**usage),
         usage_source=UsageSource(a.read_text(item, "usage_source")),
         ended=Ended(a.read_text(item, "ended")),
         streamed=a.read_flag(item, "streamed"),

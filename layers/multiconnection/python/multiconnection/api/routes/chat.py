@@ -8,8 +8,8 @@ from starlette.responses import Response
 from multiconnection.api.body import read_json
 from multiconnection.api.dependencies import authenticated, container, context
 from multiconnection.api.hot import HotRoutes
-from multiconnection.api.streaming import EventStream
-from multiconnection.services.chat_stream import StreamedChat
+from multiconnection.api.streaming import Relayed
+from multiconnection.services.streamed import StreamedAnswer
 
 PATH = "/v1/chat/completions"
 router = APIRouter()
@@ -21,8 +21,8 @@ async def create_chat_completion(request: Request) -> Response:
     caller = await authenticated(request, services, facts)
     body = await read_json(request, services.settings.body_bytes_max)
     answer = await services.chat.answer(caller, body, facts.arrival)
-    if isinstance(answer, StreamedChat):
-        return EventStream(answer)
+    if isinstance(answer, StreamedAnswer):
+        return Relayed(answer)
     return Response(orjson.dumps(answer.body), media_type="application/json")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from multiconnection.domain.errors import UpstreamFailed
 from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.services.chat_stream import ERROR_EVENT_TIMEOUT_S, StreamedChat
 from multiconnection.services.keep_alive import COMMENT
+from multiconnection.services.streamed import ERROR_EVENT_TIMEOUT_S, StreamedAnswer
 from tests.support.chat_world import ChatWorld, Client
 from tests.support.fake_upstream import DONE, TEXT, USAGE, Attempt, failed, outcome
 
@@ -18,11 +18,11 @@ SO_FAR_COST = 14_000
 Send = Callable[[bytes], Awaitable[None]]
 
 
-async def opened(world: ChatWorld, attempt: Attempt, ends_in_s: float | None = None) -> StreamedChat:
+async def opened(world: ChatWorld, attempt: Attempt, ends_in_s: float | None = None) -> StreamedAnswer:
     world.upstream.attempts = [attempt]
     caller = await world.caller()
     answer = await world.answer(caller, world.arrival(ends_in_s and world.clock.now() + ends_in_s), stream=True)
-    assert isinstance(answer, StreamedChat)
+    assert isinstance(answer, StreamedAnswer)
     return answer
 
 

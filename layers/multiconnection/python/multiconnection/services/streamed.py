@@ -1,18 +1,18 @@
 """A streamed answer on its way to the client: keep-alives, deadline, in-band errors, and the bill at the end."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-
-import orjson
 
 from multiconnection.domain.errors import GatewayError, InternalError, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 
+from .framing import Framing
 from .keep_alive import KeepAlive
-from .ports import ChatStream, Outcome, UpstreamError
+from .ports import Outcome, UpstreamError, UpstreamStream
 from .settlement import Bill
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -25,40 +25,39 @@ def deadline_error() -> UpstreamTimeout:
     return UpstreamTimeout("The answer was not complete before the gateway's deadline.", retryable=False)
 
 
-def error_event(error: GatewayError) -> bytes:
-    """One SSE event without an `event:` line: both OpenAI SDKs raise APIError at it."""
-    return b"data: " + orjson.dumps(error.body()) + b"\n\n"
-
-
-class StreamedChat:
+class StreamedAnswer:
     """Create, `open`, then `relay` exactly once: relay settles the bill whatever happens."""
 
     def __init__(
         self,
         bill: Bill,
-        opening: Coroutine[None, None, ChatStream],
+        opening: Coroutine[None, None, UpstreamStream],
         clock: Clock,
         deadline_s: float,
         keep_alive_s: float,
+        framing: Framing,
     ) -> None:
+        self.framing = framing
         self._bill = bill
         self._opening = asyncio.ensure_future(opening)
         self._clock = clock
         self._deadline_s = deadline_s
         self._keep_alive_s = keep_alive_s
-        self._stream: ChatStream | None = None
+        self._stream: UpstreamStream | None = None
 
     async def open(self) -> None:
         """Wait for the first good event, or for so much silence that the answer must start with a keep-alive.
 
         Raises GatewayError, settled, while a plain HTTP error is still possible.
         """
+        patience_s = self._keep_alive_s if self.framing.is_events else math.inf
         try:
-            await asyncio.wait({self._opening}, timeout=min(self._keep_alive_s, self._remaining_s()))
+            await asyncio.wait({self._opening}, timeout=min(patience_s, self._remaining_s()))
         except asyncio.CancelledError:
             await self._abandon()
             raise
         if not self._opening.done():
+            await self._open_late()
             return
         try:
             self._stream = self._opening.result()
@@ -72,9 +71,13 @@ class StreamedChat:
             await self._bill.settle(replace(NOTHING, ended=Ended.INTERNAL_ERROR))
             raise
 
-    async def relay(self, send: Send) -> None:
-        """Forward everything to `send`, then an error event where the answer is not whole, then settle."""
-        keep_alive = KeepAlive(send, self._keep_alive_s, started_silent=self._stream is None)
+    async def relay(self, send: Send) -> bool:
+        """Forward everything to `send`, then an error event where the answer is not whole, then settle.
+
+        False when what was sent is not whole and could not say so: the body must then not end cleanly.
+        """
+        interval_s = self._keep_alive_s if self.framing.is_events else None
+        keep_alive = KeepAlive(send, interval_s, started_silent=self._stream is None)
         outcome = replace(NOTHING, ended=Ended.INTERNAL_ERROR, error=InternalError("The gateway failed in mid-stream."))
         try:
             outcome = await self._forward(keep_alive)
@@ -84,6 +87,7 @@ class StreamedChat:
         finally:
             keep_alive.stop()
             await self._finish(outcome, send)
+        return outcome.error is None or self.framing.is_events
 
     async def _forward(self, keep_alive: KeepAlive) -> Outcome:
         try:
@@ -110,12 +114,18 @@ class StreamedChat:
             finally:
                 await self._abandon_upstream()
 
+    async def _open_late(self) -> None:
+        """Events start with a keep-alive; a body without room for one has no answer by the deadline."""
+        if not self.framing.is_events:
+            await self._abandon()
+            raise deadline_error()
+
     async def _tell(self, outcome: Outcome, send: Send) -> None:
-        if outcome.error is not None:
+        if outcome.error is not None and self.framing.error is not None:
             # A client that does not read gets an unfinished stream without [DONE]; the bill is settled all the same.
             with suppress(OSError):
                 async with asyncio.timeout(ERROR_EVENT_TIMEOUT_S):
-                    await send(error_event(outcome.error))
+                    await send(self.framing.error(outcome.error))
 
     def _known(self, ended: Ended, error: GatewayError) -> Outcome:
         """What is known of an answer that we end ourselves."""
