@@ -9,11 +9,17 @@ from fastapi import APIRouter
 
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
-from multiconnection.api.routes import chat, models, usage
+from multiconnection.api.hot import HotRoutes
+from multiconnection.api.routes import chat, embeddings, models, usage
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-ROUTERS = (chat.router, models.router, usage.router)
+ROUTERS = (chat.router, embeddings.router, models.router, usage.router)
+
+
+def _hot(routers: Sequence[APIRouter]) -> HotRoutes:
+    modules = [module for module in (chat, embeddings) if module.router in routers]
+    return {key: endpoint for module in modules for key, endpoint in module.hot_routes.items()}
 
 
 class ChatApp:
@@ -21,7 +27,7 @@ class ChatApp:
 
     def __init__(self, world: ChatWorld, routers: Sequence[APIRouter] = ROUTERS) -> None:
         self.world = world
-        self.app: Envelope = create_app(world.container, routers, chat.hot_routes if chat.router in routers else None)
+        self.app: Envelope = create_app(world.container, routers, _hot(routers))
         self.secret = ""
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, client=(IP, 1234)), base_url="http://gateway"
@@ -43,6 +49,10 @@ class ChatApp:
     async def chat(self, *, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
         return await self.http.post("/v1/chat/completions", json=whole, headers=self._headers(headers or {}))
+
+    async def send(self, path: str, **body: Any) -> httpx.Response:
+        """A JSON body to any endpoint."""
+        return await self.http.post(path, json=body, headers=self._headers({}))
 
     async def post(self, content: Any, **headers: str) -> httpx.Response:
         """A raw body; None for a header leaves it out."""

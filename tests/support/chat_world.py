@@ -14,11 +14,13 @@ from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, U
 from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
+from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.calls import Arrival, CallConfig, Calls
 from multiconnection.services.catalog import CatalogService
 from multiconnection.services.chat import ChatService, CompletedChat
+from multiconnection.services.embeddings import EmbeddingsService
 from multiconnection.services.keep_alive import COMMENT
 from multiconnection.services.keys import KeyService
 from multiconnection.services.limiter import Limiter
@@ -32,6 +34,7 @@ from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
 from multiconnection.storage.limits import LimitsTable
 
+from .fake_http import FakeHttp
 from .fake_upstream import DONE, FakeUpstream, a_provider
 from .limit_world import SeededRng, WatchedDriver
 from .memory_dynamo import MemoryDynamo, TableKeys
@@ -184,6 +187,8 @@ class ChatWorld:
             self.open_bills,
         )
         self.chat = ChatService(self.calls, self.upstream)
+        self.http = FakeHttp([])
+        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
 
     def config(self) -> CallConfig:
         return CallConfig(
@@ -208,6 +213,7 @@ class ChatWorld:
             listing=ListingService(self.catalog, self.settings.markup_basis_points),
             usage=UsageService(self.ledger.store),
             chat=self.chat,
+            embeddings=self.embeddings,
             aclose=aclose,
         )
 

@@ -1,76 +1,21 @@
 """A provider at the transport: scripted replies, and helpers to write and read chat streams."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from multiconnection.domain.provider import Provider, Quirks
 from multiconnection.domain.usage import Usage
-from multiconnection.providers.http import ConnectionCut, TransportFailure
+from multiconnection.providers.http import TransportFailure
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import ChatCall, Outcome
+from tests.support.fake_http import FakeHttp, FakeReply
 
 DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 TOP = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "m-1"}
-
-
-class FakeReply:
-    """Yields its pieces, then a clean end; an exception among them is raised."""
-
-    def __init__(
-        self, pieces: Iterable[bytes | TransportFailure], status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = headers or {}
-        self.idle_since = 0.0
-        self.closed = False
-        self.drained = False
-        self._pieces = list(pieces)
-
-    async def read(self) -> bytes:
-        if self.closed:
-            raise ConnectionCut("closed")
-        if not self._pieces:
-            return b""
-        piece = self._pieces.pop(0)
-        if isinstance(piece, TransportFailure):
-            raise piece
-        return piece
-
-    async def drain(self) -> None:
-        self.drained = True
-        self.close()
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@dataclass
-class FakeHttp:
-    """Answers with its replies in order and keeps what was posted."""
-
-    replies: list[FakeReply | TransportFailure]
-    posted: list[tuple[str, Mapping[str, str], dict[str, Any]]] = field(default_factory=list)
-
-    async def post(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        connect_timeout_s: float,
-        first_byte_timeout_s: float,
-        idle_timeout_s: float,
-    ) -> FakeReply:
-        assert 0 < connect_timeout_s <= first_byte_timeout_s <= idle_timeout_s
-        self.posted.append((url, headers, orjson.loads(body)))
-        reply = self.replies.pop(0)
-        if isinstance(reply, TransportFailure):
-            raise reply
-        return reply
 
 
 def a_provider(**quirks: Any) -> Provider:

@@ -12,7 +12,8 @@ from multiconnection.providers import http
 from multiconnection.providers.http import AnswerTimedOut, BodyTooLarge, ConnectionCut, TransportFailure, read_body
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import Completion, UpstreamError
-from tests.unit.providers.fakes import USAGE, FakeHttp, FakeReply, a_call, a_provider
+from tests.support.fake_http import FakeHttp, FakeReply
+from tests.unit.providers.fakes import USAGE, a_call, a_provider
 
 CALL = a_call(stream=False)
 MESSAGE = {"role": "assistant", "content": "Hello!!"}

@@ -10,14 +10,13 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import AnswerTimedOut, ConnectionCut, TransportFailure
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import UpstreamError
+from tests.support.fake_http import FakeHttp, FakeReply
 from tests.unit.providers.fakes import (
     ANSWER,
     DONE,
     ROLE,
     TOP,
     USAGE,
-    FakeHttp,
-    FakeReply,
     a_call,
     a_provider,
     chunk,

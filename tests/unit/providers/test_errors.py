@@ -19,7 +19,8 @@ from multiconnection.providers.http import _failure
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.providers.scrub import scrub
 from multiconnection.services.ports import UpstreamError
-from tests.unit.providers.fakes import FakeHttp, FakeReply, a_call, a_provider, cost_of
+from tests.support.fake_http import FakeHttp, FakeReply
+from tests.unit.providers.fakes import a_call, a_provider, cost_of
 
 SECRET = "sk-acme-secret-0123456789"
 LEAKY = f"Incorrect thing {SECRET} Bearer abc.def at https://api.acme-models.example/v1 or api.acme-models.example:443"

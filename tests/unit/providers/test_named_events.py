@@ -11,7 +11,8 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import ConnectionCut, TransportFailure
 from multiconnection.providers.named_events import NamedEventStream, event_bytes
 from multiconnection.services.ports import Outcome, UpstreamError
-from tests.unit.providers.fakes import FakeReply, a_provider
+from tests.support.fake_http import FakeReply
+from tests.unit.providers.fakes import a_provider
 
 DELTA = b'{"type":"x.delta","text":"a"}'
 DONE = b'{"type":"x.done","usage":{"input_tokens":3}}'

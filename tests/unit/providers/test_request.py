@@ -10,7 +10,8 @@ from multiconnection.providers.chat_request import chat_request, request_body
 from multiconnection.providers.exchange import EVENTS, endpoint, request_headers
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import UpstreamError
-from tests.unit.providers.fakes import ANSWER, DONE, FakeHttp, FakeReply, a_call, a_provider, cost_of
+from tests.support.fake_http import FakeHttp, FakeReply
+from tests.unit.providers.fakes import ANSWER, DONE, a_call, a_provider, cost_of
 
 BODY = {"model": "public-name", "messages": [], "top_k": 4, "reasoning": {"effort": "low"}}
 REFUSAL = b'{"error":{"message":"Unrecognized request argument supplied: stream_options","code":null}}'
@@ -90,7 +91,7 @@ async def test_a_server_that_refuses_stream_options_is_asked_once_more_without()
     http = FakeHttp([FakeReply([REFUSAL], 400), FakeReply([*ANSWER, DONE])])
     stream = await OpenAiCompatible(http).stream(a_provider(), a_call(), cost_of)
     assert [item async for item in stream][-1] == DONE
-    assert ["stream_options" in body for _, _, body in http.posted] == [True, False]
+    assert ["stream_options" in posted.json for posted in http.posted] == [True, False]
 
 
 async def test_the_second_refusal_is_final() -> None:

@@ -15,6 +15,7 @@ from .ledger.ledger import Ledger, Margins
 from .ledger.store import Alarms
 from .ledger.sweep import ModelName
 from .observability import Emf, LoggedAlarms, configure_logging
+from .providers.embeddings import OpenAiInputs
 from .providers.http import AiohttpClient
 from .providers.openai_compatible import OpenAiCompatible
 from .providers.registry import configured_providers
@@ -23,6 +24,7 @@ from .services.authenticate import Authenticator
 from .services.calls import CallConfig, Calls
 from .services.catalog import CatalogService
 from .services.chat import ChatService
+from .services.embeddings import EmbeddingsService
 from .services.keys import KeyService
 from .services.limiter import Limiter
 from .services.listing import ListingService
@@ -71,6 +73,7 @@ class Container:
     listing: ListingService
     usage: UsageService
     chat: ChatService
+    embeddings: EmbeddingsService
     aclose: Callable[[], Awaitable[None]]
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
 
@@ -133,6 +136,7 @@ def build(settings: Settings) -> Container:
         listing=ListingService(catalog, settings.markup_basis_points),
         usage=UsageService(ledger.store),
         chat=ChatService(calls, OpenAiCompatible(http)),
+        embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
         aclose=aclose,
         telemetry=_telemetry(settings, emf),
     )

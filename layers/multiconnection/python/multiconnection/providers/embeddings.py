@@ -1,0 +1,89 @@
+"""Embeddings and moderations at an OpenAI-compatible provider."""
+
+from typing import Any
+
+from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.provider import Provider
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.services.embeddings import InputCall
+from multiconnection.services.ports import Completion, Outcome, UpstreamError
+
+from .error_bodies import error_in
+from .errors import empty_answer, not_an_answer, reported_error
+from .exchange import Exchange, Outgoing
+from .http import Http
+from .usage import read_usage
+from .vectors import in_format
+from .wire_json import decode_plain, encode
+
+# 2,048 vectors of 3,072 numbers are 33 MB as base64.
+EMBEDDINGS_BYTES_MAX = 64 * 1024 * 1024
+
+
+class OpenAiInputs:
+    """An InputUpstream."""
+
+    def __init__(self, http: Http) -> None:
+        self._exchange = Exchange(http)
+
+    async def embed(self, provider: Provider, call: InputCall) -> Completion:
+        """Every input's vector, in the format that was asked for whatever the provider sent. Raises UpstreamError."""
+        outgoing = _outgoing("/embeddings", call)
+        body = answer_body((await self._exchange.whole(provider, outgoing, EMBEDDINGS_BYTES_MAX))[0], provider)
+        data = body.get("data")
+        if not isinstance(data, list) or len(data) != call.request.inputs:
+            raise not_an_answer() if data else empty_answer()
+        body["data"] = [_item(item, index, call.request.encoding_format) for index, item in enumerate(data)]
+        return Completion({**body, "object": "list"}, _outcome(body, provider, call))
+
+    async def moderate(self, provider: Provider, call: InputCall) -> Completion:
+        """Raises UpstreamError."""
+        raw, _ = await self._exchange.whole(provider, _outgoing("/moderations", call))
+        body = answer_body(raw, provider)
+        if not isinstance(body.get("results"), list) or not body["results"]:
+            raise empty_answer()
+        return Completion(body, _outcome(body, provider, call))
+
+
+def answer_body(raw: bytes, provider: Provider) -> dict[str, Any]:
+    """The JSON object of a 200 answer that is no error; raises UpstreamError."""
+    if not raw or raw.isspace():
+        raise empty_answer()
+    try:
+        body = decode_plain(raw)
+    except ValueError as exc:
+        raise not_an_answer() from exc
+    error = error_in(body)
+    if error is not None:
+        raise reported_error(error, provider)
+    if not isinstance(body, dict):
+        raise not_an_answer()
+    return body
+
+
+def _outgoing(path: str, call: InputCall) -> Outgoing:
+    try:
+        return Outgoing(path, encode({**call.request.body, "model": call.upstream_model}))
+    except ValueError as exc:
+        error = RequestInvalid("The request body is nested too deeply.")
+        raise UpstreamError(error, retry_elsewhere=False) from exc
+
+
+def _item(item: object, position: int, encoding_format: str) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise not_an_answer()
+    try:
+        vector = in_format(item.get("embedding"), encoding_format)
+    except ValueError as exc:
+        raise not_an_answer() from exc
+    return {"index": position, **item, "object": "embedding", "embedding": vector}
+
+
+def _outcome(body: dict[str, Any], provider: Provider, call: InputCall) -> Outcome:
+    """Only input is counted; a provider that reports none or nonsense is not believed."""
+    given = body.pop("usage", None)
+    if isinstance(given, dict):
+        usage = read_usage({**given, "completion_tokens": 0, "total_tokens": None}, provider.quirks)
+        if usage is not None:
+            return Outcome(usage, UsageSource.UPSTREAM, Ended.COMPLETE)
+    return Outcome(Usage(input=call.tokens_estimate), UsageSource.ESTIMATED, Ended.COMPLETE)

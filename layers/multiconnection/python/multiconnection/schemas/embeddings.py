@@ -1,0 +1,46 @@
+"""The bodies of POST /v1/embeddings and POST /v1/moderations; unknown fields pass through."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+INPUTS_MAX = 2048
+TOKEN_MAX = 10**7
+DIMENSIONS_MAX = 65_536
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Text = Annotated[str, Field(min_length=1)]
+Token = Annotated[int, Field(ge=0, le=TOKEN_MAX)]
+Tokens = Annotated[list[Token], Field(min_length=1)]
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class EmbeddingsBody(_Open):
+    """`input` is one text, several texts, one text as tokens, or several of those."""
+
+    model: Name
+    input: (
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=INPUTS_MAX)]
+        | Tokens
+        | Annotated[list[Tokens], Field(min_length=1, max_length=INPUTS_MAX)]
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=DIMENSIONS_MAX)] | None = None
+    user: str | None = None
+
+
+class ModerationPart(_Open):
+    type: Literal["text", "image_url"]
+    text: str | None = None
+    image_url: dict[str, Any] | None = None
+
+
+class ModerationsBody(_Open):
+    """`model` has a default at OpenAI, and so here."""
+
+    model: Name | None = None
+    input: str | Annotated[list[str | ModerationPart], Field(min_length=1, max_length=INPUTS_MAX)]

@@ -1,0 +1,113 @@
+"""Requests whose whole cost is their input: what they ask for, and how many tokens it can be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from multiconnection.domain.bounds import CostBound, text_tokens_max
+from multiconnection.domain.catalog import Model
+from multiconnection.domain.errors import ContextTooLong, RequestInvalid
+from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
+
+from .chat_request import TOKEN_BYTES_TYPICAL
+from .validation import invalid
+
+MODERATION_MODEL = "omni-moderation-latest"
+# Tokens that a tokenizer puts around a text.
+TEXT_OVERHEAD_TOKENS = 8
+BASE64 = "base64"
+FLOAT = "float"
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequest:
+    """`texts` and `tokens` are what is read: UTF-8 texts, and lengths of texts that are tokens already."""
+
+    body: Mapping[str, Any]
+    model: str
+    texts: Sequence[bytes]
+    tokens: Sequence[int] = ()
+    images: int = 0
+    encoding_format: str = FLOAT
+
+    @property
+    def inputs(self) -> int:
+        return len(self.texts) + len(self.tokens)
+
+    def tokens_max(self, model: Model) -> int:
+        """No provider reads more of one text than the context window."""
+        texts = sum(_within(text_tokens_max(text) + TEXT_OVERHEAD_TOKENS, model) for text in self.texts)
+        return texts + sum(self.tokens) + self.images * model.image_tokens_max
+
+    def tokens_estimate(self, model: Model) -> int:
+        """Exact for tokens, typical for texts; never above the bound."""
+        typical = sum(-(-len(text) // TOKEN_BYTES_TYPICAL) for text in self.texts) + sum(self.tokens)
+        return min(typical + self.images * model.image_tokens_max, self.tokens_max(model))
+
+    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
+        dearest = self.tokens_max(model) * model.prices.dearest_input
+        return CostBound(dearest, per_token_pico=0, output_tokens=0, markup_basis_points=markup_basis_points)
+
+
+def parse_embeddings_request(body: object) -> InputRequest:
+    """Raises RequestInvalid and its kinds."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    try:
+        parsed = EmbeddingsBody.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    texts, tokens = _inputs(parsed.input)
+    return InputRequest(body, parsed.model, texts, tokens, encoding_format=parsed.encoding_format or FLOAT)
+
+
+def _inputs(given: str | Sequence[str | int | list[int]]) -> tuple[list[bytes], list[int]]:
+    """The texts, and the lengths of those that are tokens: a list of numbers is one of them."""
+    if isinstance(given, str):
+        return [utf8(given)], []
+    if isinstance(given[0], int):
+        return [], [len(given)]
+    return (
+        [utf8(text) for text in given if isinstance(text, str)],
+        [len(tokens) for tokens in given if isinstance(tokens, list)],
+    )
+
+
+def parse_moderations_request(body: object) -> InputRequest:
+    """Raises RequestInvalid and its kinds."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    try:
+        parsed = ModerationsBody.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    given = parsed.input if isinstance(parsed.input, list) else [parsed.input]
+    texts = [part if isinstance(part, str) else part.text or "" for part in given]
+    images = sum(not isinstance(part, str) and part.image_url is not None for part in given)
+    return InputRequest(body, parsed.model or MODERATION_MODEL, [utf8(text) for text in texts], images=images)
+
+
+def require_kind(request: InputRequest, model: Model, kind: str) -> None:
+    """Raises RequestInvalid for a model of another kind, ContextTooLong for what surely does not fit."""
+    if model.kind != kind:
+        raise RequestInvalid(
+            f"`{model.id}` is a {model.kind} model; this endpoint needs a model of kind {kind}, see GET /v1/models.",
+            param="model",
+        )
+    window = model.context_window
+    least = max([*(len(text) // 8 for text in request.texts), *request.tokens], default=0)
+    if window and least > window:
+        raise ContextTooLong(
+            f"This model's maximum context length is {window} tokens; one of your inputs has at least {least}.",
+            param="input",
+        )
+
+
+def utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _within(tokens: int, model: Model) -> int:
+    return min(tokens, model.context_window) if model.context_window else tokens
