@@ -63,7 +63,7 @@ def _entry(listed: Mapping[str, Any], env: Mapping[str, str], code: str) -> dict
         "price_version": 1,
         "prices": {"input": price_in, "cached_input": price_in, "cache_write": price_in, "output": price_out},
         "image_tokens_max": 4096,
-        "capabilities": ["streaming", "tools", "vision", "json_mode", "json_schema", "logprobs"],
+        "capabilities": ["streaming", "completions", "tools", "vision", "json_mode", "json_schema", "logprobs"],
         "refused_parameters": ["audio", "modalities:audio", "prediction", "web_search_options", "service_tier", "file"],
         "priced_parameters": {},
         "upstreams": [{"provider": "upstream", "model": model_id}],

@@ -10,15 +10,15 @@ from fastapi import APIRouter
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
 from multiconnection.api.hot import HotRoutes
-from multiconnection.api.routes import chat, embeddings, models, usage
+from multiconnection.api.routes import chat, completions, embeddings, models, usage
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-ROUTERS = (chat.router, embeddings.router, models.router, usage.router)
+ROUTERS = (chat.router, completions.router, embeddings.router, models.router, usage.router)
 
 
 def _hot(routers: Sequence[APIRouter]) -> HotRoutes:
-    modules = [module for module in (chat, embeddings) if module.router in routers]
+    modules = [module for module in (chat, completions, embeddings) if module.router in routers]
     return {key: endpoint for module in modules for key, endpoint in module.hot_routes.items()}
 
 

@@ -15,11 +15,13 @@ from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
 from multiconnection.providers.embeddings import OpenAiInputs
+from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.calls import Arrival, CallConfig, Calls
 from multiconnection.services.catalog import CatalogService
 from multiconnection.services.chat import ChatService, CompletedChat
+from multiconnection.services.completions import CompletionsService
 from multiconnection.services.embeddings import EmbeddingsService
 from multiconnection.services.keep_alive import COMMENT
 from multiconnection.services.keys import KeyService
@@ -188,6 +190,7 @@ class ChatWorld:
         )
         self.chat = ChatService(self.calls, self.upstream)
         self.http = FakeHttp([])
+        self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
 
     def config(self) -> CallConfig:
@@ -213,6 +216,7 @@ class ChatWorld:
             listing=ListingService(self.catalog, self.settings.markup_basis_points),
             usage=UsageService(self.ledger.store),
             chat=self.chat,
+            completions=self.completions,
             embeddings=self.embeddings,
             aclose=aclose,
         )

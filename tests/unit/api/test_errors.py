@@ -208,6 +208,7 @@ async def test_a_database_that_is_down_is_503_with_the_time_to_wait() -> None:
 async def test_routers_are_the_ones_of_the_functions() -> None:
     assert {route.path for router in ROUTERS for route in router.routes if hasattr(route, "path")} == {
         "/v1/chat/completions",
+        "/v1/completions",
         "/v1/embeddings",
         "/v1/moderations",
         "/v1/models",

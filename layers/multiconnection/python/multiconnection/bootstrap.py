@@ -24,6 +24,7 @@ from .services.authenticate import Authenticator
 from .services.calls import CallConfig, Calls
 from .services.catalog import CatalogService
 from .services.chat import ChatService
+from .services.completions import CompletionsService
 from .services.embeddings import EmbeddingsService
 from .services.keys import KeyService
 from .services.limiter import Limiter
@@ -73,6 +74,7 @@ class Container:
     listing: ListingService
     usage: UsageService
     chat: ChatService
+    completions: CompletionsService
     embeddings: EmbeddingsService
     aclose: Callable[[], Awaitable[None]]
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
@@ -107,6 +109,7 @@ def build(settings: Settings) -> Container:
     )
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     http = AiohttpClient()
+    chat_upstream = OpenAiCompatible(http)
     seen = AccountsSeen(ledger.store)
     calls = Calls(
         catalog=catalog,
@@ -135,7 +138,8 @@ def build(settings: Settings) -> Container:
         authenticator=authenticator,
         listing=ListingService(catalog, settings.markup_basis_points),
         usage=UsageService(ledger.store),
-        chat=ChatService(calls, OpenAiCompatible(http)),
+        chat=ChatService(calls, chat_upstream),
+        completions=CompletionsService(calls, chat_upstream),
         embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
         aclose=aclose,
         telemetry=_telemetry(settings, emf),

@@ -15,7 +15,9 @@ OUTPUT_LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 def chat_request(provider: Provider, call: ChatCall, *, stream_options: bool = True) -> Outgoing:
     """Raises ValueError when the body cannot be written as JSON."""
     body = encode(request_body(provider, call, stream_options=stream_options))
-    return Outgoing("/chat/completions", body, accept=EVENTS if call.stream else JSON)
+    return Outgoing(
+        "/completions" if call.legacy else "/chat/completions", body, accept=EVENTS if call.stream else JSON
+    )
 
 
 def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = True) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = T
     own = ("stream_options", *OUTPUT_LIMIT_FIELDS)
     body = {name: value for name, value in call.body.items() if name not in own}
     body["model"] = call.upstream_model
-    body[provider.quirks.output_limit_field] = call.output_tokens_max
+    body["max_tokens" if call.legacy else provider.quirks.output_limit_field] = call.output_tokens_max
     if call.stream:
         body["stream"] = True
         if stream_options and provider.quirks.accepts_stream_options:

@@ -7,6 +7,7 @@ from time import monotonic
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import Outcome, UpstreamError
 
+from . import text_completions
 from .completion import chunks_of, completion_body
 from .errors import not_an_answer, transport_error
 from .events import BOM, EventSplitter, EventTooLarge
@@ -123,8 +124,9 @@ class UpstreamChatStream:
 
     async def _convert(self, start: bytes) -> None:
         """A provider that answers a stream request with one JSON object."""
-        body = completion_body(await read_body(self._reply, start=start), self._provider)
-        for chunk in chunks_of(body):
+        legacy = self._relay.legacy
+        body = completion_body(await read_body(self._reply, start=start), self._provider, legacy=legacy)
+        for chunk in text_completions.chunks_of(body) if legacy else chunks_of(body):
             self._hold(self._relay.accept_chunk(chunk))
         self._relay.done = True
         if not self._relay.substance:

@@ -16,7 +16,7 @@ FINISHED_BY_ERROR = "error"
 
 
 @dataclass(slots=True)
-class _Choice:
+class Choice:
     """What one choice has sent so far."""
 
     role_sent: bool = False
@@ -40,13 +40,15 @@ class Chunks:
     """The chunks of one answer: fills in what is missing and follows each choice to its finish_reason."""
 
     __slots__ = ("_by_index", "_choices_max", "_fallback", "_top")
+    object_name = CHUNK
+    id_prefix = "chatcmpl"
 
     def __init__(self, call: ChatCall) -> None:
         self._choices_max = max(call.choices, 1)
-        self._by_index: dict[int, _Choice] = {}
+        self._by_index: dict[int, Choice] = {}
         self._top: dict[str, Any] = {}
         model = call.body.get("model") or call.upstream_model
-        self._fallback = {"id": f"chatcmpl-{secrets.token_hex(12)}", "model": model}
+        self._fallback = {"id": f"{self.id_prefix}-{secrets.token_hex(12)}", "model": model}
 
     @property
     def any_finished(self) -> bool:
@@ -74,7 +76,7 @@ class Chunks:
     def fill(self, chunk: dict[str, Any]) -> None:
         """id, object, created and model as first seen (Azure's first chunk has empty ones)."""
         top = self._top
-        chunk["object"] = CHUNK
+        chunk["object"] = self.object_name
         for name in ("id", "model"):
             if isinstance(chunk.get(name), str) and chunk[name]:
                 top.setdefault(name, chunk[name])
@@ -92,19 +94,23 @@ class Chunks:
 
     def _normalise_choice(self, choice: dict[str, Any], position: int, seen: Seen) -> None:
         index = self._index(choice, position)
-        state = self._by_index.setdefault(index, _Choice())
-        delta = choice.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
+        state = self._by_index.setdefault(index, Choice())
+        choice["index"] = index
         reason = choice.get("finish_reason")
-        choice["index"], choice["delta"] = index, delta
         choice["finish_reason"] = reason = reason if isinstance(reason, str) and reason else None
+        self.normalise_delta(choice, state, reason, seen)
+
+    def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
+        """What this chunk adds to one choice."""
+        delta = choice.get("delta")
+        delta = choice["delta"] = delta if isinstance(delta, dict) else {}
         began = state.tools.normalise(delta)
         seen.texts.extend(texts_of(delta))
         self._track(state, delta, reason, seen)
         seen.began = seen.began or began
         seen.settled = seen.settled and not began and reason is None and not choice.get("logprobs")
 
-    def _track(self, state: _Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
+    def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
         calls = bool(delta.get("tool_calls") or delta.get("function_call"))
         state.called_tools = state.called_tools or calls
         seen.settled = seen.settled and state.role_sent

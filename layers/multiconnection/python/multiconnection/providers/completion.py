@@ -9,6 +9,7 @@ from multiconnection.domain.provider import Provider
 from multiconnection.domain.usage import Ended, UsageSource
 from multiconnection.services.ports import ChatCall, Completion, Outcome
 
+from . import text_completions
 from .chunks import COMPLETION, FINISHED_BY_ERROR, choices_of
 from .error_bodies import error_in
 from .errors import empty_answer, not_an_answer, reported_error
@@ -20,8 +21,8 @@ from .wire_json import decode_plain
 
 def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
     """Raises UpstreamError."""
-    body = completion_body(raw, provider)
-    text_bytes = _normalise(body, call)
+    body = completion_body(raw, provider, legacy=call.legacy)
+    text_bytes = text_completions.normalise(body, call) if call.legacy else _normalise(body, call)
     for given in take_usage(body, provider.quirks):
         usage = read_usage(given, provider.quirks)
         if usage is not None:
@@ -31,7 +32,7 @@ def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
     return Completion(body, Outcome(usage, UsageSource.ESTIMATED, Ended.COMPLETE))
 
 
-def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
+def completion_body(raw: bytes, provider: Provider, *, legacy: bool = False) -> dict[str, Any]:
     """The JSON object of a 200 answer with something in it; raises UpstreamError."""
     if not raw or raw.isspace():
         raise empty_answer()
@@ -47,7 +48,8 @@ def completion_body(raw: bytes, provider: Provider) -> dict[str, Any]:
     choices = choices_of(body)
     if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
         raise reported_error(None, provider)
-    if not any(_says_something(choice) for choice in choices):
+    says_something = text_completions.says_something if legacy else _says_something
+    if not any(says_something(choice) for choice in choices):
         raise empty_answer()
     return body
 

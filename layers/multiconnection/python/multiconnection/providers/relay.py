@@ -13,6 +13,7 @@ from .errors import ENDED_EARLY, empty_answer, not_an_answer, reported_error
 from .estimate import utf8_length
 from .meter import Meter
 from .templates import HOLE, Template, learn, text_length, without_padding
+from .text_completions import TextChunks
 from .usage import take_usage
 from .wire_json import decode, encode
 
@@ -31,9 +32,10 @@ class Relay:
 
     def __init__(self, provider: Provider, call: ChatCall, cost_of: CostOf, templates_max: int = TEMPLATES_MAX) -> None:
         self._provider = provider
+        self.legacy = call.legacy
         self._include_usage = call.include_usage
         self._cost_of = cost_of
-        self._chunks = Chunks(call)
+        self._chunks = TextChunks(call) if call.legacy else Chunks(call)
         self._meter = Meter(call, provider.quirks)
         self._templates: list[Template] = []
         self._templates_max = templates_max

@@ -13,7 +13,7 @@ _PADDING = b',"obfuscation":"'
 LEARNABLE_BYTES_MAX = 16 * 1024
 _VALUES = {
     name: re.compile(rb'"%s"\s*:\s*"((?:[^"\\]|\\.)*)"' % name.encode())
-    for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")
+    for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
 }
 
 

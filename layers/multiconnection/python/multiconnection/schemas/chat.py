@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from .open import Open
 
 CHOICES_MAX = 128
 OUTPUT_TOKENS_MAX = 10**9
@@ -12,18 +14,12 @@ Tokens = Annotated[int, Field(ge=0, le=OUTPUT_TOKENS_MAX)]
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 
 
-class _Open(BaseModel):
-    """Strict about the types of known fields, silent about unknown ones."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class ImageUrl(_Open):
+class ImageUrl(Open):
     url: str
     detail: str | None = None
 
 
-class Part(_Open):
+class Part(Open):
     type: str
     text: str | None = None
     image_url: ImageUrl | None = None
@@ -31,7 +27,7 @@ class Part(_Open):
     file: dict[str, Any] | None = None
 
 
-class Message(_Open):
+class Message(Open):
     role: Role
     content: str | list[Part] | None = None
     name: str | None = None
@@ -40,17 +36,17 @@ class Message(_Open):
     audio: dict[str, Any] | None = None
 
 
-class StreamOptions(_Open):
+class StreamOptions(Open):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class Tool(_Open):
+class Tool(Open):
     type: str
     function: dict[str, Any] | None = None
 
 
-class ChatBody(_Open):
+class ChatBody(Open):
     """Request fields as OpenAI spells them."""
 
     model: Annotated[str, Field(min_length=1, max_length=256)]

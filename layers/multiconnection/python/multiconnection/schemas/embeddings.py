@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from .open import Open
 
 INPUTS_MAX = 2048
 TOKEN_MAX = 10**7
@@ -14,11 +16,7 @@ Token = Annotated[int, Field(ge=0, le=TOKEN_MAX)]
 Tokens = Annotated[list[Token], Field(min_length=1)]
 
 
-class _Open(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class EmbeddingsBody(_Open):
+class EmbeddingsBody(Open):
     """`input` is one text, several texts, one text as tokens, or several of those."""
 
     model: Name
@@ -33,13 +31,13 @@ class EmbeddingsBody(_Open):
     user: str | None = None
 
 
-class ModerationPart(_Open):
+class ModerationPart(Open):
     type: Literal["text", "image_url"]
     text: str | None = None
     image_url: dict[str, Any] | None = None
 
 
-class ModerationsBody(_Open):
+class ModerationsBody(Open):
     """`model` has a default at OpenAI, and so here."""
 
     model: Name | None = None

@@ -40,17 +40,7 @@ class ChatService:
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
-        call = _upstream_call(request, model, opened)
-        if request.stream:
-            return await self._stream(opened, call)
-        completion, cost = await opened.complete(lambda provider, ref: self._upstream.complete(provider, at(call, ref)))
-        return CompletedChat(_with_cost(completion, cost))
-
-    async def _stream(self, opened: OpenCall, call: ChatCall) -> StreamedAnswer:
-        async def operation(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:
-            return await self._upstream.stream(provider, at(call, ref), cost_of)
-
-        return await opened.stream(operation, CHUNKS)
+        return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 
     def _plan(self, request: ChatRequest, model: Model) -> Plan:
         return Plan(
@@ -61,6 +51,18 @@ class ChatService:
             tokens_estimate=request.tokens_estimate(model),
             streamed=request.stream,
         )
+
+
+async def answered(opened: OpenCall, upstream: ChatUpstream, call: ChatCall) -> CompletedChat | StreamedAnswer:
+    """The opened call's answer, whole and charged, or as a stream that has to be relayed. Raises GatewayError."""
+    if not call.stream:
+        completion, cost = await opened.complete(lambda provider, ref: upstream.complete(provider, at(call, ref)))
+        return CompletedChat(_with_cost(completion, cost))
+
+    async def operation(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:
+        return await upstream.stream(provider, at(call, ref), cost_of)
+
+    return await opened.stream(operation, CHUNKS)
 
 
 def _upstream_call(request: ChatRequest, model: Model, opened: OpenCall) -> ChatCall:

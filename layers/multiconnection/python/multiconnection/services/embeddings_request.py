@@ -59,11 +59,11 @@ def parse_embeddings_request(body: object) -> InputRequest:
         parsed = EmbeddingsBody.model_validate(body)
     except ValidationError as exc:
         raise invalid(exc) from exc
-    texts, tokens = _inputs(parsed.input)
+    texts, tokens = inputs_of(parsed.input)
     return InputRequest(body, parsed.model, texts, tokens, encoding_format=parsed.encoding_format or FLOAT)
 
 
-def _inputs(given: str | Sequence[str | int | list[int]]) -> tuple[list[bytes], list[int]]:
+def inputs_of(given: str | Sequence[str | int | list[int]]) -> tuple[list[bytes], list[int]]:
     """The texts, and the lengths of those that are tokens: a list of numbers is one of them."""
     if isinstance(given, str):
         return [utf8(given)], []

@@ -41,6 +41,7 @@ class ChatCall:
 
     `body` is the caller's JSON object, already validated, not yet rewritten. `output_tokens_max` is the bound the
     hold was made for and is always sent upstream. `prompt_tokens_estimate` stands in when no usage is reported.
+    `legacy`: a text completion, whose choices hold a text instead of a message.
     """
 
     body: Mapping[str, Any]
@@ -51,6 +52,7 @@ class ChatCall:
     choices: int
     stream: bool
     include_usage: bool
+    legacy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,30 @@
+"""POST /v1/completions, OpenAI's legacy endpoint."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from multiconnection.api.body import read_json
+from multiconnection.api.dependencies import authenticated, container, context
+from multiconnection.api.hot import HotRoutes
+from multiconnection.api.streaming import Relayed
+from multiconnection.services.streamed import StreamedAnswer
+
+PATH = "/v1/completions"
+router = APIRouter()
+
+
+async def create_completion(request: Request) -> Response:
+    """A text completion, as JSON or as server-sent events when `stream` is true."""
+    services, facts = await container(request), await context(request)
+    caller = await authenticated(request, services, facts)
+    body = await read_json(request, services.settings.body_bytes_max)
+    answer = await services.completions.answer(caller, body, facts.arrival)
+    if isinstance(answer, StreamedAnswer):
+        return Relayed(answer)
+    return Response(orjson.dumps(answer.body), media_type="application/json")
+
+
+router.add_route(PATH, create_completion, methods=["POST"])
+hot_routes: HotRoutes = {("POST", PATH): create_completion}
