@@ -50,6 +50,7 @@ ENVIRONMENT = {
     "CREDITS_TABLE": "credits",
     "CATALOG_TABLE": "catalog",
     "LIMITS_TABLE": "limits",
+    "PAYLOAD_BUCKET": "payloads",
     "FALLBACK_QUEUE_URL": "https://queue.example/fallback",
     "AWS_REGION": "us-east-1",
 }

@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
     "CATALOG_TABLE": "catalog",
     "LIMITS_TABLE": "limits",
+    "PAYLOAD_BUCKET": "payloads",
     "FALLBACK_QUEUE_URL": "http://127.0.0.1:1/queue",
     "AWS_REGION": "eu-west-1",
 }

@@ -11,7 +11,7 @@ from multiconnection.domain.provider import Provider
 from multiconnection.providers.registry import configured_providers
 
 TABLES = ("KEYS_TABLE", "BALANCES_TABLE", "USAGE_TABLE", "CREDITS_TABLE", "CATALOG_TABLE", "LIMITS_TABLE")
-REQUIRED = dict.fromkeys((*TABLES, "FALLBACK_QUEUE_URL", "AWS_REGION"), "x")
+REQUIRED = dict.fromkeys((*TABLES, "PAYLOAD_BUCKET", "FALLBACK_QUEUE_URL", "AWS_REGION"), "x")
 
 
 def configured(**environment: str) -> Mapping[str, Provider]:

@@ -30,6 +30,7 @@ class Settings:
     credits_table: str
     catalog_table: str
     limits_table: str
+    payload_bucket: str
     fallback_queue_url: str
     region: str
     aws_endpoint_url: str | None
@@ -50,6 +51,10 @@ class Settings:
     key_cache_s: float
     catalog_cache_s: float
     body_bytes_max: int
+    upload_bytes_max: int
+    upload_url_expires_s: int
+    result_url_expires_s: int
+    inline_result_bytes_max: int
     environment: Mapping[str, str]
 
     @classmethod
@@ -62,6 +67,7 @@ class Settings:
             credits_table=_text(env, "CREDITS_TABLE"),
             catalog_table=_text(env, "CATALOG_TABLE"),
             limits_table=_text(env, "LIMITS_TABLE"),
+            payload_bucket=_text(env, "PAYLOAD_BUCKET"),
             fallback_queue_url=_text(env, "FALLBACK_QUEUE_URL"),
             region=_text(env, "AWS_REGION", env.get("AWS_DEFAULT_REGION")),
             aws_endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
@@ -82,6 +88,10 @@ class Settings:
             key_cache_s=_number(env, "KEY_CACHE_S", 5),
             catalog_cache_s=_number(env, "CATALOG_CACHE_S", 60),
             body_bytes_max=_integer(env, "BODY_BYTES_MAX", 6 * 1024 * 1024),
+            upload_bytes_max=_integer(env, "UPLOAD_BYTES_MAX", 64 * 1024 * 1024),
+            upload_url_expires_s=_integer(env, "UPLOAD_URL_EXPIRES_S", 900),
+            result_url_expires_s=_integer(env, "RESULT_URL_EXPIRES_S", 3600),
+            inline_result_bytes_max=_integer(env, "INLINE_RESULT_BYTES_MAX", 20 * 1024 * 1024),
             environment=env,
         )
 

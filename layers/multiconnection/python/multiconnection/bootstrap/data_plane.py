@@ -1,64 +1,47 @@
-"""The composition root: the only place that makes clients and puts the tiers together."""
+"""The data plane: everything over one asynchronous driver and two pools of connections."""
 
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiodynamo.credentials import Credentials
 
-from .config import Settings
-from .domain.ports import Clock, Rng
-from .domain.provider import Provider
-from .ledger.ledger import Ledger, Margins
-from .ledger.store import Alarms
-from .ledger.sweep import ModelName
-from .observability import Emf, LoggedAlarms, configure_logging
-from .providers.embeddings import OpenAiInputs
-from .providers.http import AiohttpClient
-from .providers.openai_compatible import OpenAiCompatible
-from .providers.registry import configured_providers
-from .services.accounts_seen import AccountsSeen
-from .services.authenticate import Authenticator
-from .services.calls import CallConfig, Calls
-from .services.catalog import CatalogService
-from .services.chat import ChatService
-from .services.completions import CompletionsService
-from .services.embeddings import EmbeddingsService
-from .services.keys import KeyService
-from .services.limiter import Limiter
-from .services.listing import ListingService
-from .services.maintenance import Maintenance
-from .services.open_bills import OpenBills
-from .services.provider_directory import Configure, ProviderDirectory
-from .services.reservation import Reserver
-from .services.routing import Router
-from .services.telemetry import Telemetry
-from .services.usage import UsageService
-from .storage.catalog import CatalogTable
-from .storage.driver import Driver
-from .storage.hot import HotDriver
-from .storage.keys import KeysTable
-from .storage.ledger import DynamoStore, LedgerTables
-from .storage.limits import LimitsTable
-from .storage.queue import SqsFallbackQueue
-from .storage.secrets_manager import SecretsManagerSource
+from multiconnection.config import Settings
+from multiconnection.domain.ports import Clock, Rng
+from multiconnection.domain.provider import Provider
+from multiconnection.ledger.store import Alarms
+from multiconnection.observability import Emf, LoggedAlarms, configure_logging
+from multiconnection.providers.embeddings import OpenAiInputs
+from multiconnection.providers.http import AiohttpClient
+from multiconnection.providers.openai_compatible import OpenAiCompatible
+from multiconnection.providers.registry import configured_providers
+from multiconnection.services.accounts_seen import AccountsSeen
+from multiconnection.services.authenticate import Authenticator
+from multiconnection.services.calls import CallConfig, Calls
+from multiconnection.services.catalog import CatalogService
+from multiconnection.services.chat import ChatService
+from multiconnection.services.completions import CompletionsService
+from multiconnection.services.embeddings import EmbeddingsService
+from multiconnection.services.limiter import Limiter
+from multiconnection.services.listing import ListingService
+from multiconnection.services.open_bills import OpenBills
+from multiconnection.services.provider_directory import Configure, ProviderDirectory
+from multiconnection.services.reservation import Reserver
+from multiconnection.services.routing import Router
+from multiconnection.services.telemetry import Telemetry
+from multiconnection.services.usage import UsageService
+from multiconnection.storage.catalog import CatalogTable
+from multiconnection.storage.hot import HotDriver
+from multiconnection.storage.keys import KeysTable
+from multiconnection.storage.limits import LimitsTable
+from multiconnection.storage.secrets_manager import SecretsManagerSource
+
+from .foundation import SystemClock, SystemRng, build_ledger, build_telemetry
 
 # Sockets to DynamoDB and to providers that one process may hold open.
 CONNECTIONS_MAX = 1024
 # A process that is told to stop settles its cancelled calls first; what is left then is swept.
 DRAIN_S = 8.0
-
-
-class SystemClock:
-    def now(self) -> float:
-        return time.time()
-
-
-class SystemRng:
-    def below(self, bound: int) -> int:
-        return secrets.randbelow(bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +125,7 @@ def build(settings: Settings) -> Container:
         completions=CompletionsService(calls, chat_upstream),
         embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
         aclose=aclose,
-        telemetry=_telemetry(settings, emf),
-    )
-
-
-def build_ledger(
-    settings: Settings,
-    driver: Driver,
-    clock: Clock,
-    rng: Rng,
-    alarms: Alarms,
-    model_name: ModelName,
-) -> Ledger:
-    """The ledger over any driver: the data plane's, a worker's or a tool's."""
-    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table)
-    return Ledger(
-        store=DynamoStore(driver, tables),
-        queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
-        alarms=alarms,
-        clock=clock,
-        rng=rng,
-        model_name=model_name,
-        margins=Margins(settings.hold_margin_s, settings.sweep_margin_s),
+        telemetry=build_telemetry(settings, emf),
     )
 
 
@@ -188,10 +150,6 @@ def _secret_source(
     return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url)
 
 
-def _telemetry(settings: Settings, emf: Emf) -> Telemetry:
-    return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)
-
-
 def _call_config(settings: Settings) -> CallConfig:
     return CallConfig(
         timeout_s=settings.function_timeout_s,
@@ -199,42 +157,4 @@ def _call_config(settings: Settings) -> CallConfig:
         hold_margin_s=settings.hold_margin_s,
         keep_alive_s=settings.keep_alive_s,
         markup_basis_points=settings.markup_basis_points,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """What workers and tools need: the same ledger over boto3, outside any API."""
-
-    settings: Settings
-    clock: Clock
-    ledger: Ledger
-    maintenance: Maintenance
-    keys: KeyService
-    catalog: CatalogTable
-    models: CatalogService
-
-
-def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | None = None) -> Workers:
-    """boto3 is loaded here and not above, so that the data plane starts without it.
-
-    `emf` is for tools: what a person's command does is no metric.
-    """
-    from .storage.boto import BotoDriver, dynamodb_client
-
-    configure_logging(settings.log_level)
-    emf = emf or Emf(settings.metrics_namespace)
-    clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms(emf)
-    driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
-    table = CatalogTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, configured_providers(settings), clock, alarms, settings.catalog_cache_s)
-    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
-    return Workers(
-        settings=settings,
-        clock=clock,
-        ledger=ledger,
-        maintenance=Maintenance(ledger, clock, alarms, _telemetry(settings, emf)),
-        keys=KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng),
-        catalog=table,
-        models=catalog,
     )

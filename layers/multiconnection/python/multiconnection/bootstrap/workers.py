@@ -1,0 +1,54 @@
+"""Workers and tools: the same ledger over boto3, outside any API."""
+
+from dataclasses import dataclass
+
+from multiconnection.config import Settings
+from multiconnection.domain.ports import Clock
+from multiconnection.ledger.ledger import Ledger
+from multiconnection.observability import Emf, LoggedAlarms, configure_logging
+from multiconnection.providers.registry import configured_providers
+from multiconnection.services.catalog import CatalogService
+from multiconnection.services.keys import KeyService
+from multiconnection.services.maintenance import Maintenance
+from multiconnection.storage.catalog import CatalogTable
+from multiconnection.storage.keys import KeysTable
+
+from .foundation import SystemClock, SystemRng, build_ledger, build_telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What workers and tools need: the same ledger over boto3, outside any API."""
+
+    settings: Settings
+    clock: Clock
+    ledger: Ledger
+    maintenance: Maintenance
+    keys: KeyService
+    catalog: CatalogTable
+    models: CatalogService
+
+
+def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | None = None) -> Workers:
+    """boto3 is loaded here and not above, so that the data plane starts without it.
+
+    `emf` is for tools: what a person's command does is no metric.
+    """
+    from multiconnection.storage.boto import BotoDriver, dynamodb_client
+
+    configure_logging(settings.log_level)
+    emf = emf or Emf(settings.metrics_namespace)
+    clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms(emf)
+    driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
+    table = CatalogTable(driver, settings.catalog_table)
+    catalog = CatalogService(table, configured_providers(settings), clock, alarms, settings.catalog_cache_s)
+    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
+    return Workers(
+        settings=settings,
+        clock=clock,
+        ledger=ledger,
+        maintenance=Maintenance(ledger, clock, alarms, build_telemetry(settings, emf)),
+        keys=KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng),
+        catalog=table,
+        models=catalog,
+    )
