@@ -1,6 +1,6 @@
 """An OpenAI-compatible upstream for demos, tests and benchmarks; `BEHAVIOURS` names the models that misbehave.
 
-Its token rule, so that a cost can be computed by hand:
+The token rule of chat, so that a cost can be computed by hand:
 
 - prompt_tokens = whitespace-separated words over all message texts + 4 per message + 85 per image.
   Tool definitions and tool calls in the history count nothing.
@@ -14,7 +14,23 @@ Its token rule, so that a cost can be computed by hand:
 A `demo` object in the request body sets details: `chunks` (number of content chunks: the text's words, repeated or
 cut), `text` (the answer), `delay_ms` (between chunks; an unstreamed answer waits for all of them), `first_delay_ms`
 (before the first event), `usage` (reported verbatim), `fail_after_chunks` (an error event after that many chunks).
-`GET /_stats` tells what was asked, `POST /_reset` forgets it.
+In a form it is a field with that object as JSON. `GET /_stats` tells what was asked, `POST /_reset` forgets it.
+
+A misbehaviour is named by the model, on every endpoint: `demo-cut`, or `MODEL+cut` where the model's family matters.
+`tts-1`, `dall-e-2`, `dall-e-3`, `whisper-1` and names with `diarize` or `large` have ways of their own; all others are
+like gpt-4o-mini-tts, gpt-image-1, gpt-4o-transcribe and text-embedding-3-small. Raw audio has no events: where an
+error would come in its middle, the connection is dropped.
+
+The token rule of the other endpoints; a text has one token for each whitespace-separated word:
+
+- speech (only `stream_format: sse` tells): input = words of input and instructions, output = 20 per second, rounded up;
+  a character takes 0.06 s at speed 1, a whole text at most 20 s.
+- images (gpt-image only): input = words of the prompt + 85 per given picture or mask, output = 272 (low), 1056 (medium,
+  auto) or 4160 (high) per 1024x1024 pixels, rounded up for each picture, + 100 per partial picture.
+- transcriptions: input = 10 per second, rounded up, + words of `prompt`; output = words of the transcript. Whisper and
+  translations: seconds, rounded up. A `prompt` of "say: TEXT" makes TEXT the transcript.
+- embeddings and completions: words, or the tokens that were given; completions add the answer's words, for each of
+  max(n, best_of) candidates, at most `max_tokens` (default 16) each.
 """
 
 from local.demo_upstream.behaviours import BEHAVIOURS

@@ -52,23 +52,24 @@ NO_DEMO = Demo()
 
 def parse_ask(raw: bytes) -> Ask:
     """Raises BadRequest where OpenAI would answer 400."""
-    body = _object(raw)
+    body = json_object(raw)
     options = body.get("stream_options")
     limit = _count(body, "max_completion_tokens")
     return Ask(
-        model=_model(body),
+        model=model_of(body),
         messages=_messages(body),
         stream=body.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         n=_choices(body),
         tokens_max=limit if limit is not None else _count(body, "max_tokens"),
         logprobs=(_count(body, "top_logprobs") or 0) if body.get("logprobs") is True else None,
-        demo=_demo(body.get("demo")),
+        demo=demo_of(body.get("demo")),
         body=body,
     )
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The body as an object, or a BadRequest."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
@@ -78,7 +79,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _model(body: Mapping[str, Any]) -> str:
+def model_of(body: Mapping[str, Any]) -> str:
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise BadRequest("you must provide a model parameter", "model", "missing_required_parameter")
@@ -112,7 +113,8 @@ def _count(body: Mapping[str, Any], name: str, prefix: str = "") -> int | None:
     return value
 
 
-def _demo(demo: object) -> Demo:
+def demo_of(demo: object) -> Demo:
+    """The details that the `demo` object of a body sets."""
     if demo is None:
         return NO_DEMO
     if not isinstance(demo, dict):

@@ -1,4 +1,8 @@
-"""The demo models: one line of description each, and what they do."""
+"""The demo models: one line of description each, and what they do.
+
+`demo-NAME` behaves so on every endpoint, and so does `MODEL+NAME`, for a model whose own shape matters: `tts-1+cut`,
+`dall-e-3+no-data`, `whisper-1+usage-huge`.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -24,6 +28,20 @@ class Ending(Enum):
     ERROR_FIRST = auto()
 
 
+class Quirk(Enum):
+    """What is wrong with the data of an answer that is otherwise well."""
+
+    NONE = auto()
+    NO_DATA = auto()
+    BLANK_ITEM = auto()
+    BAD_BASE64 = auto()
+    URL_GONE = auto()
+    FEWER = auto()
+    NOISE = auto()
+    ALWAYS_FLOATS = auto()
+    ALWAYS_BASE64 = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What makes a model differ from the well-behaved one."""
@@ -43,6 +61,7 @@ class Profile:
     never_streams: bool = False
     torn: bool = False
     blank_lines: bool = False
+    quirk: Quirk = Quirk.NONE
 
 
 _HUGE = fixed(usage.HUGE, usage.HUGE, 2 * usage.HUGE)
@@ -92,14 +111,35 @@ PROFILES: dict[str, Profile] = {
         thinks=True,
     ),
     "demo-groq": Profile("usage in x_groq of the finish chunk", dialect=dialects.groq),
-    "demo-big-event": Profile("one content event of 6 MB", text=BIG_TEXT),
+    "demo-big-event": Profile(
+        "one content event of 6 MB; images: noise, 3 bytes a pixel", text=BIG_TEXT, quirk=Quirk.NOISE
+    ),
     "demo-hang": Profile("accepts and never answers until the client goes away", hangs=True),
     "demo-client-watch": Profile("like demo-slow; /_stats counts clients that left early", delay_ms=300),
+    "demo-no-data": Profile("images and embeddings: an empty list of data", quirk=Quirk.NO_DATA),
+    "demo-blank-item": Profile("images: items with neither b64_json nor url", quirk=Quirk.BLANK_ITEM),
+    "demo-bad-base64": Profile("images and embeddings: base64 that is none", quirk=Quirk.BAD_BASE64),
+    "demo-url-gone": Profile("images: a url that answers 404", quirk=Quirk.URL_GONE),
+    "demo-fewer": Profile("one image, embedding or completion fewer than asked for", quirk=Quirk.FEWER),
+    "demo-always-floats": Profile("embeddings: lists of floats, also when base64 was asked", quirk=Quirk.ALWAYS_FLOATS),
+    "demo-always-base64": Profile("embeddings: base64, also when floats were asked", quirk=Quirk.ALWAYS_BASE64),
 }
 
 BEHAVIOURS: dict[str, str] = {name: profile.summary for name, profile in PROFILES.items()}
+_WELL = PROFILES["demo-chat"]
 
 
 def profile_of(model: str) -> Profile:
-    """Every other model name is well-behaved."""
-    return PROFILES.get(model) or PROFILES["demo-chat"]
+    """By the name, or by what follows its last plus sign; every other model is well-behaved."""
+    found = PROFILES.get(model)
+    if found is None and "+" in model:
+        found = PROFILES.get("demo-" + model.rpartition("+")[2])
+    return found or _WELL
+
+
+def base_of(model: str) -> str:
+    """The model without vendor and behaviour; nothing where the name is only a behaviour."""
+    if model in PROFILES:
+        return ""
+    base, plus, behaviour = model.rpartition("+")
+    return (base if plus and "demo-" + behaviour in PROFILES else model).rpartition("/")[2]

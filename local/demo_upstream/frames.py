@@ -17,6 +17,11 @@ def error_event(error: Mapping[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(error) + b"\n\n"
 
 
+def named_event(name: str, data: Mapping[str, Any]) -> bytes:
+    """An event that says its type twice, as all streams but those of completions do."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps({"type": name, **data}) + b"\n\n"
+
+
 def delta(index: int, change: Mapping[str, Any], finish: str | None = None, logprobs: Json | None = None) -> Json:
     """A chunk's choice."""
     return {"index": index, "delta": change, "logprobs": logprobs, "finish_reason": finish}

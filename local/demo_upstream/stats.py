@@ -1,38 +1,45 @@
 """What the demo upstream was asked, for tests to look at."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from local.demo_upstream.ask import Ask
 from local.demo_upstream.canned import Headers
 
 SECRET_HEADERS = ("authorization", "api-key", "x-api-key")
 
 
 class Stats:
-    """Counts by model, and the last chat request."""
+    """Counts by model, and the last request."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.clients_gone: Counter[str] = Counter()
-        self._last: tuple[Ask, Headers] | None = None
+        self._last: tuple[str, dict[str, Any], Headers] | None = None
 
-    def record(self, ask: Ask, headers: Headers) -> int:
+    def record(self, model: str, body: dict[str, Any], scope: Mapping[str, Any]) -> int:
         """Counts the request; returns its number among those for the model."""
-        self.requests[ask.model] += 1
-        self._last = (ask, headers)
-        return self.requests[ask.model]
+        self.requests[model] += 1
+        self._last = (scope["path"], body, scope["headers"])
+        return self.requests[model]
 
     def report(self) -> dict[str, Any]:
         """The answer of `GET /_stats`."""
-        last = None if self._last is None else {"body": self._last[0].body, "headers": _readable(self._last[1])}
-        return {"requests": dict(self.requests), "clients_gone": dict(self.clients_gone), "last_request": last}
+        return {
+            "requests": dict(self.requests),
+            "clients_gone": dict(self.clients_gone),
+            "last_request": None if self._last is None else _told(*self._last),
+        }
 
     def reset(self) -> None:
         """Forgets everything, the turn of demo-flaky too."""
         self.requests.clear()
         self.clients_gone.clear()
         self._last = None
+
+
+def _told(path: str, body: dict[str, Any], headers: Headers) -> dict[str, Any]:
+    return {"path": path, "body": body, "headers": _readable(headers)}
 
 
 def _readable(headers: Headers) -> dict[str, str]:

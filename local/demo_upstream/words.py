@@ -50,17 +50,18 @@ def last_user_text(ask: Ask) -> str:
 def answer_text(ask: Ask) -> str:
     """What a well-behaved model answers, cut at the first stop sequence."""
     text = ask.demo.text if ask.demo.text is not None else _json_answer(ask) or _spoken(ask)
-    return _until_stop(text, ask.body.get("stop"))
+    return until_stop(text, ask.body.get("stop"))
 
 
 def _spoken(ask: Ask) -> str:
     last = ask.messages[-1]
     if last.get("role") == "tool":
-        return f"Thank you, the tool says: {_shortened(message_text(last))}"
-    return f"Hello from the demo model! You said: {_shortened(last_user_text(ask))}".rstrip()
+        return f"Thank you, the tool says: {shortened(message_text(last))}"
+    return f"Hello from the demo model! You said: {shortened(last_user_text(ask))}".rstrip()
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """As much of a text as an answer repeats."""
     words = text.split()
     return " ".join(words[:ECHO_WORDS_MAX]) + (" …" if len(words) > ECHO_WORDS_MAX else "")
 
@@ -76,7 +77,8 @@ def _json_answer(ask: Ask) -> str | None:
     return None
 
 
-def _until_stop(text: str, stop: object) -> str:
+def until_stop(text: str, stop: object) -> str:
+    """What comes before the first stop sequence."""
     if isinstance(stop, str):
         stop = [stop]
     if isinstance(stop, list):
