@@ -1,5 +1,7 @@
 """What the sample events are about: one account's key, one finished call, and a request for each path."""
 
+import io
+import wave
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,17 +63,52 @@ QUEUED_ROW = replace(
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`parameters` fill the path's {names}; `body` is that of the method which has one."""
+    """`parameters` fill the path's {names}; `body`, or `form` with a `file`, is that of the method which has one."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] = field(default_factory=dict)
+    file: tuple[str, str, bytes] | None = None
     public: bool = False
+
+
+def _silence() -> bytes:
+    """A tenth of a second of audio."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as recording:
+        recording.setnchannels(1)
+        recording.setsampwidth(2)
+        recording.setframerate(8000)
+        recording.writeframes(bytes(1600))
+    return content.getvalue()
+
+
+_PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+_SPOKEN = Example(form={"model": "whisper-1"}, file=("speech.wav", "audio/wav", _silence()))
 
 
 EXAMPLES = {
     "/v1/chat/completions": Example(
         body={"model": MODEL, "messages": [{"role": "user", "content": "hello MultiConnection"}], "max_tokens": 64}
     ),
+    "/v1/completions": Example(body={"model": "demo-chat", "prompt": "Once upon a time", "max_tokens": 16}),
+    "/v1/audio/speech": Example(body={"model": "tts-1", "input": "hello MultiConnection", "voice": "alloy"}),
+    "/v1/audio/transcriptions": _SPOKEN,
+    "/v1/audio/translations": _SPOKEN,
+    "/v1/images/generations": Example(body={"model": "dall-e-3", "prompt": "A cute baby sea otter", "n": 1}),
+    "/v1/images/edits": Example(
+        body={
+            "model": "gpt-image-1-mini",
+            "prompt": "A red hat, too",
+            "images": [{"image_url": _PIXEL}],
+        }
+    ),
+    "/v1/embeddings": Example(body={"model": "text-embedding-3-small", "input": "hello MultiConnection"}),
+    "/v1/moderations": Example(body={"input": "hello MultiConnection"}),
+    "/v1/uploads": Example(body={"filename": "speech.mp3", "content_type": "audio/mpeg", "bytes": 1_000_000}),
     "/v1/models": Example(),
     "/v1/models/{model+}": Example({"model": MODEL}),
     "/api/models": Example(public=True),

@@ -1,5 +1,6 @@
 """The event of API Gateway's Lambda proxy integration, REST APIs (payload format 1.0), with all its members."""
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -7,10 +8,12 @@ from uuid import NAMESPACE_URL, uuid5
 
 from local.sample_events.examples import MOMENT_MS, Example, example_key
 
+_Part = tuple[str, str | None, bytes]
 _API_ID = "a1b2c3d4e5"
 _HOST = f"{_API_ID}.execute-api.us-east-1.amazonaws.com"
 _STAGE = "prod"
 _SOURCE_IP = "203.0.113.7"
+_BOUNDARY = "multiconnection-example"
 _AGENT = "OpenAI/Python"
 _WITH_BODY = ("POST", "PUT", "PATCH")
 # What API Gateway fills in for callers with AWS identities, which ours have not.
@@ -25,7 +28,7 @@ def proxy_event(resource: str, method: str, example: Example) -> dict[str, Any]:
     path = resource
     for name, value in example.parameters.items():
         path = path.replace(f"{{{name}+}}", value).replace(f"{{{name}}}", value)
-    body = json.dumps(example.body or {}) if method in _WITH_BODY else None
+    body = _body(example) if method in _WITH_BODY else None
     headers = _headers(method, example, body, path)
     return {
         "resource": resource,
@@ -39,8 +42,25 @@ def proxy_event(resource: str, method: str, example: Example) -> dict[str, Any]:
         "stageVariables": None,
         "requestContext": _context(resource, method, path),
         "body": body,
-        "isBase64Encoded": False,
+        "isBase64Encoded": body is not None and example.file is not None,
     }
+
+
+def _body(example: Example) -> str:
+    """JSON as it is; a form in base64, as API Gateway hands over what the template lists as a binary media type."""
+    if example.file is None:
+        return json.dumps(example.body or {})
+    filename, content_type, content = example.file
+    parts: list[_Part] = [(f'form-data; name="{name}"', None, value.encode()) for name, value in example.form.items()]
+    parts.append((f'form-data; name="file"; filename="{filename}"', content_type, content))
+    return base64.b64encode(b"".join(map(_part, parts)) + f"--{_BOUNDARY}--\r\n".encode()).decode()
+
+
+def _part(part: _Part) -> bytes:
+    disposition, content_type, content = part
+    declared = f"Content-Type: {content_type}\r\n" if content_type else ""
+    head = f"--{_BOUNDARY}\r\nContent-Disposition: {disposition}\r\n{declared}\r\n"
+    return head.encode() + content + b"\r\n"
 
 
 def _headers(method: str, example: Example, body: str | None, path: str) -> dict[str, str]:
@@ -55,7 +75,7 @@ def _headers(method: str, example: Example, body: str | None, path: str) -> dict
     elif not example.public:
         sent["Authorization"] = f"Bearer {example_key()}"
     if body is not None:
-        sent["Content-Type"] = "application/json"
+        sent["Content-Type"] = f"multipart/form-data; boundary={_BOUNDARY}" if example.file else "application/json"
     trace = hashlib.sha256(f"{method} {path}".encode()).hexdigest()
     sent["X-Amzn-Trace-Id"] = f"Root=1-{MOMENT_MS // 1000:08x}-{trace[:24]}"
     sent |= {"X-Forwarded-For": _SOURCE_IP, "X-Forwarded-Port": "443", "X-Forwarded-Proto": "https"}

@@ -124,7 +124,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_setting_of_the_template_is_read_or_belongs_to_what_comes_next() -> None:
     variables = {name for function in TEMPLATE.functions().values() for name in function.environment}
     adapter = {name for name in variables if name.startswith("AWS_L")}
-    assert variables - adapter - settings_read().keys() == {"ORDERS_TABLE", "PAYLOAD_BUCKET"}
+    assert variables - adapter - settings_read().keys() == {"ORDERS_TABLE"}
 
 
 def test_every_provider_is_documented() -> None:

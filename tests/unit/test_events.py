@@ -45,6 +45,15 @@ CREDIT = CreditRow(ACCOUNT, "example-grant", NANO_PER_USD, "grant", "Example cre
 # The one method that each path serves; /v1/{proxy+} serves none.
 SERVED = {
     "/v1/chat/completions": "POST",
+    "/v1/completions": "POST",
+    "/v1/audio/speech": "POST",
+    "/v1/audio/transcriptions": "POST",
+    "/v1/audio/translations": "POST",
+    "/v1/images/generations": "POST",
+    "/v1/images/edits": "POST",
+    "/v1/embeddings": "POST",
+    "/v1/moderations": "POST",
+    "/v1/uploads": "POST",
     "/v1/models": "GET",
     "/v1/models/{model+}": "GET",
     "/api/models": "GET",

@@ -26,14 +26,24 @@ def needs(**resources: str) -> dict[str, frozenset[str]]:
 
 READS_KEYS = needs(KeysTable="dynamodb:GetItem", LimitsTable="dynamodb:UpdateItem")
 READS_MODELS = needs(CatalogTable="dynamodb:Query", ProviderSecretArn="secretsmanager:GetSecretValue")
-NEEDS: Mapping[str, Needs] = {
-    "ChatFunction": READS_KEYS
+CALLS = (
+    READS_KEYS
     | READS_MODELS
     | needs(
         BalancesTable="dynamodb:GetItem dynamodb:UpdateItem",
         UsageTable="dynamodb:GetItem dynamodb:PutItem",
         FallbackQueue="sqs:SendMessage",
-    ),
+    )
+)
+READS_UPLOADS = {"PayloadBucket/uploads": frozenset({"s3:GetObject"})}
+NEEDS: Mapping[str, Needs] = {
+    "ChatFunction": CALLS | READS_UPLOADS,
+    "AudioFunction": CALLS | READS_UPLOADS,
+    "ImagesFunction": CALLS | READS_UPLOADS | {"PayloadBucket/results": frozenset({"s3:GetObject", "s3:PutObject"})},
+    "EmbeddingsFunction": CALLS,
+    "UploadsFunction": READS_KEYS
+    | needs(BalancesTable="dynamodb:GetItem")
+    | {"PayloadBucket/uploads": frozenset({"s3:PutObject"})},
     "ModelsFunction": READS_KEYS | READS_MODELS | needs(BalancesTable="dynamodb:GetItem"),
     "AccountFunction": READS_KEYS | needs(BalancesTable="dynamodb:GetItem", UsageTable="dynamodb:GetItem"),
     "SweeperFunction": {
@@ -99,7 +109,8 @@ def _name(resource: object) -> str:
         case {"Fn::GetAtt": [str(name), "Arn"]} | {"Ref": str(name)}:
             return name
         case {"Fn::Sub": str(text)}:
-            return text.replace("${", "").replace(".Arn}", "")
+            # Objects have no other resource than a prefix of the bucket.
+            return text.replace("${", "").replace(".Arn}", "").removesuffix("/*")
     raise AssertionError(f"not an exact resource: {resource!r}")
 
 
