@@ -10,11 +10,11 @@ from fastapi import APIRouter
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
 from multiconnection.api.hot import HotRoutes
-from multiconnection.api.routes import chat, completions, embeddings, models, usage
+from multiconnection.api.routes import chat, completions, embeddings, models, uploads, usage
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-ROUTERS = (chat.router, completions.router, embeddings.router, models.router, usage.router)
+ROUTERS = (chat.router, completions.router, embeddings.router, models.router, uploads.router, usage.router)
 
 
 def _hot(routers: Sequence[APIRouter]) -> HotRoutes:

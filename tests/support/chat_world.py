@@ -31,12 +31,14 @@ from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
 from multiconnection.services.streamed import StreamedAnswer
+from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
 from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
 from multiconnection.storage.limits import LimitsTable
 
 from .fake_http import FakeHttp
+from .fake_objects import FakeObjects
 from .fake_upstream import DONE, FakeUpstream, a_provider
 from .limit_world import SeededRng, WatchedDriver
 from .memory_dynamo import MemoryDynamo, TableKeys
@@ -189,7 +191,9 @@ class ChatWorld:
             self.config(),
             self.open_bills,
         )
-        self.chat = ChatService(self.calls, self.upstream)
+        self.objects = FakeObjects(self.clock)
+        self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
+        self.chat = ChatService(self.calls, self.upstream, self.uploads)
         self.http = FakeHttp([])
         self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
@@ -219,6 +223,7 @@ class ChatWorld:
             chat=self.chat,
             completions=self.completions,
             embeddings=self.embeddings,
+            uploads=self.uploads,
             aclose=aclose,
         )
 

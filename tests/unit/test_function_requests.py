@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter
 
-from multiconnection.api.routes import chat, models, usage
+from multiconnection.api.routes import chat, embeddings, models, uploads, usage
 from tests.support.item_units import write_units
 from tests.support.wire_world import WireWorld, wire_world
 
@@ -21,7 +21,13 @@ TABLES = {
     "limits": "LimitsTable",
     "secret": "ProviderSecretArn",
 }
-ROUTERS = {"ChatFunction": chat.router, "ModelsFunction": models.router, "AccountFunction": usage.router}
+ROUTERS = {
+    "ChatFunction": chat.router,
+    "EmbeddingsFunction": embeddings.router,
+    "UploadsFunction": uploads.router,
+    "ModelsFunction": models.router,
+    "AccountFunction": usage.router,
+}
 CALLS = 40
 COST_PAGE = Path(__file__).parents[2] / "docs/cost.md"
 
@@ -38,6 +44,7 @@ async def exercise(world: WireWorld) -> None:
         await world.chat(stream=stream)
         world.provider.statuses = [500]
         await world.chat(stream=stream)
+    await world.client.post("/v1/uploads", json={"bytes": 1, "content_type": "image/png"}, headers=world.headers)
     for path in ("/v1/models", "/v1/models/gpt-4.1", "/api/models", "/v1/balance", "/v1/usage/req_0123456789ab"):
         await world.client.get(path, headers=world.headers)
 

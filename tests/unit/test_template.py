@@ -13,6 +13,15 @@ TEMPLATE = load(Path(__file__).parents[2] / "template.yaml")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 ROUTES = {
     "/v1/chat/completions": "ChatFunction",
+    "/v1/completions": "ChatFunction",
+    "/v1/audio/speech": "AudioFunction",
+    "/v1/audio/transcriptions": "AudioFunction",
+    "/v1/audio/translations": "AudioFunction",
+    "/v1/images/generations": "ImagesFunction",
+    "/v1/images/edits": "ImagesFunction",
+    "/v1/embeddings": "EmbeddingsFunction",
+    "/v1/moderations": "EmbeddingsFunction",
+    "/v1/uploads": "UploadsFunction",
     "/v1/models": "ModelsFunction",
     "/v1/models/{model+}": "ModelsFunction",
     "/api/models": "ModelsFunction",
@@ -118,6 +127,10 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
     functions = TEMPLATE.functions()
     assert {name: (spec.code_uri, spec.handler, spec.timeout_s) for name, spec in functions.items()} == {
         "ChatFunction": ("functions/chat", "run.sh", 900),
+        "AudioFunction": ("functions/audio", "run.sh", 900),
+        "ImagesFunction": ("functions/images", "run.sh", 900),
+        "EmbeddingsFunction": ("functions/embeddings", "run.sh", 900),
+        "UploadsFunction": ("functions/uploads", "app.handler", 15),
         "ModelsFunction": ("functions/models", "app.handler", 15),
         "AccountFunction": ("functions/account", "app.handler", 15),
         "SweeperFunction": ("functions/sweeper", "app.handler", 60),

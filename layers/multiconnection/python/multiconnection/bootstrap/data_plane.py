@@ -29,11 +29,13 @@ from multiconnection.services.provider_directory import Configure, ProviderDirec
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
 from multiconnection.services.telemetry import Telemetry
+from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
 from multiconnection.storage.catalog import CatalogTable
 from multiconnection.storage.hot import HotDriver
 from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.limits import LimitsTable
+from multiconnection.storage.objects import S3Objects
 from multiconnection.storage.secrets_manager import SecretsManagerSource
 
 from .foundation import SystemClock, SystemRng, build_ledger, build_telemetry
@@ -59,6 +61,7 @@ class Container:
     chat: ChatService
     completions: CompletionsService
     embeddings: EmbeddingsService
+    uploads: UploadService
     aclose: Callable[[], Awaitable[None]]
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
 
@@ -94,6 +97,8 @@ def build(settings: Settings) -> Container:
     http = AiohttpClient()
     chat_upstream = OpenAiCompatible(http)
     seen = AccountsSeen(ledger.store)
+    objects = S3Objects(session, credentials, settings.payload_bucket, settings.region, settings.aws_endpoint_url)
+    uploads = UploadService(objects, clock, rng, _upload_config(settings))
     calls = Calls(
         catalog=catalog,
         limiter=limiter,
@@ -121,9 +126,10 @@ def build(settings: Settings) -> Container:
         authenticator=authenticator,
         listing=ListingService(catalog, settings.markup_basis_points),
         usage=UsageService(ledger.store),
-        chat=ChatService(calls, chat_upstream),
+        chat=ChatService(calls, chat_upstream, uploads),
         completions=CompletionsService(calls, chat_upstream),
         embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
+        uploads=uploads,
         aclose=aclose,
         telemetry=build_telemetry(settings, emf),
     )
@@ -148,6 +154,14 @@ def _secret_source(
     if settings.provider_secret_arn is None:
         return None
     return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url)
+
+
+def _upload_config(settings: Settings) -> UploadConfig:
+    return UploadConfig(
+        upload_bytes_max=settings.upload_bytes_max,
+        upload_url_expires_s=settings.upload_url_expires_s,
+        result_url_expires_s=settings.result_url_expires_s,
+    )
 
 
 def _call_config(settings: Settings) -> CallConfig:

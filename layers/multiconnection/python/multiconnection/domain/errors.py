@@ -4,20 +4,32 @@ GatewayError
 ├── RequestInvalid            400  invalid_request_error
 │   ├── ParameterMissing      400  missing_required_parameter
 │   ├── ParameterUnsupported  400  unsupported_parameter
-│   └── ContextTooLong        400  context_length_exceeded
+│   ├── ContextTooLong        400  context_length_exceeded
+│   ├── CodeInvalid           400  code_invalid
+│   └── PasswordTooWeak       400  password_too_weak
 ├── ApiKeyRequired            401  api_key_required
 ├── ApiKeyInvalid             401  invalid_api_key
+├── SessionRequired           401  session_required
+├── SessionExpired            401  session_expired
+├── SignInFailed              401  sign_in_failed
 ├── InsufficientBalance       402  insufficient_balance
 ├── AccessDenied              403  permission_error
 │   ├── AdminForbidden        403  admin_forbidden
+│   ├── CsrfFailed            403  csrf_failed
+│   ├── SelfApprovalForbidden 403  self_approval_forbidden
 │   ├── ModelNotAllowed       403  model_not_allowed
 │   ├── IpNotAuthorized       403  ip_not_authorized
 │   └── AccountSuspended      403  account_suspended
 ├── ModelNotFound             404  model_not_found
 ├── UrlUnknown                404  unknown_url
 ├── UsageNotFound             404  usage_not_found
+├── OrderNotFound             404  order_not_found
 ├── UploadNotFound            404  upload_not_found
 ├── MethodNotAllowed          405  method_not_allowed
+├── OrderConflict             409  order_conflict
+│   ├── OrderNotPending       409  order_not_pending
+│   ├── OrderAmountMismatch   409  order_amount_mismatch
+│   └── TooManyOrders         409  too_many_orders
 ├── RequestTooLarge           413  request_too_large
 ├── MediaTypeUnsupported      415  unsupported_media_type
 ├── RateLimited               429  rate_limited
@@ -28,6 +40,7 @@ GatewayError
 │   └── UpstreamTimeout       504  upstream_timeout
 ├── NoAvailableUpstream       503  no_available_upstream
 ├── LedgerUnavailable         503  ledger_unavailable
+├── IdentityUnavailable       503  identity_unavailable
 └── StorageUnavailable        503  storage_unavailable
 """
 
@@ -116,6 +129,16 @@ class ContextTooLong(RequestInvalid):
     code = "context_length_exceeded"
 
 
+class CodeInvalid(RequestInvalid):
+    """A code from a mail or an authenticator app is wrong, used or too old; which of them is not told."""
+
+    code = "code_invalid"
+
+
+class PasswordTooWeak(RequestInvalid):
+    code = "password_too_weak"
+
+
 class ApiKeyRequired(GatewayError):
     status = 401
     type = INVALID_REQUEST
@@ -134,6 +157,28 @@ class ApiKeyInvalid(GatewayError):
         return super().headers() | {"www-authenticate": "Bearer"}
 
 
+class SessionRequired(GatewayError):
+    status = 401
+    type = INVALID_REQUEST
+    code = "session_required"
+
+
+class SessionExpired(GatewayError):
+    """There was a session, and it cannot be renewed."""
+
+    status = 401
+    type = INVALID_REQUEST
+    code = "session_expired"
+
+
+class SignInFailed(GatewayError):
+    """A wrong password, an unknown or an unconfirmed address: one identical answer."""
+
+    status = 401
+    type = INVALID_REQUEST
+    code = "sign_in_failed"
+
+
 class InsufficientBalance(GatewayError):
     status = 402
     type = "insufficient_quota"
@@ -148,6 +193,16 @@ class AccessDenied(GatewayError):
 
 class AdminForbidden(AccessDenied):
     code = "admin_forbidden"
+
+
+class SelfApprovalForbidden(AccessDenied):
+    code = "self_approval_forbidden"
+
+
+class CsrfFailed(AccessDenied):
+    """A browser's unsafe request that does not show that it comes from our own pages."""
+
+    code = "csrf_failed"
 
 
 class ModelNotAllowed(AccessDenied):
@@ -190,6 +245,39 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = INVALID_REQUEST
     code = "method_not_allowed"
+
+
+class OrderNotFound(GatewayError):
+    status = 404
+    type = INVALID_REQUEST
+    code = "order_not_found"
+
+
+class OrderConflict(GatewayError):
+    """The order is not what the request takes it for. Both SDKs repeat a 409 unless they are told not to."""
+
+    status = 409
+    type = INVALID_REQUEST
+    code = "order_conflict"
+
+    def headers(self) -> dict[str, str]:
+        return {"x-should-retry": "false"} | super().headers()
+
+
+class OrderNotPending(OrderConflict):
+    """Somebody, or the time, was faster: `details` say the order's state, and who decided when."""
+
+    code = "order_not_pending"
+
+
+class OrderAmountMismatch(OrderConflict):
+    """What an administrator repeats is not what the order says."""
+
+    code = "order_amount_mismatch"
+
+
+class TooManyOrders(OrderConflict):
+    code = "too_many_orders"
 
 
 class RequestTooLarge(GatewayError):
@@ -267,6 +355,13 @@ class LedgerUnavailable(GatewayError):
 
     status = 503
     code = "ledger_unavailable"
+
+
+class IdentityUnavailable(GatewayError):
+    """The identity provider, or the count of attempts, could not be asked."""
+
+    status = 503
+    code = "identity_unavailable"
 
 
 class StorageUnavailable(GatewayError):

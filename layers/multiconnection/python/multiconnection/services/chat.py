@@ -13,6 +13,7 @@ from .chat_request import ChatRequest, parse_chat_request, require_affordable_pa
 from .framing import CHUNKS
 from .ports import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
 from .streamed import StreamedAnswer
+from .uploads import UploadService
 
 ENDPOINT = "chat.completions"
 
@@ -27,9 +28,10 @@ class CompletedChat:
 class ChatService:
     """One instance per process."""
 
-    def __init__(self, calls: Calls, upstream: ChatUpstream) -> None:
+    def __init__(self, calls: Calls, upstream: ChatUpstream, uploads: UploadService) -> None:
         self._calls = calls
         self._upstream = upstream
+        self._uploads = uploads
 
     async def answer(self, caller: Caller, body: object, arrival: Arrival) -> CompletedChat | StreamedAnswer:
         """Run one call up to its whole answer, or up to the first event of a streamed one.
@@ -39,6 +41,9 @@ class ChatService:
         request = parse_chat_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
+        if request.images:
+            body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
+            request = replace(request, body=body)
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 

@@ -19,8 +19,16 @@ ALWAYS_REFUSED = frozenset({"plugins", "models", "background", "previous_respons
 SERVICE_TIERS_AT_LIST_PRICE = (None, "auto", "default")
 TOOL_TYPES = ("function", "custom")
 PART_TYPES = ("text", "refusal", "image_url")
-IMAGE_SCHEMES = ("data:image/", "https://", "http://")
+IMAGE_SCHEMES = ("data:image/", "https://", "http://", "upload://")
 TOKEN_BYTES_TYPICAL = 4
+_WANTED = {
+    "chat": "`messages` to POST /v1/chat/completions",
+    "speech": "`input` and `voice` instead of `messages`, here or to POST /v1/audio/speech",
+    "image": "`prompt` to POST /v1/images/generations",
+    "embedding": "`input` to POST /v1/embeddings",
+    "transcription": "the file to POST /v1/audio/transcriptions",
+    "moderation": "`input` to POST /v1/moderations",
+}
 # No part of the prompt: whoever follows the advice of a 402 and adds a limit must not be asked for more than before.
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
@@ -88,12 +96,16 @@ def parse_chat_request(body: object) -> ChatRequest:
     )
 
 
+def wrong_kind(model: Model) -> RequestInvalid:
+    """The error for a request that is not of the model's kind: it says what to send instead."""
+    article = "an" if model.kind[0] in "aeiou" else "a"
+    return RequestInvalid(f"`{model.id}` is {article} {model.kind} model: send {_WANTED[model.kind]}.", param="model")
+
+
 def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
     """Refuse what the hold cannot cover or the model cannot take; raises RequestInvalid kinds."""
     if model.kind != "chat":
-        raise RequestInvalid(
-            f"`{model.id}` is a {model.kind} model and takes no `messages`; see GET /v1/models.", param="model"
-        )
+        raise wrong_kind(model)
     parsed = request.parsed
     _refuse_unbounded(request, model.refused_parameters)
     for index, tool in enumerate(parsed.tools or ()):
@@ -128,7 +140,7 @@ def _require_bounded_part(part: Part, model: Model, where: str) -> None:
     if part.type != "image_url" and part.image_url is None:
         return
     if part.image_url is None or not part.image_url.url.startswith(IMAGE_SCHEMES):
-        raise RequestInvalid("An image is an https:// or data:image/ URL.", param=f"{where}.image_url.url")
+        raise RequestInvalid("An image is an https://, data:image/ or upload:// URL.", param=f"{where}.image_url.url")
     if not model.image_tokens_max:
         raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
 
