@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 import httpx
@@ -27,6 +28,8 @@ from .memory_dynamo import MemoryDynamo, TableKeys
 
 ACCOUNT = "acct_wire"
 PROVIDER_KEY = "sk-provider-0123456789abcdef"
+# One of each kind but chat, as shipped.
+OTHER_MODELS = ("text-embedding-3-small", "omni-moderation-latest", "tts-1", "whisper-1", "dall-e-3")
 SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:providers-AbCdEf"
 ENVIRONMENT = {
     "KEYS_TABLE": "keys",
@@ -170,6 +173,13 @@ async def wire_world(
                 await container.aclose()
 
 
+def _shipped() -> list[dict[str, Any]]:
+    shipped: list[dict[str, Any]] = orjson.loads((files("multiconnection") / "data/catalog.json").read_bytes())[
+        "models"
+    ]
+    return shipped
+
+
 async def _seed(dynamo: MemoryDynamo) -> str:
     entry = {
         "id": "gpt-4.1",
@@ -191,7 +201,8 @@ async def _seed(dynamo: MemoryDynamo) -> str:
             {"provider": "openrouter", "model": "openai/gpt-4.1"},
         ],
     }
-    await CatalogTable(dynamo, "catalog").publish([entry])
+    others = [model for model in _shipped() if model["id"] in OTHER_MODELS]
+    await CatalogTable(dynamo, "catalog").publish([entry, *others])
     store = DynamoStore(dynamo, LedgerTables("balances", "usage", "credits"))
     await store.create_account(ACCOUNT, "Wire", 1, AccountLimits())
     await store.credit(CreditRow(ACCOUNT, "opening", 100 * NANO_PER_USD, "grant", "Test", "test", 1))

@@ -28,6 +28,10 @@ ROUTERS = {
     "ModelsFunction": models.router,
     "AccountFunction": usage.router,
 }
+OTHERS = {
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": "hi"},
+    "/v1/moderations": {"input": "hi"},
+}
 CALLS = 40
 COST_PAGE = Path(__file__).parents[2] / "docs/cost.md"
 
@@ -44,6 +48,8 @@ async def exercise(world: WireWorld) -> None:
         await world.chat(stream=stream)
         world.provider.statuses = [500]
         await world.chat(stream=stream)
+    for path, body in OTHERS.items():
+        await world.client.post(path, json=body, headers=world.headers)
     await world.client.post("/v1/uploads", json={"bytes": 1, "content_type": "image/png"}, headers=world.headers)
     for path in ("/v1/models", "/v1/models/gpt-4.1", "/api/models", "/v1/balance", "/v1/usage/req_0123456789ab"):
         await world.client.get(path, headers=world.headers)

@@ -211,7 +211,7 @@ async def test_websockets_are_no_part_of_a_rest_api() -> None:
 
 
 def test_a_route_without_an_app_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="AccountFunction, ChatFunction"):
+    with pytest.raises(ValueError, match="AccountFunction, AudioFunction, ChatFunction"):
         LocalGateway(TEMPLATE.routes(), {"ModelsFunction": Echo("m")}, RESPONSES)
 
 
