@@ -10,16 +10,17 @@ from fastapi import APIRouter
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
 from multiconnection.api.hot import HotRoutes
-from multiconnection.api.routes import chat, completions, embeddings, models, uploads, usage
+from multiconnection.api.routes import chat, completions, embeddings, models, speech, uploads, usage
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-ROUTERS = (chat.router, completions.router, embeddings.router, models.router, uploads.router, usage.router)
+MODULES = (chat, completions, embeddings, models, speech, uploads, usage)
+ROUTERS = tuple(module.router for module in MODULES)
 
 
 def _hot(routers: Sequence[APIRouter]) -> HotRoutes:
-    modules = [module for module in (chat, completions, embeddings) if module.router in routers]
-    return {key: endpoint for module in modules for key, endpoint in module.hot_routes.items()}
+    modules = [module for module in MODULES if module.router in routers]
+    return {key: route for module in modules for key, route in getattr(module, "hot_routes", {}).items()}
 
 
 class ChatApp:

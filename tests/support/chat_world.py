@@ -16,6 +16,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
 from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.providers.openai_compatible import OpenAiCompatible
+from multiconnection.providers.speech import OpenAiSpeech
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.calls import Arrival, CallConfig, Calls
@@ -30,6 +31,7 @@ from multiconnection.services.listing import ListingService
 from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
+from multiconnection.services.speech import SpeechService
 from multiconnection.services.streamed import StreamedAnswer
 from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
@@ -197,6 +199,7 @@ class ChatWorld:
         self.http = FakeHttp([])
         self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
+        self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
 
     def config(self) -> CallConfig:
         return CallConfig(
@@ -223,6 +226,7 @@ class ChatWorld:
             chat=self.chat,
             completions=self.completions,
             embeddings=self.embeddings,
+            speech=self.speech,
             uploads=self.uploads,
             aclose=aclose,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter
 
-from multiconnection.api.routes import chat, embeddings, models, uploads, usage
+from multiconnection.api.routes import chat, embeddings, models, speech, uploads, usage
 from tests.support.item_units import write_units
 from tests.support.wire_world import WireWorld, wire_world
 
@@ -23,6 +23,7 @@ TABLES = {
 }
 ROUTERS = {
     "ChatFunction": chat.router,
+    "AudioFunction": speech.router,
     "EmbeddingsFunction": embeddings.router,
     "UploadsFunction": uploads.router,
     "ModelsFunction": models.router,
@@ -31,6 +32,7 @@ ROUTERS = {
 OTHERS = {
     "/v1/embeddings": {"model": "text-embedding-3-small", "input": "hi"},
     "/v1/moderations": {"input": "hi"},
+    "/v1/audio/speech": {"model": "tts-1", "input": "hi", "voice": "alloy"},
 }
 CALLS = 40
 COST_PAGE = Path(__file__).parents[2] / "docs/cost.md"

@@ -15,6 +15,7 @@ from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.providers.registry import configured_providers
+from multiconnection.providers.speech import OpenAiSpeech
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator
 from multiconnection.services.calls import CallConfig, Calls
@@ -28,6 +29,7 @@ from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.provider_directory import Configure, ProviderDirectory
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
+from multiconnection.services.speech import SpeechService
 from multiconnection.services.telemetry import Telemetry
 from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
@@ -61,6 +63,7 @@ class Container:
     chat: ChatService
     completions: CompletionsService
     embeddings: EmbeddingsService
+    speech: SpeechService
     uploads: UploadService
     aclose: Callable[[], Awaitable[None]]
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
@@ -129,6 +132,7 @@ def build(settings: Settings) -> Container:
         chat=ChatService(calls, chat_upstream, uploads),
         completions=CompletionsService(calls, chat_upstream),
         embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
+        speech=SpeechService(calls, OpenAiSpeech(http)),
         uploads=uploads,
         aclose=aclose,
         telemetry=build_telemetry(settings, emf),

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import money
 from .holds import PRICE_VERSION_MAX
+from .image_terms import NO_IMAGE_TERMS, ImageTerms, parse_image_terms
 from .usage import Usage
 
 KINDS = ("chat", "speech", "image", "embedding", "transcription", "moderation")
@@ -96,6 +97,14 @@ class Model:
     refused_parameters: frozenset[str]
     upstreams: tuple[UpstreamRef, ...]
     long_context: LongContext | None = None
+    voices: tuple[str, ...] = ()
+    image_terms: ImageTerms = NO_IMAGE_TERMS
+    audio_tokens_per_second: int = 0
+
+    @property
+    def is_drawn_by_tokens(self) -> bool:
+        """Images are priced by their tokens; `prices.images` is then for display only."""
+        return "output_image" in self.prices.units
 
     def prices_for(self, prompt_tokens: int) -> Prices:
         """The prices of a call whose prompt has (for a bound: can have) this many tokens."""
@@ -149,6 +158,14 @@ def _model(entry: Mapping[str, Any]) -> Model:
         raise CatalogError(f"a price version is between 1 and {PRICE_VERSION_MAX}")
     if len(entry["code"]) != 3 or not entry["code"].isalnum():
         raise CatalogError("a code has three letters or digits")
+    if entry["kind"] == "speech" and "characters" not in entry["prices"] and not entry.get("max_output_tokens"):
+        raise CatalogError("speech that is priced by tokens needs max_output_tokens, or nothing bounds it")
+    by_time, by_tokens = "seconds" in entry["prices"], bool(entry.get("audio_tokens_per_second"))
+    if entry["kind"] == "transcription" and by_time == by_tokens:
+        raise CatalogError("a transcription is priced either by seconds, or by tokens with audio_tokens_per_second")
+    image_terms = parse_image_terms(entry)
+    if entry["kind"] == "image" and "output_image" in entry["prices"] and not image_terms.output_tokens:
+        raise CatalogError("images that are priced by tokens need output_tokens, or nothing bounds them")
     return Model(
         id=entry["id"],
         code=entry["code"],
@@ -167,6 +184,9 @@ def _model(entry: Mapping[str, Any]) -> Model:
         refused_parameters=frozenset(entry.get("refused_parameters", ())),
         upstreams=tuple(UpstreamRef(ref["provider"], ref["model"]) for ref in entry["upstreams"]),
         long_context=_long_context(entry),
+        voices=tuple(entry.get("voices", ())),
+        image_terms=image_terms,
+        audio_tokens_per_second=int(entry.get("audio_tokens_per_second") or 0),
     )
 
 

@@ -5,9 +5,10 @@ from enum import StrEnum
 
 
 class UsageSource(StrEnum):
-    """How the quantities became known."""
+    """How the quantities became known; `request`: counted in what the caller sent, exactly."""
 
     UPSTREAM = "upstream"
+    REQUEST = "request"
     PARTIAL = "partial"
     ESTIMATED = "estimated"
     NONE = "none"

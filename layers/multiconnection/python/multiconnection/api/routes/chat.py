@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""POST /v1/chat/completions: chat, and speech for the models that speak."""
 
 import orjson
 from fastapi import APIRouter
@@ -16,10 +16,14 @@ router = APIRouter()
 
 
 async def create_chat_completion(request: Request) -> Response:
-    """A chat completion, as JSON or as server-sent events when `stream` is true."""
+    """A chat completion, as JSON or as server-sent events when `stream` is true; audio for a body with `input`."""
     services, facts = await container(request), await context(request)
     caller = await authenticated(request, services, facts)
     body = await read_json(request, services.settings.body_bytes_max)
+    if isinstance(body, dict) and body.get("input") is not None:
+        speech = await services.speech.for_chat(caller, body, facts.arrival)
+        if speech is not None:
+            return Relayed(speech)
     answer = await services.chat.answer(caller, body, facts.arrival)
     if isinstance(answer, StreamedAnswer):
         return Relayed(answer)
