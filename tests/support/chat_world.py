@@ -15,6 +15,8 @@ from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
 from multiconnection.providers.embeddings import OpenAiInputs
+from multiconnection.providers.images import OpenAiImages
+from multiconnection.providers.images_fetch import AiohttpPictures
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.providers.speech import OpenAiSpeech
 from multiconnection.services.accounts_seen import AccountsSeen
@@ -24,6 +26,7 @@ from multiconnection.services.catalog import CatalogService
 from multiconnection.services.chat import ChatService, CompletedChat
 from multiconnection.services.completions import CompletionsService
 from multiconnection.services.embeddings import EmbeddingsService
+from multiconnection.services.images import ImagesService
 from multiconnection.services.keep_alive import COMMENT
 from multiconnection.services.keys import KeyService
 from multiconnection.services.limiter import Limiter
@@ -199,6 +202,12 @@ class ChatWorld:
         self.http = FakeHttp([])
         self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
+        self.images = ImagesService(
+            self.calls,
+            OpenAiImages(self.http, AiohttpPictures()),
+            self.uploads,
+            self.settings.inline_result_bytes_max,
+        )
         self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
 
     def config(self) -> CallConfig:
@@ -226,6 +235,7 @@ class ChatWorld:
             chat=self.chat,
             completions=self.completions,
             embeddings=self.embeddings,
+            images=self.images,
             speech=self.speech,
             uploads=self.uploads,
             aclose=aclose,

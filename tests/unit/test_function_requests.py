@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter
 
-from multiconnection.api.routes import chat, embeddings, models, speech, uploads, usage
+from multiconnection.api.routes import chat, embeddings, images, models, speech, uploads, usage
 from tests.support.item_units import write_units
 from tests.support.wire_world import WireWorld, wire_world
 
@@ -24,6 +24,7 @@ TABLES = {
 ROUTERS = {
     "ChatFunction": chat.router,
     "AudioFunction": speech.router,
+    "ImagesFunction": images.router,
     "EmbeddingsFunction": embeddings.router,
     "UploadsFunction": uploads.router,
     "ModelsFunction": models.router,
@@ -32,6 +33,7 @@ ROUTERS = {
 OTHERS = {
     "/v1/embeddings": {"model": "text-embedding-3-small", "input": "hi"},
     "/v1/moderations": {"input": "hi"},
+    "/v1/images/generations": {"model": "dall-e-3", "prompt": "hi"},
     "/v1/audio/speech": {"model": "tts-1", "input": "hi", "voice": "alloy"},
 }
 CALLS = 40

@@ -13,6 +13,8 @@ from multiconnection.ledger.store import Alarms
 from multiconnection.observability import Emf, LoggedAlarms, configure_logging
 from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.providers.http import AiohttpClient
+from multiconnection.providers.images import OpenAiImages
+from multiconnection.providers.images_fetch import AiohttpPictures
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.providers.registry import configured_providers
 from multiconnection.providers.speech import OpenAiSpeech
@@ -23,6 +25,7 @@ from multiconnection.services.catalog import CatalogService
 from multiconnection.services.chat import ChatService
 from multiconnection.services.completions import CompletionsService
 from multiconnection.services.embeddings import EmbeddingsService
+from multiconnection.services.images import ImagesService
 from multiconnection.services.limiter import Limiter
 from multiconnection.services.listing import ListingService
 from multiconnection.services.open_bills import OpenBills
@@ -63,6 +66,7 @@ class Container:
     chat: ChatService
     completions: CompletionsService
     embeddings: EmbeddingsService
+    images: ImagesService
     speech: SpeechService
     uploads: UploadService
     aclose: Callable[[], Awaitable[None]]
@@ -132,6 +136,7 @@ def build(settings: Settings) -> Container:
         chat=ChatService(calls, chat_upstream, uploads),
         completions=CompletionsService(calls, chat_upstream),
         embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
+        images=ImagesService(calls, OpenAiImages(http, AiohttpPictures()), uploads, settings.inline_result_bytes_max),
         speech=SpeechService(calls, OpenAiSpeech(http)),
         uploads=uploads,
         aclose=aclose,

@@ -1,0 +1,134 @@
+"""Draw and edit images: one path for whole answers, inline or stored, and for streams of partial ones."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from multiconnection.domain.catalog import Model, UpstreamRef
+from multiconnection.domain.provider import Provider
+
+from .authenticate import Caller
+from .calls import Arrival, Calls, OpenCall, Plan
+from .form import Form
+from .framing import NAMED_EVENTS
+from .images_form import body_of
+from .images_inputs import Sources, form_sources, json_sources
+from .images_ports import Drawn, DrawnImage, Files, ImageCall, ImageUpstream
+from .images_request import ImageRequest, parse_image_request, require_drawable
+from .images_tariff import ImageTariff
+from .images_usage import shown_usage
+from .ports import CostOf, UpstreamStream
+from .streamed import StreamedAnswer
+
+GENERATIONS = "images.generations"
+EDITS = "images.edits"
+
+Deliver = Callable[[Drawn], Awaitable[Drawn]]
+
+
+class ImagesService:
+    """One instance per process. `inline_bytes_max` of base64 an answer has at most, the rest of it is stored."""
+
+    def __init__(self, calls: Calls, upstream: ImageUpstream, files: Files, inline_bytes_max: int) -> None:
+        self._calls = calls
+        self._upstream = upstream
+        self._files = files
+        self._inline_bytes_max = inline_bytes_max
+
+    async def generate(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+        """The whole answer, charged, or a stream that still has to be relayed.
+
+        Raises GatewayError; whatever was reserved is settled by then.
+        """
+        request = parse_image_request(body)
+        model = await self._model(caller, request)
+        call = _call(request, request.tariff(model))
+        return await self._answer(caller, arrival, request, GENERATIONS, call)
+
+    async def edit(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+        """As `generate`, from the pictures that a JSON body refers to."""
+        request = parse_image_request(body)
+        return await self._edit(caller, request, json_sources(body if isinstance(body, dict) else {}), arrival)
+
+    async def edit_form(self, caller: Caller, form: Form, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+        """As `generate`, from the files of a form."""
+        return await self._edit(caller, parse_image_request(body_of(form)), form_sources(form), arrival)
+
+    async def _edit(
+        self, caller: Caller, request: ImageRequest, sources: Sources, arrival: Arrival
+    ) -> dict[str, Any] | StreamedAnswer:
+        model = await self._model(caller, request, edit=True)
+        tariff = request.tariff(model, sources.count)
+        pictures, mask = await sources.read(self._files, caller.account_id)
+        call = replace(_call(request, tariff), edit=True, pictures=pictures, mask=mask)
+        return await self._answer(caller, arrival, request, EDITS, call)
+
+    async def _model(self, caller: Caller, request: ImageRequest, *, edit: bool = False) -> Model:
+        model = await self._calls.find_model(caller, request.model)
+        require_drawable(request, model, edit=edit)
+        return model
+
+    async def _answer(
+        self, caller: Caller, arrival: Arrival, request: ImageRequest, endpoint: str, call: ImageCall
+    ) -> dict[str, Any] | StreamedAnswer:
+        opened = await self._calls.open(caller, self._plan(endpoint, call), arrival)
+        if call.stream:
+            return await self._streamed(opened, call)
+        drawn, cost = await opened.complete(
+            lambda provider, ref: self._upstream.draw(provider, _at(call, ref)),
+            self._deliver(caller.account_id, arrival.hold_id, as_url=request.as_url),
+        )
+        usage = shown_usage(drawn.outcome.usage, drawn.outcome.source, cost)
+        return {"created": int(arrival.started_s), **drawn.told, "data": list(drawn.items), "usage": usage}
+
+    async def _streamed(self, opened: OpenCall, call: ImageCall) -> StreamedAnswer:
+        async def operation(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:
+            return await self._upstream.stream(provider, _at(call, ref), cost_of)
+
+        return await opened.stream(operation, NAMED_EVENTS)
+
+    def _plan(self, endpoint: str, call: ImageCall) -> Plan:
+        return Plan(
+            endpoint=endpoint,
+            model=call.tariff.model,
+            bound=call.tariff.cost_bound(self._calls.markup_basis_points),
+            tokens_estimate=call.tariff.tokens_estimate(),
+            streamed=call.stream,
+        )
+
+    def _deliver(self, account_id: str, hold_id: str, *, as_url: bool) -> Deliver:
+        """Inline as long as there is room, else into the bucket; StorageUnavailable where that fails."""
+
+        async def deliver(drawn: Drawn) -> Drawn:
+            room = 0 if as_url else self._inline_bytes_max
+            places: list[Awaitable[Mapping[str, Any]]] = []
+            for index, image in enumerate(drawn.images):
+                inline_bytes = -(-len(image.data) // 3) * 4
+                if inline_bytes <= room:
+                    room -= inline_bytes
+                    places.append(_inline(image))
+                else:
+                    places.append(self._stored(account_id, hold_id, index, image))
+            return replace(drawn, items=tuple(await asyncio.gather(*places)))
+
+        return deliver
+
+    async def _stored(self, account_id: str, hold_id: str, index: int, image: DrawnImage) -> Mapping[str, Any]:
+        stored = await self._files.store_result(account_id, hold_id, index, image.data, image.content_type)
+        return {"url": stored.url, "expires_at": stored.expires_at, **image.more}
+
+
+async def _inline(image: DrawnImage) -> Mapping[str, Any]:
+    return {"b64_json": b64encode(image.data).decode(), **image.more}
+
+
+def _call(request: ImageRequest, tariff: ImageTariff) -> ImageCall:
+    fields = request.upstream_fields(tariff)
+    return ImageCall(fields, upstream_model="", images=request.images, stream=request.stream, tariff=tariff)
+
+
+def _at(call: ImageCall, ref: UpstreamRef) -> ImageCall:
+    """The call under the model's name at one upstream."""
+    return replace(call, upstream_model=ref.model)

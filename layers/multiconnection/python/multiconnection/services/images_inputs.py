@@ -1,0 +1,135 @@
+"""The pictures that an edit starts from: files of a form, data URLs, uploads, or URLs for the provider to fetch."""
+
+import asyncio
+import binascii
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from multiconnection.domain.errors import ParameterMissing, ParameterUnsupported, RequestInvalid, RequestTooLarge
+from multiconnection.schemas.images import ImageEditReferences, ImageReference
+
+from .form import Form
+from .image_references import REFERENCE_PREFIX
+from .images_ports import Files, Picture, PictureData, PictureUrl
+from .images_types import EDITABLE, image_type
+from .uploads import IMAGES
+from .validation import invalid
+
+PICTURES_MAX = 16
+BYTES_MAX = 50 * 1024 * 1024
+URL_CHARACTERS_MAX = 8192
+_DATA = "data:"
+_BASE64 = ";base64"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture as it was sent, and the field that it came in."""
+
+    given: bytes | str
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """At least one picture, and perhaps the mask that says where to paint."""
+
+    pictures: tuple[Source, ...]
+    mask: Source | None
+
+    @property
+    def count(self) -> int:
+        return len(self.pictures) + (self.mask is not None)
+
+    async def read(self, files: Files, account_id: str) -> tuple[tuple[Picture, ...], Picture | None]:
+        """Raises RequestInvalid, RequestTooLarge, UploadNotFound or StorageUnavailable."""
+        sources = [*self.pictures, *([self.mask] if self.mask else [])]
+        found = await asyncio.gather(*(_read(source, files, account_id) for source in sources))
+        size = sum(len(picture.data) for picture in found if isinstance(picture, PictureData))
+        if size > BYTES_MAX:
+            raise RequestTooLarge(
+                f"The images of an edit have at most {BYTES_MAX} bytes together.", param=sources[0].param
+            )
+        return tuple(found[: len(self.pictures)]), found[-1] if self.mask else None
+
+
+def form_sources(form: Form) -> Sources:
+    """Files, and texts that refer to uploads or to the web. Raises RequestInvalid."""
+
+    def under(name: str) -> list[bytes | str]:
+        return [*(one.data for one in form.files.get(name, ())), *form.fields.get(name, ())]
+
+    masks = under("mask")
+    if len(masks) > 1:
+        raise RequestInvalid("There is one mask at most.", param="mask")
+    return _sources(under("image"), masks[0] if masks else None, "image", lambda at: f"image[{at}]")
+
+
+def json_sources(body: Mapping[str, Any]) -> Sources:
+    """`images: [{"image_url"}]` as OpenAI has it, or `image` with one URL or several. Raises RequestInvalid."""
+    try:
+        parsed = ImageEditReferences.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    mask = None if parsed.mask is None else _url(parsed.mask, "mask")
+    if parsed.images is not None:
+        urls = [_url(one, f"images[{at}]") for at, one in enumerate(parsed.images)]
+        return _sources(urls, mask, "images", lambda at: f"images[{at}].image_url")
+    bare = [parsed.image] if isinstance(parsed.image, str) else parsed.image or []
+    return _sources(bare, mask, "image" if bare else "images", lambda at: f"image[{at}]")
+
+
+def _sources(given: Sequence[bytes | str], mask: bytes | str | None, name: str, param: Callable[[int], str]) -> Sources:
+    if not given:
+        raise ParameterMissing(f"Missing required parameter: '{name}'.", param=name)
+    if len(given) > PICTURES_MAX:
+        raise RequestInvalid(f"An edit starts from at most {PICTURES_MAX} images.", param=name)
+    pictures = tuple(Source(one, param(at) if len(given) > 1 else name) for at, one in enumerate(given))
+    return Sources(pictures, None if mask is None else Source(mask, "mask"))
+
+
+def _url(reference: ImageReference, param: str) -> str:
+    if reference.file_id is not None:
+        raise ParameterUnsupported(
+            "Files of the provider are not reachable here: POST /v1/uploads and refer to `upload://ID`.",
+            param=f"{param}.file_id",
+        )
+    if reference.image_url is None:
+        raise ParameterMissing(f"Missing required parameter: '{param}.image_url'.", param=f"{param}.image_url")
+    return reference.image_url
+
+
+async def _read(source: Source, files: Files, account_id: str) -> Picture:
+    given = source.given
+    if isinstance(given, bytes):
+        return _picture(given, source.param)
+    if given.startswith(REFERENCE_PREFIX):
+        found = await files.resolve(account_id, given, IMAGES, source.param)
+        return _picture(await found.read(), source.param)
+    if given[: len(_DATA)].lower() == _DATA:
+        return _picture(_decoded(given, source.param), source.param)
+    if given.startswith("https://") and len(given) <= URL_CHARACTERS_MAX and given.isprintable() and " " not in given:
+        return PictureUrl(given)
+    raise RequestInvalid("An image is a file, or an https://, data: or upload:// URL.", param=source.param)
+
+
+def _decoded(url: str, param: str) -> bytes:
+    head, comma, payload = url.partition(",")
+    try:
+        if comma and head.lower().endswith(_BASE64):
+            return b64decode(payload, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise RequestInvalid("The data URL is no valid base64.", param=param) from exc
+    raise RequestInvalid("A data URL of an image is in base64.", param=param)
+
+
+def _picture(data: bytes, param: str) -> PictureData:
+    """The file's own first bytes decide: names and declared types are the client's words."""
+    found = image_type(data)
+    if found not in EDITABLE:
+        raise RequestInvalid("The file is no PNG, JPEG or WebP image.", param=param)
+    return PictureData(data, found)
