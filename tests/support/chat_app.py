@@ -10,11 +10,21 @@ from fastapi import APIRouter
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
 from multiconnection.api.hot import HotRoutes
-from multiconnection.api.routes import chat, completions, embeddings, images, models, speech, uploads, usage
+from multiconnection.api.routes import (
+    chat,
+    completions,
+    embeddings,
+    images,
+    models,
+    speech,
+    transcriptions,
+    uploads,
+    usage,
+)
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-MODULES = (chat, completions, embeddings, images, models, speech, uploads, usage)
+MODULES = (chat, completions, embeddings, images, models, speech, transcriptions, uploads, usage)
 ROUTERS = tuple(module.router for module in MODULES)
 
 

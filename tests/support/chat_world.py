@@ -19,6 +19,7 @@ from multiconnection.providers.images import OpenAiImages
 from multiconnection.providers.images_fetch import AiohttpPictures
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.providers.speech import OpenAiSpeech
+from multiconnection.providers.transcription import OpenAiTranscription
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.calls import Arrival, CallConfig, Calls
@@ -36,6 +37,7 @@ from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
 from multiconnection.services.speech import SpeechService
 from multiconnection.services.streamed import StreamedAnswer
+from multiconnection.services.transcription import TranscriptionService
 from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
 from multiconnection.storage.keys import KeysTable
@@ -209,6 +211,7 @@ class ChatWorld:
             self.settings.inline_result_bytes_max,
         )
         self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
+        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
 
     def config(self) -> CallConfig:
         return CallConfig(
@@ -237,6 +240,7 @@ class ChatWorld:
             embeddings=self.embeddings,
             images=self.images,
             speech=self.speech,
+            transcription=self.transcription,
             uploads=self.uploads,
             aclose=aclose,
         )

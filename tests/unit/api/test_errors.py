@@ -211,6 +211,8 @@ async def test_routers_are_the_ones_of_the_functions() -> None:
         "/v1/completions",
         "/v1/embeddings",
         "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/audio/translations",
         "/v1/images/generations",
         "/v1/images/edits",
         "/v1/uploads",

@@ -66,7 +66,7 @@ async def test_events_are_streamed_unbuffered() -> None:
 
 async def test_the_key_is_looked_at_before_the_form() -> None:
     async with app_of(TranscriptionWorld()) as client:
-        reply = await client.post(PATHS[0], **form(), headers={"authorization": "Bearer sk-live-nope"})
+        reply = await client.post(PATHS[0], content=b"no form", headers={"authorization": "Bearer sk-live-nope"})
     assert (reply.status_code, error_of(reply)["code"]) == (401, "invalid_api_key")
 
 

@@ -1,0 +1,6 @@
+"""How long a file with sound is, found in its structure without decoding it."""
+
+from .found import Audio, AudioError
+from .probe import probe
+
+__all__ = ["Audio", "AudioError", "probe"]

@@ -1,0 +1,102 @@
+"""FLAC: what STREAMINFO claims, held against the frames that are there."""
+
+import re
+from collections.abc import Iterator
+
+from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .mpeg import after_tags
+
+# Bytes that look like a frame's header, checksum included, turn up by chance once in some ten megabytes.
+CHANCE_FRAMES = 4
+BLOCK_SAMPLES_MAX = 65536
+METADATA_BLOCKS_MAX = 4096
+# What a checksum takes longer than a look at a length; no real frame is as short as eighty bytes for long.
+STEPS_PER_FRAME = 3
+_SYNC = re.compile(rb"\xff[\xf8\xf9]")
+_BLOCKS = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
+_RATES = (0, 88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
+
+
+def _crc8_table() -> bytes:
+    table = bytearray()
+    for byte in range(256):
+        for _ in range(8):
+            byte = (byte << 1 ^ 0x07) & 0xFF if byte & 0x80 else byte << 1
+        table.append(byte)
+    return bytes(table)
+
+
+_CRC8 = _crc8_table()
+
+
+def measure(data: bytes, steps: Steps) -> Audio:
+    """Raises AudioError."""
+    start, rate, claimed = _stream_info(data)
+    counted = 0
+    for samples, own_rate in _frames(data, start, steps):
+        rate = min(rate, own_rate) if not counted and own_rate else rate
+        counted += samples
+    believed = 0 < claimed <= counted <= claimed + CHANCE_FRAMES * BLOCK_SAMPLES_MAX
+    return Audio.exact("flac", in_milliseconds(claimed if believed else counted, rate))
+
+
+def _stream_info(data: bytes) -> tuple[int, int, int]:
+    """Where the frames begin, samples per second, and how many samples there shall be (0: not said)."""
+    at, rate, claimed = after_tags(data) + 4, 0, 0
+    for _ in range(METADATA_BLOCKS_MAX):
+        kind, size = big(data, at, 1), big(data, at + 1, 3)
+        if kind & 0x7F == 0:
+            packed = big(data, at + 14, 8)
+            rate, claimed = packed >> 44, packed & 0xFFFFFFFFF
+        at += 4 + size
+        if kind & 0x80 or at >= len(data):
+            break
+    if not rate:
+        raise AudioError("The FLAC file does not say how many samples a second has.")
+    return at, rate, claimed
+
+
+def _frames(data: bytes, start: int, steps: Steps) -> Iterator[tuple[int, int]]:
+    """Samples and rate (0: the stream's) of everything that looks like a frame."""
+    for match in _SYNC.finditer(data, start):
+        steps.take(STEPS_PER_FRAME)
+        found = _header(data[match.start() : match.start() + 16])
+        if found is not None:
+            yield found
+
+
+def _header(raw: bytes) -> tuple[int, int] | None:
+    """RFC 9639, 9.1; its last byte is a checksum of the others."""
+    if len(raw) < 6 or raw[3] & 1 or raw[3] >> 4 > 10:
+        return None
+    block, rate = raw[2] >> 4, raw[2] & 15
+    at = 4 + _number_bytes(raw[4])
+    tail = raw[at : at + (block == 6) + 2 * (block == 7)]
+    samples = int.from_bytes(tail, "big") + 1 if tail else _BLOCKS.get(block, 0)
+    at += len(tail)
+    hertz, used = _rate(raw, at, rate)
+    at += used
+    if not samples or rate == 15 or at >= len(raw) or _crc8(raw[:at]) != raw[at]:
+        return None
+    return samples, hertz
+
+
+def _rate(raw: bytes, at: int, code: int) -> tuple[int, int]:
+    if code < len(_RATES):
+        return _RATES[code], 0
+    if code == 12:
+        return big(raw, at, 1) * 1000, 1
+    return big(raw, at, 2) * (10 if code == 14 else 1), 2
+
+
+def _number_bytes(first: int) -> int:
+    """The frame's number is written like UTF-8."""
+    ones = 8 - (first ^ 0xFF).bit_length()
+    return max(1, ones)
+
+
+def _crc8(raw: bytes) -> int:
+    value = 0
+    for byte in raw:
+        value = _CRC8[value ^ byte]
+    return value

@@ -1,0 +1,47 @@
+"""Which format a file is, by its first bytes and not by its name, and how long it plays."""
+
+from collections.abc import Callable
+
+from . import flac, matroska, mp4, mpeg, ogg, wav
+from .found import Audio, AudioError, Steps
+
+# Nothing that a provider takes is as long: 25 MB at 8 kbit/s are seven hours.
+MILLISECONDS_MAX = 12 * 3600 * 1000
+PROGRAM_STREAM = b"\x00\x00\x01\xba"
+Measure = Callable[[bytes, Steps], Audio]
+
+
+def probe(data: bytes) -> Audio:
+    """Raises AudioError for what is no supported format, has no sound, or claims to have far too much."""
+    measure = _measure(data)
+    if measure is None:
+        raise AudioError("The file is no flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav or webm.")
+    found = measure(data, Steps())
+    if found.milliseconds_max <= 0:
+        raise AudioError("The audio file has no sound in it.")
+    if found.milliseconds_max > MILLISECONDS_MAX:
+        raise AudioError(f"The audio file may play for more than {MILLISECONDS_MAX // 3_600_000} hours.")
+    return found
+
+
+def _measure(data: bytes) -> Measure | None:
+    if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
+        return wav.measure
+    if data[:4] == b"OggS":
+        return ogg.measure
+    if data[:4] == b"\x1a\x45\xdf\xa3":
+        return matroska.measure
+    if data[4:8] in (b"ftyp", b"moov"):
+        return mp4.measure
+    if data[:4] == PROGRAM_STREAM:
+        return _program_stream
+    start = mpeg.after_tags(data)
+    if data[start : start + 4] == b"fLaC":
+        return flac.measure
+    return mpeg.measure if mpeg.first_frame(data, start) is not None else None
+
+
+def _program_stream(data: bytes, steps: Steps) -> Audio:
+    """MPEG with film: how much of it is sound is not looked into."""
+    steps.take()
+    return Audio.floor("mpeg", len(data))

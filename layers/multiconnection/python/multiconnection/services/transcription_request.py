@@ -1,0 +1,144 @@
+"""A transcription request understood: what is asked for, what it costs at most, and what the model cannot do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from multiconnection.domain.audio import Audio
+from multiconnection.domain.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
+from multiconnection.domain.catalog import Model
+from multiconnection.domain.errors import ParameterUnsupported, RequestInvalid
+from multiconnection.domain.usage import Usage
+from multiconnection.schemas.transcription import TranscriptionForm
+
+from .form import Form
+from .transcription_ports import TEXT_BYTES_PER_TOKEN
+from .validation import invalid
+
+TRANSCRIPTIONS, TRANSLATIONS = "transcriptions", "translations"
+KIND = "transcription"
+STREAMING, TRANSLATION = "streaming", "translation"
+FORMAT_DEFAULT = "json"
+TRUE = frozenset({"true", "True", "1"})
+# Set by us, or no text.
+OWN_FIELDS = frozenset({"model", "stream", "file"})
+ARRAYS = frozenset(
+    {
+        "timestamp_granularities",
+        "include",
+        "languages",
+        "keywords",
+        "known_speaker_names",
+        "known_speaker_references",
+    }
+)
+# Data URLs of audio, of ten seconds each at most.
+REFERENCES = "known_speaker_references"
+REFERENCE_MS_MAX = 10_000
+# Providers round seconds up, and decoders add a few milliseconds at both ends.
+SECONDS_MARGIN = 1
+# Providers count audio in windows that are filled up.
+TOKENS_MARGIN_PERCENT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionRequest:
+    """`fields` are what is forwarded, names and texts, as the provider wants them spelled."""
+
+    task: str
+    form: Form
+    fields: tuple[tuple[str, str], ...]
+    model: str
+    response_format: str
+    stream: bool
+
+    def heard(self, model: Model, audio: Audio) -> Usage:
+        """What the input consumes, by measuring it."""
+        if by_seconds(model):
+            return Usage(milliseconds=audio.milliseconds)
+        spoken = _tokens(audio.milliseconds, model)
+        written = sum(-(-len(text) // TEXT_BYTES_PER_TOKEN) for text in self._texts())
+        return Usage(input=written, input_audio=spoken)
+
+    def cost_bound(self, model: Model, audio: Audio, markup_basis_points: int) -> CostBound:
+        """All of it is fixed: no provider takes a limit for the length of a transcript."""
+        if by_seconds(model):
+            seconds = -(-audio.milliseconds_max // 1000) + SECONDS_MARGIN
+            return CostBound(seconds * 1000 * model.prices.millisecond, 0, 0, markup_basis_points)
+        heard, said = self._tokens_max(model, audio)
+        most = heard * model.prices.dearest_input + said * model.prices.dearest_output
+        return CostBound(most, 0, 0, markup_basis_points)
+
+    def tokens_estimate(self, model: Model, audio: Audio) -> int:
+        return 0 if by_seconds(model) else self.heard(model, audio).prompt_tokens
+
+    def _tokens_max(self, model: Model, audio: Audio) -> tuple[int, int]:
+        """Of the input and of the answer.
+
+        A context window's worth of audio is answered with `max_output_tokens` at most; a file that the provider cuts
+        into more pieces than that still has no more words in it than audio tokens.
+        """
+        references = len(self.form.fields.get(REFERENCES, ()))
+        spoken = _tokens(audio.milliseconds_max + references * REFERENCE_MS_MAX, model)
+        spoken += -(-spoken * TOKENS_MARGIN_PERCENT // 100) + model.audio_tokens_per_second * SECONDS_MARGIN
+        written = sum(text_tokens_max(text) + MESSAGE_OVERHEAD_TOKENS for text in self._texts())
+        windows = -(-spoken // model.context_window) if model.context_window else 1
+        return spoken + written + MESSAGE_OVERHEAD_TOKENS, max(windows * model.max_output_tokens, spoken)
+
+    def _texts(self) -> Iterator[bytes]:
+        return (text.encode() for name, text in self.fields if not name.startswith(REFERENCES))
+
+
+def parse_transcription_request(task: str, form: Form) -> TranscriptionRequest:
+    """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does."""
+    single = {name: text for name in TranscriptionForm.model_fields if (text := form.text(name))}
+    try:
+        parsed = TranscriptionForm.model_validate(single)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    return TranscriptionRequest(
+        task=task,
+        form=form,
+        fields=tuple(_forwarded(form, single)),
+        model=parsed.model,
+        response_format=parsed.response_format or FORMAT_DEFAULT,
+        stream=parsed.stream in TRUE,
+    )
+
+
+def require_hearing(request: TranscriptionRequest, model: Model) -> None:
+    """Refuse what the model cannot do, before any money is set aside; raises RequestInvalid kinds."""
+    if model.kind != KIND:
+        raise RequestInvalid(
+            f"`{model.id}` is a model of kind {model.kind} and does not transcribe; GET /v1/models lists those "
+            f"of kind {KIND}.",
+            param="model",
+        )
+    if request.task == TRANSLATIONS and TRANSLATION not in model.capabilities:
+        raise RequestInvalid(
+            f"`{model.id}` does not translate; use a model with the capability {TRANSLATION!r}, such as `whisper-1`.",
+            param="model",
+        )
+    for name in sorted(model.refused_parameters & request.form.fields.keys()):
+        raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)
+
+
+def by_seconds(model: Model) -> bool:
+    """Priced by the length of the audio, not by tokens."""
+    return not model.audio_tokens_per_second
+
+
+def _forwarded(form: Form, single: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name, texts in form.fields.items():
+        if name in OWN_FIELDS:
+            continue
+        if name in TranscriptionForm.model_fields:
+            # Of a field that came twice the later one counts; an empty one is as if it were absent.
+            texts = [single[name]] if name in single else []
+        listed = name in ARRAYS or name in form.arrays
+        yield from ((f"{name}[]" if listed else name, text) for text in texts)
+
+
+def _tokens(milliseconds: int, model: Model) -> int:
+    return -(-milliseconds * model.audio_tokens_per_second // 1000)
