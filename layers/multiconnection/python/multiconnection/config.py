@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from multiconnection.domain.money import MoneyError, usd_to_nano
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
 
 
@@ -55,6 +58,14 @@ class Settings:
     upload_url_expires_s: int
     result_url_expires_s: int
     inline_result_bytes_max: int
+    user_pool_id: str | None
+    user_pool_client_id: str | None
+    test_credit_nano: int
+    public_origins: frozenset[str]
+    ip_sign_in_attempts: int
+    email_sign_in_attempts: int
+    ip_mails_per_hour: int
+    email_mails_per_hour: int
     environment: Mapping[str, str]
 
     @classmethod
@@ -92,6 +103,14 @@ class Settings:
             upload_url_expires_s=_integer(env, "UPLOAD_URL_EXPIRES_S", 900),
             result_url_expires_s=_integer(env, "RESULT_URL_EXPIRES_S", 3600),
             inline_result_bytes_max=_integer(env, "INLINE_RESULT_BYTES_MAX", 20 * 1024 * 1024),
+            user_pool_id=_optional(env, "USER_POOL_ID"),
+            user_pool_client_id=_optional(env, "USER_POOL_CLIENT_ID"),
+            test_credit_nano=_usd(env, "TEST_CREDIT_USD", "1.00"),
+            public_origins=_origins(env, "PUBLIC_ORIGINS"),
+            ip_sign_in_attempts=_integer(env, "IP_SIGN_IN_ATTEMPTS", 60),
+            email_sign_in_attempts=_integer(env, "EMAIL_SIGN_IN_ATTEMPTS", 10),
+            ip_mails_per_hour=_integer(env, "IP_MAILS_PER_HOUR", 30),
+            email_mails_per_hour=_integer(env, "EMAIL_MAILS_PER_HOUR", 6),
             environment=env,
         )
 
@@ -118,6 +137,29 @@ def _text(env: Mapping[str, str], name: str, default: str | None = None) -> str:
     if not value:
         raise SettingsError(f"{name} is not set")
     return value
+
+
+def _optional(env: Mapping[str, str], name: str) -> str | None:
+    return env.get(name) or None
+
+
+def _usd(env: Mapping[str, str], name: str, default: str) -> int:
+    """In n$."""
+    try:
+        value = usd_to_nano(env.get(name) or default)
+    except MoneyError as exc:
+        raise SettingsError(f"{name} is no amount in USD: {env.get(name)!r}") from exc
+    if value < 0:
+        raise SettingsError(f"{name} is less than 0: {env.get(name)!r}")
+    return value
+
+
+def _origins(env: Mapping[str, str], name: str) -> frozenset[str]:
+    """Separated by spaces or commas."""
+    found = frozenset((env.get(name) or "").replace(",", " ").lower().split())
+    if bad := [origin for origin in found if not _ORIGIN.fullmatch(origin)]:
+        raise SettingsError(f"{name} holds something that is no origin: {bad[0]!r}")
+    return found
 
 
 def _secret_arn(env: Mapping[str, str], name: str) -> str | None:

@@ -1,0 +1,242 @@
+"""Cognito over aiohttp: the operations of a public app client, unsigned as AWS has them, and two signed ones.
+
+boto3 would add half a second of import and threads to sign what AWS does not want signed:
+https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from aiodynamo.credentials import Credentials
+
+from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.services.identity_ports import (
+    AttemptsExhausted,
+    Challenge,
+    CodeRefused,
+    CredentialsRefused,
+    EmailTaken,
+    IdentityRefused,
+    NotConfirmed,
+    PasswordRefused,
+    RequestRefused,
+    Tokens,
+)
+
+from .role_key import KeyUnavailable, role_key
+from .sigv4 import Signer
+
+SERVICE = "cognito-idp"
+TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=1.0)
+RETRY_AFTER_S = 2
+_TARGET = "AWSCognitoIdentityProviderService"
+_CHALLENGES = {"SOFTWARE_TOKEN_MFA": "totp", "NEW_PASSWORD_REQUIRED": "new_password"}
+_REFUSALS: Mapping[str, type[IdentityRefused]] = {
+    "NotAuthorizedException": CredentialsRefused,
+    "UserNotFoundException": CredentialsRefused,
+    "PasswordResetRequiredException": CredentialsRefused,
+    "UserNotConfirmedException": NotConfirmed,
+    "UsernameExistsException": EmailTaken,
+    "AliasExistsException": EmailTaken,
+    "CodeMismatchException": CodeRefused,
+    "ExpiredCodeException": CodeRefused,
+    "EnableSoftwareTokenMFAException": CodeRefused,
+    "InvalidPasswordException": PasswordRefused,
+    "PasswordHistoryPolicyViolationException": PasswordRefused,
+    "InvalidParameterException": RequestRefused,
+    "SoftwareTokenMFANotFoundException": RequestRefused,
+    "LimitExceededException": AttemptsExhausted,
+    "TooManyFailedAttemptsException": AttemptsExhausted,
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UserPool:
+    """The pool and its public app client; `endpoint_url` is that of a local AWS."""
+
+    pool_id: str
+    client_id: str
+    region: str
+    endpoint_url: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{(self.endpoint_url or f'https://{SERVICE}.{self.region}.amazonaws.com').rstrip('/')}/"
+
+    @property
+    def jwks_url(self) -> str:
+        return f"{self.url}{self.pool_id}/.well-known/jwks.json"
+
+    @property
+    def issuer(self) -> str:
+        """What ID tokens name, also those of a local AWS."""
+        return f"https://{SERVICE}.{self.region}.amazonaws.com/{self.pool_id}"
+
+
+class Cognito:
+    """Implements `IdentityProvider`. Nothing is repeated: each refusal of a code or password counts over there."""
+
+    def __init__(self, session: aiohttp.ClientSession, credentials: Credentials, pool: UserPool) -> None:
+        self._session = session
+        self._credentials = credentials
+        self._pool = pool
+        self._signer = Signer(SERVICE, pool.region)
+
+    async def sign_up(self, email: str, password: str, name: str) -> None:
+        attributes = [_attribute("email", email), *([_attribute("name", name)] if name else [])]
+        await self._of_client("SignUp", Username=email, Password=password, UserAttributes=attributes)
+
+    async def confirm_sign_up(self, email: str, code: str) -> None:
+        await self._of_client("ConfirmSignUp", Username=email, ConfirmationCode=code)
+
+    async def resend_code(self, email: str) -> None:
+        await self._of_client("ResendConfirmationCode", Username=email)
+
+    async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
+        return _outcome(await self._initiate("USER_PASSWORD_AUTH", USERNAME=email, PASSWORD=password))
+
+    async def answer_totp(self, email: str, session: str, code: str) -> Tokens:
+        outcome = await self._respond("SOFTWARE_TOKEN_MFA", session, USERNAME=email, SOFTWARE_TOKEN_MFA_CODE=code)
+        return _tokens(outcome)
+
+    async def answer_new_password(self, email: str, session: str, password: str) -> Tokens | Challenge:
+        return _outcome(await self._respond("NEW_PASSWORD_REQUIRED", session, USERNAME=email, NEW_PASSWORD=password))
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        return _tokens(await self._initiate("REFRESH_TOKEN_AUTH", REFRESH_TOKEN=refresh_token))
+
+    async def revoke(self, refresh_token: str) -> None:
+        await self._of_client("RevokeToken", Token=refresh_token)
+
+    async def sign_out_everywhere(self, user: str) -> None:
+        await self._signed("AdminUserGlobalSignOut", Username=user)
+
+    async def forgot(self, email: str) -> None:
+        await self._of_client("ForgotPassword", Username=email)
+
+    async def reset(self, email: str, code: str, password: str) -> None:
+        await self._of_client("ConfirmForgotPassword", Username=email, ConfirmationCode=code, Password=password)
+
+    async def change_password(self, access_token: str, current: str, new: str) -> None:
+        await self._call(
+            "ChangePassword", {"AccessToken": access_token, "PreviousPassword": current, "ProposedPassword": new}
+        )
+
+    async def has_totp(self, user_id: str) -> bool:
+        found = await self._signed("AdminGetUser", Username=user_id)
+        return "SOFTWARE_TOKEN_MFA" in (found.get("UserMFASettingList") or ())
+
+    async def new_totp_secret(self, access_token: str) -> str:
+        answer = await self._call("AssociateSoftwareToken", {"AccessToken": access_token})
+        return str(answer["SecretCode"])
+
+    async def verify_totp(self, access_token: str, code: str) -> None:
+        answer = await self._call("VerifySoftwareToken", {"AccessToken": access_token, "UserCode": code})
+        if answer.get("Status") != "SUCCESS":
+            raise CodeRefused
+
+    async def prefer_totp(self, access_token: str, *, enabled: bool) -> None:
+        settings = {"Enabled": enabled, "PreferredMfa": enabled}
+        await self._call("SetUserMFAPreference", {"AccessToken": access_token, "SoftwareTokenMfaSettings": settings})
+
+    async def rename(self, access_token: str, name: str) -> None:
+        attributes = [_attribute("name", name)]
+        await self._call("UpdateUserAttributes", {"AccessToken": access_token, "UserAttributes": attributes})
+
+    async def _initiate(self, flow: str, **parameters: str) -> dict[str, Any]:
+        return await self._of_client("InitiateAuth", AuthFlow=flow, AuthParameters=parameters)
+
+    async def _respond(self, challenge: str, session: str, **responses: str) -> dict[str, Any]:
+        return await self._of_client(
+            "RespondToAuthChallenge", ChallengeName=challenge, Session=session, ChallengeResponses=responses
+        )
+
+    async def _of_client(self, operation: str, **members: Any) -> dict[str, Any]:
+        return await self._call(operation, {"ClientId": self._pool.client_id, **members})
+
+    async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
+        """With the function's own role, which may do exactly this to exactly this pool."""
+        body = orjson.dumps({"UserPoolId": self._pool.pool_id, **members})
+        try:
+            key = await role_key(self._credentials, self._session)
+        except KeyUnavailable as exc:
+            raise _unavailable(operation, str(exc)) from exc
+        headers = self._signer.headers(key, "POST", self._pool.url, _headers(operation), body, datetime.now(UTC))
+        return await self._post(operation, headers, body)
+
+    async def _call(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._post(operation, _headers(operation), orjson.dumps(members))
+
+    async def _post(self, operation: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        try:
+            async with self._session.post(self._pool.url, headers=headers, data=body, timeout=TIMEOUT) as response:
+                return answer_of(operation, response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _unavailable(operation, type(exc).__name__) from exc
+
+
+class JwksUrl:
+    """Where the pool publishes the keys that sign its tokens."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def fetch(self) -> Mapping[str, Any]:
+        """Raises IdentityUnavailable."""
+        try:
+            async with self._session.get(self._url, timeout=TIMEOUT) as response:
+                return answer_of("JWKS", response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _unavailable("JWKS", type(exc).__name__) from exc
+
+
+def answer_of(operation: str, status: int, body: bytes) -> dict[str, Any]:
+    """The JSON object of a good answer. Raises IdentityRefused or IdentityUnavailable."""
+    try:
+        answer = orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        # Not chained: the decoder's error carries the document, and that may hold tokens.
+        answer = None
+    if not isinstance(answer, dict):
+        raise _unavailable(operation, f"HTTP {status} without a JSON object")
+    if status == 200:
+        return answer
+    code = str(answer.get("__type", "")).rpartition("#")[2]
+    if status < 500 and code in _REFUSALS:
+        raise _REFUSALS[code](code)
+    raise _unavailable(operation, f"HTTP {status} {code}")
+
+
+def _headers(operation: str) -> dict[str, str]:
+    return {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{_TARGET}.{operation}"}
+
+
+def _attribute(name: str, value: str) -> dict[str, str]:
+    return {"Name": name, "Value": value}
+
+
+def _outcome(answer: Mapping[str, Any]) -> Tokens | Challenge:
+    kind = _CHALLENGES.get(str(answer.get("ChallengeName")))
+    if kind == "totp" or kind == "new_password":
+        return Challenge("totp" if kind == "totp" else "new_password", str(answer.get("Session") or ""))
+    return _tokens(answer)
+
+
+def _tokens(answer: Mapping[str, Any]) -> Tokens:
+    """A challenge where none is expected is a pool that is set up in another way than ours."""
+    found = answer.get("AuthenticationResult")
+    if not isinstance(found, dict) or not {"IdToken", "AccessToken"} <= found.keys():
+        raise _unavailable("InitiateAuth", f"no tokens but {answer.get('ChallengeName')}")
+    return Tokens(str(found["IdToken"]), str(found["AccessToken"]), found.get("RefreshToken"))
+
+
+def _unavailable(operation: str, why: str) -> IdentityUnavailable:
+    log.warning("identity_provider_failed", extra={"operation": operation, "error": why})
+    return IdentityUnavailable("Signing in is not possible right now, please try again.", retry_after_s=RETRY_AFTER_S)

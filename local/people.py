@@ -1,0 +1,58 @@
+"""People of the local user pool: who is there from the start, and the pool itself as template.yaml declares it."""
+
+import contextlib
+from typing import Any
+
+ADMIN_GROUP = "admin"
+
+
+def ensure_user(cognito: Any, pool_id: str, email: str, password: str, *, name: str = "", admin: bool = False) -> str:
+    """Confirmed, with exactly this password; made if missing. Returns the user id. May be repeated."""
+    # Where there is one of an earlier run, what matters of it is set below.
+    with contextlib.suppress(cognito.exceptions.UsernameExistsException):
+        cognito.admin_create_user(
+            UserPoolId=pool_id,
+            Username=email,
+            MessageAction="SUPPRESS",
+            UserAttributes=_attributes({"email": email, "email_verified": "true", "name": name or email}),
+        )
+    cognito.admin_set_user_password(UserPoolId=pool_id, Username=email, Password=password, Permanent=True)
+    if admin:
+        cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=email, GroupName=ADMIN_GROUP)
+    found = cognito.admin_get_user(UserPoolId=pool_id, Username=email)
+    return next(str(each["Value"]) for each in found["UserAttributes"] if each["Name"] == "sub")
+
+
+def ensure_pool(cognito: Any, name: str, pool: dict[str, Any], client: dict[str, Any]) -> tuple[str, str]:
+    """(pool id, client id) of the pool of this name; `pool` and `client` are the template's properties of both."""
+    pool_id = _pool_named(cognito, name) or _new_pool(cognito, name, pool)
+    clients = cognito.list_user_pool_clients(UserPoolId=pool_id, MaxResults=60)["UserPoolClients"]
+    client_id = next((each["ClientId"] for each in clients if each["ClientName"] == name), None)
+    if client_id is None:
+        properties = {key: value for key, value in client.items() if key not in ("UserPoolId", "ClientName")}
+        made = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName=name, **properties)
+        client_id = made["UserPoolClient"]["ClientId"]
+    return pool_id, str(client_id)
+
+
+def _pool_named(cognito: Any, name: str) -> str | None:
+    pools = cognito.list_user_pools(MaxResults=60)["UserPools"]
+    return next((str(pool["Id"]) for pool in pools if pool["Name"] == name), None)
+
+
+def _new_pool(cognito: Any, name: str, pool: dict[str, Any]) -> str:
+    """With its admin group. What CloudFormation names otherwise than the API is given as the API wants it."""
+    mfa = pool.get("MfaConfiguration", "OFF")
+    own = ("UserPoolName", "EnabledMfas", "MfaConfiguration", "DeletionProtection")
+    properties = {key: value for key, value in pool.items() if key not in own}
+    pool_id = str(cognito.create_user_pool(PoolName=name, **properties)["UserPool"]["Id"])
+    if mfa != "OFF":
+        cognito.set_user_pool_mfa_config(
+            UserPoolId=pool_id, SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration=mfa
+        )
+    cognito.create_group(UserPoolId=pool_id, GroupName=ADMIN_GROUP)
+    return pool_id
+
+
+def _attributes(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in values.items()]

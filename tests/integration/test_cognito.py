@@ -1,0 +1,149 @@
+"""Cognito as MiniStack has it, made from template.yaml: our calls, its tokens, and a sign-in through the whole app."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import boto3
+import pytest
+from aiodynamo.credentials import Key, StaticCredentials
+
+from local.mailbox import mails
+from local.ministack import MiniStack
+from local.paths import MINISTACK, TEMPLATE
+from local.people import ensure_pool, ensure_user
+from local.template_values import read_yaml
+from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.services.identity_ports import TokenRefused
+from multiconnection.storage.cognito import Cognito, JwksUrl, UserPool
+from multiconnection.storage.id_tokens import IdTokens
+from tests.support.identity_contract import CONTRACT, NEXT_PASSWORD, PASSWORD, Pool, WallClock
+from tests.support.people_world import PeopleWorld
+
+CREDENTIALS = ("test", "test")
+
+
+class CheckingMiniStack(MiniStack):
+    """With the checks of codes and access tokens that it leaves out otherwise."""
+
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | {"AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+@dataclass(frozen=True)
+class Running:
+    pool: UserPool
+    client: Any
+
+    @property
+    def endpoint_url(self) -> str:
+        assert self.pool.endpoint_url
+        return self.pool.endpoint_url
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    state = tmp_path_factory.mktemp("ministack")
+    with CheckingMiniStack(MINISTACK, state, services=("cognito-idp", "ses")) as ministack:
+        client = boto3.client(
+            "cognito-idp",
+            region_name=ministack.region,
+            endpoint_url=ministack.endpoint_url,
+            aws_access_key_id=CREDENTIALS[0],
+            aws_secret_access_key=CREDENTIALS[1],
+        )
+        resources = read_yaml(Path(TEMPLATE))["Resources"]
+        declared = [resources[name]["Properties"] for name in ("UserPool", "UserPoolClient")]
+        pool_id, client_id = ensure_pool(client, "people", declared[0], declared[1])
+        assert ensure_pool(client, "people", declared[0], declared[1]) == (pool_id, client_id)
+        yield Running(UserPool(pool_id, client_id, ministack.region, ministack.endpoint_url), client)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+def cognito(running: Running, http: aiohttp.ClientSession) -> Cognito:
+    return Cognito(http, StaticCredentials(Key(*CREDENTIALS)), running.pool)
+
+
+def verifier(running: Running, http: aiohttp.ClientSession, audience: str = "") -> IdTokens:
+    pool = running.pool
+    return IdTokens(JwksUrl(http, pool.jwks_url), pool.issuer, audience or pool.client_id, WallClock())
+
+
+@pytest.mark.parametrize("case", CONTRACT, ids=lambda case: case.__name__)
+async def test_cognito_keeps_the_contract(
+    case: Callable[[Pool], Awaitable[None]], running: Running, http: aiohttp.ClientSession
+) -> None:
+    async def invite(email: str, password: str) -> None:
+        created = running.client.admin_create_user(
+            UserPoolId=running.pool.pool_id,
+            Username=email,
+            TemporaryPassword=password,
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}],
+        )
+        user = created["User"]["Username"]
+        running.client.admin_add_user_to_group(UserPoolId=running.pool.pool_id, Username=user, GroupName="admin")
+
+    await case(Pool(cognito(running, http), verifier(running, http), WallClock(), invite))
+
+
+async def test_a_token_of_the_pool_for_another_client_is_refused(running: Running, http: aiohttp.ClientSession) -> None:
+    ensure_user(running.client, running.pool.pool_id, "aud@example.com", PASSWORD)
+    tokens = await cognito(running, http).sign_in("aud@example.com", PASSWORD)
+    assert not hasattr(tokens, "kind")
+    with pytest.raises(TokenRefused):
+        await verifier(running, http, "another-client").verify(tokens.id_token)
+
+
+async def test_a_pool_that_cannot_be_reached_is_unavailable(http: aiohttp.ClientSession) -> None:
+    nowhere = UserPool("us-east-1_x", "client", "us-east-1", "http://127.0.0.1:1")
+    with pytest.raises(IdentityUnavailable):
+        await Cognito(http, StaticCredentials(Key(*CREDENTIALS)), nowhere).forgot("ada@example.com")
+    with pytest.raises(IdentityUnavailable):
+        await JwksUrl(http, nowhere.jwks_url).fetch()
+
+
+def test_demo_people_can_be_ensured_again_and_again(running: Running) -> None:
+    pool_id = running.pool.pool_id
+    ids = {ensure_user(running.client, pool_id, "demo@example.com", PASSWORD, admin=True) for _ in range(2)}
+    assert len(ids) == 1
+    groups = running.client.admin_list_groups_for_user(UserPoolId=pool_id, Username="demo@example.com")["Groups"]
+    assert [group["GroupName"] for group in groups] == ["admin"]
+
+
+async def test_the_codes_of_the_mails_lead_through_the_whole_app(running: Running, http: aiohttp.ClientSession) -> None:
+    world = PeopleWorld(provider=cognito(running, http), verifier=verifier(running, http), clock=WallClock())
+    email = "walk@example.com"
+    async with world.browser() as browser:
+        signing_up = {"email": email, "password": PASSWORD, "name": "Walker"}
+        assert (await browser.post("/api/auth/sign-up", signing_up)).status_code == 202
+        assert (await browser.post("/api/auth/confirm", {"email": email, "code": "000000"})).status_code == 400
+        confirming = {"email": email, "code": code_mailed(running, email)}
+        assert (await browser.post("/api/auth/confirm", confirming)).status_code == 200
+        signed_in = await browser.post("/api/auth/sign-in", {"email": email, "password": PASSWORD})
+        assert signed_in.json()["user"]["name"] == "Walker"
+        assert (await browser.get("/api/auth/session")).json()["user"]["totp_enabled"] is False
+        changing = {"current": PASSWORD, "new": NEXT_PASSWORD}
+        assert (await browser.post("/api/auth/change-password", changing)).status_code == 204
+        assert (await browser.post("/api/auth/forgot", {"email": email})).status_code == 202
+        reset = {"email": email, "code": code_mailed(running, email), "password": PASSWORD}
+        assert (await browser.post("/api/auth/reset", reset)).status_code == 200
+        assert (await browser.get("/api/auth/session")).status_code == 401
+        assert (await browser.post("/api/auth/sign-in", {"email": email, "password": PASSWORD})).status_code == 200
+        named = await browser.request("PATCH", "/api/account", {"name": "Runner"})
+        assert named.json()["name"] == "Runner"
+        assert (await browser.post("/api/auth/sign-out-everywhere", {})).status_code == 204
+        assert (await browser.get("/api/auth/session")).status_code == 401
+    assert (await world.account_of(email)).credits_in == world.test_credit_nano
+
+
+def code_mailed(running: Running, email: str) -> str:
+    """The newest code in the local mailbox."""
+    return next(mail.code for mail in mails(running.endpoint_url) if mail.to == email and mail.code)

@@ -1,0 +1,190 @@
+"""Accounts and sessions as deployed, over an in-memory DynamoDB and a user pool that can fail."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import httpx
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse
+
+from multiconnection.api.cookies import ID_COOKIE, REFRESH_COOKIE, create_browser_app
+from multiconnection.api.routes import account, auth
+from multiconnection.api.session import AdminDep, SessionDep
+from multiconnection.bootstrap import Container
+from multiconnection.config import Settings
+from multiconnection.domain.errors import UsageNotFound
+from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.ports import Clock
+from multiconnection.domain.sessions import account_id_of
+from multiconnection.ledger.accounts import Account, CreditRow
+from multiconnection.ledger.invariants import breaches
+from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.services.attempts import AttemptQuotas
+from multiconnection.services.identity import Identity, IdentityConfig, identity
+from multiconnection.services.identity_ports import IdentityProvider, TokenVerifier
+from multiconnection.services.keys import KeyService
+from multiconnection.storage import balances
+from multiconnection.storage.id_tokens import IdTokens
+from multiconnection.storage.keys import KeysTable
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.limits import LimitsTable
+from multiconnection.storage.profiles import ProfilesTable
+
+from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
+from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
+from .limit_world import HandClock, SeededRng, WatchedDriver
+from .memory_dynamo import MemoryDynamo
+
+HOST = "console.example"
+ORIGIN = f"https://{HOST}"
+IP = "192.0.2.7"
+TEST_CREDIT_NANO = NANO_PER_USD // 2
+guarded = APIRouter()
+
+
+@guarded.get("/api/guarded")
+async def read(session: SessionDep) -> dict[str, str]:
+    return {"account_id": session.account_id}
+
+
+@guarded.api_route("/api/guarded", methods=["POST", "PUT", "PATCH", "DELETE"])
+async def write(session: SessionDep) -> dict[str, str]:
+    return {"account_id": session.account_id}
+
+
+@guarded.get("/api/guarded/admin")
+async def administer(session: AdminDep) -> dict[str, str]:
+    return {"account_id": session.account_id}
+
+
+@guarded.get("/api/guarded/missing")
+async def miss(_: SessionDep) -> None:
+    raise UsageNotFound("There is no such row.")
+
+
+@guarded.get("/api/guarded/stream")
+async def stream(_: SessionDep) -> PlainTextResponse:
+    return PlainTextResponse("a,b\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleContainer(Container):
+    """With accounts and sessions."""
+
+    identity: Identity
+
+
+async def model_name(code: str) -> str:
+    return code
+
+
+class PeopleWorld:
+    """One deployment; `processes` of it can share the tables. Make one inside a test."""
+
+    def __init__(
+        self,
+        *,
+        provider: IdentityProvider | None = None,
+        verifier: TokenVerifier | None = None,
+        clock: Clock | None = None,
+        driver: WatchedDriver | None = None,
+        quotas: AttemptQuotas | None = None,
+        public_origins: frozenset[str] = frozenset(),
+        test_credit_nano: int = TEST_CREDIT_NANO,
+    ) -> None:
+        self.hand = HandClock()
+        self.clock = clock or self.hand
+        self.cognito = FakeCognito(self.clock)
+        self.provider = provider or self.cognito
+        self.verifier = verifier or IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock)
+        self.driver = driver or WatchedDriver(MemoryDynamo(TABLES))
+        self.test_credit_nano = test_credit_nano
+        self.alarms, self.rng = Alarms(), SeededRng(1)
+        self.settings = Settings.of(ENVIRONMENT)
+        self.ledger = Ledger(
+            DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
+            Queue(),
+            self.alarms,
+            self.clock,
+            self.rng,
+            model_name,
+            Margins(),
+        )
+        self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
+        config = IdentityConfig(test_credit_nano, quotas or AttemptQuotas(), public_origins, answer_s=0.0)
+        self.identity = identity(
+            self.provider,
+            self.verifier,
+            self.ledger,
+            ProfilesTable(self.driver, "balances"),
+            LimitsTable(self.driver, "limits"),
+            self.keys,
+            self.settings,
+            self.clock,
+            self.rng,
+            config,
+        )
+        self.app = create_browser_app(self.container, [auth.router, account.router, guarded])
+
+    def container(self) -> Container:
+        base = ChatWorld().container()
+        parts = {field.name: getattr(base, field.name) for field in fields(Container)}
+        return PeopleContainer(**parts | {"identity": self.identity, "clock": self.clock})
+
+    @asynccontextmanager
+    async def browser(self, ip: str = IP, base_url: str = ORIGIN) -> AsyncIterator["Browser"]:
+        transport = httpx.ASGITransport(app=self.app, client=(ip, 1234))
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as http:
+            yield Browser(http, base_url)
+
+    async def account_of(self, email: str) -> Account:
+        """The image of somebody's account; its books are right."""
+        items = [item for item in self._memory().items("balances") if item.get("email") == {"S": email}]
+        (image,) = [balances.parse(item) for item in items]
+        assert breaches(image) == []
+        return image
+
+    async def credits_of(self, user_id: str) -> list[CreditRow]:
+        return [row async for row in self.ledger.store.credit_rows(account_id_of(user_id))]
+
+    def _memory(self) -> MemoryDynamo:
+        memory = self.driver.driver
+        assert isinstance(memory, MemoryDynamo)
+        return memory
+
+
+class Browser:
+    """Keeps cookies as a browser does and says where its requests come from."""
+
+    def __init__(self, http: httpx.AsyncClient, origin: str) -> None:
+        self.http = http
+        self.headers: dict[str, str] = {"x-mc-csrf": "1", "origin": origin, "sec-fetch-site": "same-origin"}
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.http.get(path, headers={"sec-fetch-site": "same-origin"})
+
+    async def post(self, path: str, body: Any = None) -> httpx.Response:
+        return await self.request("POST", path, body)
+
+    async def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return await self.http.request(method, path, json=body, headers=self.headers)
+
+    async def sign_in(self, email: str, password: str) -> httpx.Response:
+        return await self.post("/api/auth/sign-in", {"email": email, "password": password})
+
+    @property
+    def id_token(self) -> str | None:
+        return self.http.cookies.get(ID_COOKIE)
+
+    @property
+    def refresh_token(self) -> str | None:
+        return self.http.cookies.get(REFRESH_COOKIE)
+
+    def present(self, id_token: str | None = None, refresh_token: str | None = None) -> None:
+        """Exactly these cookies."""
+        self.http.cookies.clear()
+        for name, value in ((ID_COOKIE, id_token), (REFRESH_COOKIE, refresh_token)):
+            if value is not None:
+                self.http.cookies.set(name, value, domain=self.http.base_url.host, path="/")

@@ -1,0 +1,203 @@
+"""The first sign-in under faults: one account, one test credit, whatever is lost, repeated or concurrent."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from multiconnection.domain.errors import LedgerUnavailable
+from multiconnection.domain.sessions import Session, account_id_of
+from multiconnection.ledger.accounts import AccountLimits
+from multiconnection.ledger.invariants import breaches
+from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.store import OutcomeUnknown, StoreThrottled, StoreUnavailable
+from multiconnection.services.onboarding import TEST_CREDIT_ID, Onboarding
+from multiconnection.storage.driver import Driver
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.profiles import ProfilesTable
+from tests.support.assertions import assert_error
+from tests.support.chat_world import TABLES, Alarms, Queue
+from tests.support.limit_world import HandClock, SeededRng, WatchedDriver
+from tests.support.memory_dynamo import MemoryDynamo
+from tests.support.people_world import TEST_CREDIT_NANO, PeopleWorld, model_name
+
+USER = "5d2b1c6e-0000-4000-8000-000000000001"
+ADA = Session(account_id_of(USER), "ada@example.com", "Ada", False, USER)
+# Account, profile, look for the credit, credit it, read it back.
+CALLS = 5
+MODES = ["fails", "throttled", "reply lost", "crash before", "crash after"]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Faulty:
+    """Breaks the `at`-th call of the driver, once."""
+
+    driver: Driver
+    at: int
+    mode: str
+    calls: int = 0
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self.calls != self.at:
+            return await self.driver.call(operation, payload)
+        if self.mode == "fails":
+            raise StoreUnavailable("refused")
+        if self.mode == "throttled":
+            raise StoreThrottled("busy")
+        if self.mode == "crash before":
+            raise Crash
+        await self.driver.call(operation, payload)
+        raise Crash if self.mode == "crash after" else OutcomeUnknown("the reply is lost")
+
+
+def ledger_on(driver: Driver) -> Ledger:
+    store = DynamoStore(driver, LedgerTables("balances", "usage", "credits"))
+    return Ledger(store, Queue(), Alarms(), HandClock(), SeededRng(1), model_name, Margins())
+
+
+def onboarding_on(driver: Driver, credit_nano: int = TEST_CREDIT_NANO) -> Onboarding:
+    ledger = ledger_on(driver)
+    profiles = ProfilesTable(driver, "balances")
+    return Onboarding(ledger, ledger.store, profiles, HandClock(), SeededRng(1), credit_nano)
+
+
+async def assert_once(memory: MemoryDynamo, credit_nano: int = TEST_CREDIT_NANO) -> None:
+    store = ledger_on(memory).store
+    account = await store.account(ADA.account_id)
+    assert account is not None
+    assert breaches(account) == []
+    assert (account.credits_in, account.available, account.name) == (credit_nano, credit_nano, "Ada")
+    rows = [(row.credit_id, row.amount, row.kind) async for row in store.credit_rows(ADA.account_id)]
+    assert rows == ([(TEST_CREDIT_ID, credit_nano, "grant")] if credit_nano else [])
+    (item,) = memory.items("balances")
+    assert item["email"] == {"S": ADA.email}
+
+
+async def test_the_first_sign_in_opens_the_account_and_grants_the_credit() -> None:
+    driver = WatchedDriver(memory := MemoryDynamo(TABLES))
+    account = await onboarding_on(driver).ensure(ADA)
+    assert account.available == TEST_CREDIT_NANO
+    assert driver.calls == ["PutItem", "UpdateItem", "GetItem", "TransactWriteItems", "GetItem"]
+    await assert_once(memory)
+
+
+async def test_later_sign_ins_change_nothing() -> None:
+    memory = MemoryDynamo(TABLES)
+    await onboarding_on(memory).ensure(ADA)
+    before = memory.snapshot()
+    for _ in range(3):
+        assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+    assert memory.snapshot() == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("at", range(1, CALLS + 1))
+async def test_a_fault_at_any_step_and_another_sign_in_grant_once(at: int, mode: str) -> None:
+    driver = Faulty(memory := MemoryDynamo(TABLES), at, mode)
+    try:
+        await onboarding_on(driver).ensure(ADA)
+        assert "crash" not in mode, "what is not fatal is repeated at once"
+        await assert_once(memory)
+    except Crash:
+        assert "crash" in mode
+    assert driver.calls >= at
+    await onboarding_on(memory).ensure(ADA)
+    await assert_once(memory)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("at", range(1, 13))
+async def test_concurrent_first_sign_ins_with_a_fault_grant_once(at: int, mode: str) -> None:
+    driver = Faulty(memory := MemoryDynamo(TABLES), at, mode)
+    processes = [onboarding_on(driver) for _ in range(4)]
+
+    async def first(process: Onboarding) -> None:
+        try:
+            await process.ensure(ADA)
+        except Crash:
+            assert "crash" in mode
+
+    await asyncio.gather(*(first(process) for process in processes))
+    await onboarding_on(memory).ensure(ADA)
+    await assert_once(memory)
+
+
+async def test_without_a_configured_credit_none_is_granted() -> None:
+    driver = WatchedDriver(memory := MemoryDynamo(TABLES))
+    await onboarding_on(driver, 0).ensure(ADA)
+    assert "TransactWriteItems" not in driver.calls
+    await assert_once(memory, 0)
+
+
+async def test_a_credit_of_another_amount_is_not_granted_on_top() -> None:
+    memory = MemoryDynamo(TABLES)
+    await onboarding_on(memory).ensure(ADA)
+    await onboarding_on(memory, 2 * TEST_CREDIT_NANO).ensure(ADA)
+    await assert_once(memory)
+
+
+async def test_two_processes_with_different_settings_grant_one_of_both() -> None:
+    memory = MemoryDynamo(TABLES)
+    driver = WatchedDriver(memory)
+    amounts = (TEST_CREDIT_NANO, 2 * TEST_CREDIT_NANO)
+    await asyncio.gather(*(onboarding_on(driver, amount).ensure(ADA) for amount in amounts))
+    account = await ledger_on(memory).store.account(ADA.account_id)
+    assert account is not None
+    await assert_once(memory, account.credits_in)
+    assert account.credits_in in amounts
+
+
+async def test_an_account_that_exists_keeps_its_limits_and_money() -> None:
+    memory = MemoryDynamo(TABLES)
+    await ledger_on(memory).create_account(ADA.account_id, "Ada", AccountLimits(requests_per_minute=7))
+    account = await onboarding_on(memory).ensure(ADA)
+    assert account.limits.requests_per_minute == 7
+    await assert_once(memory)
+
+
+async def test_a_database_that_is_down_is_told_as_such() -> None:
+    driver = WatchedDriver(MemoryDynamo(TABLES), failure=StoreUnavailable("down"))
+    with pytest.raises(LedgerUnavailable):
+        await onboarding_on(driver).ensure(ADA)
+
+
+async def test_who_cannot_be_given_an_account_gets_no_session() -> None:
+    world = PeopleWorld()
+    world.cognito.add(ADA.email, "correct horse 1")
+    failing = Faulty(world.driver.driver, 10**9, "")
+    async with world.browser() as browser:
+        world.driver.driver = Broken(failing)
+        answer = await browser.sign_in(ADA.email, "correct horse 1")
+        assert_error(answer, "ledger_unavailable", 503)
+        assert "set-cookie" not in answer.headers
+        world.driver.driver = failing.driver
+        assert (await browser.sign_in(ADA.email, "correct horse 1")).status_code == 200
+    assert (await world.account_of(ADA.email)).credits_in == TEST_CREDIT_NANO
+
+
+@dataclass
+class Broken:
+    """Everything but the limits is down."""
+
+    driver: Driver
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        if payload.get("TableName") == "limits":
+            return await self.driver.call(operation, payload)
+        raise StoreUnavailable("down")
+
+
+def test_account_ids_follow_from_the_person_and_cannot_be_turned_back() -> None:
+    assert account_id_of(USER) == account_id_of(USER)
+    assert len(account_id_of(USER)) == 29
+    ids = {account_id_of(f"user-{number}") for number in range(1000)}
+    assert len(ids) == 1000
+    assert all(each.startswith("acct_") and each[5:].isalnum() for each in ids)
