@@ -13,11 +13,14 @@ from multiconnection.storage.queue import decode
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A schedule's event sweeps ({"scope": "all"} for the daily net); an SQS event is replayed."""
     begin_correlation(getattr(context, "aws_request_id", "local"))
-    maintenance = build_workers(Settings.from_environment()).maintenance
+    workers = build_workers(Settings.from_environment())
+    maintenance = workers.maintenance
     if "Records" in event:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]
         failed = asyncio.run(maintenance.replay(messages, decode))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
     sweep = maintenance.sweep_all if event.get("scope") == "all" else maintenance.sweep_active
     remaining_s = context.get_remaining_time_in_millis() / 1000 if context else 60
-    return asdict(asyncio.run(sweep(maintenance.clock.now() + remaining_s - 5)))
+    until_s = maintenance.clock.now() + remaining_s - 5
+    swept = asyncio.run(sweep(until_s))
+    return asdict(swept) | {"orders": asdict(asyncio.run(workers.order_repair.repair_orders(until_s)))}

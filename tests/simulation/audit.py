@@ -7,10 +7,12 @@ from zlib import crc32
 
 from multiconnection.storage.driver import Item, RequestRejected
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
+from tests.support.order_keys import ORDER_KEYS
 
 from .images import Image, LiveHold
+from .order_audit import OrderAudit
 
-BALANCES, USAGE, CREDITS, KEYS = "Balances", "Usage", "Credits", "Keys"
+BALANCES, USAGE, CREDITS, KEYS, ORDERS = "Balances", "Usage", "Credits", "Keys", "Orders"
 TABLES = {
     BALANCES: TableKeys(
         "account_id",
@@ -22,6 +24,7 @@ TABLES = {
     KEYS: TableKeys(
         "key_hash", indexes={"by_account": ("account_id", "key_id")}, full_indexes=frozenset({"by_account"})
     ),
+    ORDERS: ORDER_KEYS,
 }
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 RowKey = tuple[str, str, str]
@@ -47,6 +50,7 @@ class Auditor:
         self._spent: Counter[tuple[str, str]] = Counter()
         self._budgets: dict[tuple[str, str], int] = {}
         self._key_status: dict[tuple[str, str], str] = {}
+        self.orders = OrderAudit(self._broken)
 
     def execute(self, operation: str, payload: Mapping[str, Any], serving: str | None = None) -> dict[str, Any]:
         """Raises StoreError as a database does."""
@@ -82,6 +86,9 @@ class Auditor:
         item = self._tables.execute("GetItem", {"TableName": table, "Key": key}).get("Item")
         if item is None:
             self._broken("I11", f"an item of {table} was deleted: {key}")
+            return
+        if table == ORDERS:
+            self.orders.look(item, lambda account_id, order_id: self.rows.get((CREDITS, account_id, order_id)))
             return
         account_id = item["account_id"]["S"]
         if serving is not None and account_id != serving:

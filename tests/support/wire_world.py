@@ -39,6 +39,8 @@ ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
     "CATALOG_TABLE": "catalog",
     "LIMITS_TABLE": "limits",
+    "AUDIT_TABLE": "audit",
+    "REPORTS_TABLE": "reports",
     "PAYLOAD_BUCKET": "payloads",
     "FALLBACK_QUEUE_URL": "http://127.0.0.1:1/queue",
     "AWS_REGION": "eu-west-1",

@@ -71,7 +71,8 @@ async def test_an_order_and_an_adjustment_are_what_they_are() -> None:
 async def test_credits_of_one_moment_are_neither_lost_nor_shown_twice() -> None:
     async with console_app() as app:
         await credit(app, *(a_credit(number, created_ms=1_800_000_000_000) for number in range(1, 5)))
-        found, cursor = [], {}
+        found: list[str] = []
+        cursor: dict[str, str] = {}
         for _ in range(4):
             page = await app.get("/api/credits", limit=1, **cursor)
             found += [row["id"] for row in page["data"]]

@@ -125,7 +125,7 @@ async def test_without_a_session_or_our_own_pages_nothing_happens() -> None:
     async with console_app() as app:
         for method, path in (("GET", "/api/keys"), ("POST", "/api/keys"), ("POST", "/api/keys/session")):
             assert_error(await app.ask(method, path, None, json={"name": "x"}), "session_required", 401)
-        foreign = {"headers": {"origin": "https://evil.example"}, "json": {"name": "x"}}
+        foreign: dict[str, Any] = {"headers": {"origin": "https://evil.example"}, "json": {"name": "x"}}
         assert_error(await app.ask("POST", "/api/keys", **foreign), "csrf_failed", 403)
         assert (await app.get("/api/keys"))["data"] == []
 
@@ -320,6 +320,22 @@ async def test_a_budget_moves_by_the_difference_and_not_below_what_is_used() -> 
         assert f"0.{used:09d}" in error["message"]
         lowered = (await app.ask("PATCH", path, json={"budget": f"0.{used:09d}"})).json()
         assert lowered["budget_left"] == "0.000000000"
+
+
+async def test_a_budget_holds_and_ends_at_the_next_call_of_a_caller_who_is_known() -> None:
+    async with console_app() as app:
+        await app.world.credit("1.00")
+        made = await app.new_key()
+        caller, path = await app.world.authenticate(made["secret"]), f"/api/keys/{made['id']}"
+        await app.ask("PATCH", path, json={"budget": "0.000001"})
+        refused = (await app.world.call(caller)).refused
+        assert refused is not None
+        assert refused.code == "insufficient_balance"
+        caller = await app.world.authenticate(made["secret"])
+        await app.ask("PATCH", path, json={"budget": None})
+        # Refusals for money are remembered for half a second, keys for five.
+        await asyncio.sleep(1)
+        assert (await app.world.call(caller)).refused is None
 
 
 async def test_a_budget_needs_one_of_the_accounts_64_places() -> None:

@@ -153,7 +153,9 @@ async def test_another_accounts_call_is_not_found_as_a_missing_one_is() -> None:
         assert await pages(app) == [[]]
         # A cursor of theirs is a time, and leads into the own list.
         assert (await app.get("/api/usage", cursor=row.hold_id))["data"] == []
-        assert (await app.get("/api/usage/summary", **{"from": NOON - 1, "to": NOON + 9}))["total"]["calls"] == 0
+        assert (await app.get("/api/usage/summary", **{"from": str(NOON - 1), "to": str(NOON + 9)}))["total"][
+            "calls"
+        ] == 0
 
 
 async def test_images_characters_and_seconds_are_shown_by_their_own_names() -> None:
@@ -188,7 +190,7 @@ async def test_a_day_is_summed_up_by_model_or_key() -> None:
             app.world.a_row(NOON + 1, model="m-2", cost=5, usage=Usage(input=1, cached_input=2, output=3)),
             app.world.a_row(NOON + 2 * DAY, cost=7),
         )
-        asked = {"from": NOON - 100, "to": NOON + 2 * DAY + 100}
+        asked: dict[str, Any] = {"from": NOON - 100, "to": NOON + 2 * DAY + 100}
         by_model = await app.get("/api/usage/summary", group="model", **asked)
         assert [day["day"] for day in by_model["days"]] == ["2026-09-21", "2026-09-22", "2026-09-23"]
         first, empty, _ = by_model["days"]
@@ -215,7 +217,7 @@ async def test_a_day_is_summed_up_by_model_or_key() -> None:
 async def test_days_begin_at_the_readers_midnight() -> None:
     async with console_app() as app:
         await app.world.write(app.world.a_row(NOON))
-        asked = {"from": NOON - 10, "to": NOON + 10}
+        asked: dict[str, Any] = {"from": NOON - 10, "to": NOON + 10}
         for offset_min, day in ((0, "2026-09-21"), (720, "2026-09-22"), (719, "2026-09-21"), (-721, "2026-09-20")):
             found = await app.get("/api/usage/summary", tz_offset_min=offset_min, **asked)
             assert [each["day"] for each in found["days"] if each["calls"]] == [day]

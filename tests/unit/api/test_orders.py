@@ -39,13 +39,20 @@ class Console:
         errors.install(app)
         app.include_router(orders.router)
         app.include_router(admin_orders.router)
-        app.dependency_overrides[dependencies.container] = lambda: Services(world.desk)
-        app.dependency_overrides[session.session] = lambda: self.user
+        app.dependency_overrides[dependencies.container] = self._services
+        app.dependency_overrides[session.session] = self._session
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")
 
     async def call(self, method: str, path: str, body: object = None, user: Session = USER) -> httpx.Response:
         self.user = user
         return await self.http.request(method, path, json=body)
+
+    # Coroutines: while a thread works, virtual time would run away.
+    async def _services(self) -> Services:
+        return Services(self.world.desk)
+
+    async def _session(self) -> Session:
+        return self.user
 
     async def order(self) -> dict[str, Any]:
         """An order in review, as its owner sees it."""

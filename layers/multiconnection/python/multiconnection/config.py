@@ -2,10 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from multiconnection.domain.money import MoneyError, usd_to_nano
+from multiconnection.domain.order_terms import LEGAL_ENTITY, BankDetail, parse_bank_details, parse_rates
+
+T = TypeVar("T")
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
@@ -33,6 +37,8 @@ class Settings:
     credits_table: str
     catalog_table: str
     limits_table: str
+    audit_table: str
+    reports_table: str
     payload_bucket: str
     fallback_queue_url: str
     region: str
@@ -66,6 +72,18 @@ class Settings:
     email_sign_in_attempts: int
     ip_mails_per_hour: int
     email_mails_per_hour: int
+    orders_table: str
+    order_rates: Mapping[str, int]
+    order_min: int
+    order_max: int
+    order_ttl_s: int
+    orders_open_max: int
+    legal_entity: str
+    bank_details: tuple[BankDetail, ...] | None
+    recharge_state_machine_arn: str | None
+    admin_topic_arn: str | None
+    admin_email: str | None
+    notice_sender: str | None
     environment: Mapping[str, str]
 
     @classmethod
@@ -78,6 +96,8 @@ class Settings:
             credits_table=_text(env, "CREDITS_TABLE"),
             catalog_table=_text(env, "CATALOG_TABLE"),
             limits_table=_text(env, "LIMITS_TABLE"),
+            audit_table=_text(env, "AUDIT_TABLE"),
+            reports_table=_text(env, "REPORTS_TABLE"),
             payload_bucket=_text(env, "PAYLOAD_BUCKET"),
             fallback_queue_url=_text(env, "FALLBACK_QUEUE_URL"),
             region=_text(env, "AWS_REGION", env.get("AWS_DEFAULT_REGION")),
@@ -111,6 +131,18 @@ class Settings:
             email_sign_in_attempts=_integer(env, "EMAIL_SIGN_IN_ATTEMPTS", 10),
             ip_mails_per_hour=_integer(env, "IP_MAILS_PER_HOUR", 30),
             email_mails_per_hour=_integer(env, "EMAIL_MAILS_PER_HOUR", 6),
+            orders_table=_text(env, "ORDERS_TABLE"),
+            order_rates=_parsed(env, "ORDER_RATES", '{"USD":"1"}', parse_rates),
+            order_min=_parsed(env, "ORDER_MIN_USD", "5", usd_to_nano),
+            order_max=_parsed(env, "ORDER_MAX_USD", "50000", usd_to_nano),
+            order_ttl_s=_integer(env, "ORDER_TTL_S", 7 * 24 * 3600),
+            orders_open_max=_integer(env, "ORDERS_OPEN_MAX", 10),
+            legal_entity=_text(env, "LEGAL_ENTITY", LEGAL_ENTITY),
+            bank_details=_parsed(env, "BANK_DETAILS", "[]", parse_bank_details),
+            recharge_state_machine_arn=_optional(env, "RECHARGE_STATE_MACHINE_ARN"),
+            admin_topic_arn=_optional(env, "ADMIN_TOPIC_ARN"),
+            admin_email=_optional(env, "ADMIN_EMAIL"),
+            notice_sender=_optional(env, "NOTICE_SENDER"),
             environment=env,
         )
 
@@ -160,6 +192,13 @@ def _origins(env: Mapping[str, str], name: str) -> frozenset[str]:
     if bad := [origin for origin in found if not _ORIGIN.fullmatch(origin)]:
         raise SettingsError(f"{name} holds something that is no origin: {bad[0]!r}")
     return found
+
+
+def _parsed(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(env.get(name) or default)
+    except ValueError as exc:
+        raise SettingsError(f"{name}: {exc}") from exc
 
 
 def _secret_arn(env: Mapping[str, str], name: str) -> str | None:

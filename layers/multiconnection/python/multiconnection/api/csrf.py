@@ -4,7 +4,7 @@ from fastapi import Request
 
 from multiconnection.domain.errors import CsrfFailed
 
-from .dependencies import ConsoleDep
+from .console_services import ConsoleDep
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADER = "x-mc-csrf"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from multiconnection.bootstrap import Console, Container
+from multiconnection.bootstrap import Container
 from multiconnection.observability import note_account
 from multiconnection.services.authenticate import Caller
 
@@ -16,19 +16,12 @@ async def container(request: Request) -> Container:
     return found
 
 
-async def console(request: Request) -> Console:
-    """In functions that browsers call."""
-    found: Console = request.app.state.container
-    return found
-
-
 async def context(request: Request) -> RequestContext:
     found: RequestContext = request.scope[SCOPE_KEY]
     return found
 
 
 ContainerDep = Annotated[Container, Depends(container)]
-ConsoleDep = Annotated[Console, Depends(console)]
 ContextDep = Annotated[RequestContext, Depends(context)]
 
 

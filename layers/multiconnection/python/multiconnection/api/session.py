@@ -9,9 +9,9 @@ from multiconnection.domain.sessions import Session
 from multiconnection.observability import note_account
 from multiconnection.services.sessions import Access
 
+from .console_services import ConsoleDep
 from .cookies import presented, set_session
 from .csrf import csrf
-from .dependencies import ConsoleDep
 
 __all__ = ["AccessDep", "AdminDep", "Session", "SessionDep"]
 

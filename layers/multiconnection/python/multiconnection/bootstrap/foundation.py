@@ -34,7 +34,7 @@ def build_ledger(
     model_name: ModelName,
 ) -> Ledger:
     """The ledger over any driver: the data plane's, a worker's or a tool's."""
-    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table)
+    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table, settings.orders_table)
     return Ledger(
         store=DynamoStore(driver, tables),
         queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),

@@ -10,10 +10,13 @@ from multiconnection.providers.registry import configured_providers
 from multiconnection.services.catalog import CatalogService
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance
+from multiconnection.services.order_repair import OrderRepair
+from multiconnection.services.recharge import RechargeSteps
 from multiconnection.storage.catalog import CatalogTable
 from multiconnection.storage.keys import KeysTable
 
 from .foundation import SystemClock, SystemRng, build_ledger, build_telemetry
+from .recharge import build_order_repair, build_recharge
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Workers:
     keys: KeyService
     catalog: CatalogTable
     models: CatalogService
+    recharge: RechargeSteps
+    order_repair: OrderRepair
 
 
 def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | None = None) -> Workers:
@@ -51,4 +56,6 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         keys=KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng),
         catalog=table,
         models=catalog,
+        recharge=build_recharge(settings, driver, ledger, alarms, clock, rng),
+        order_repair=build_order_repair(settings, driver, alarms, clock),
     )

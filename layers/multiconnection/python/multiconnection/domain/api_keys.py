@@ -15,12 +15,21 @@ from .ports import Rng
 PREFIX = "sk-live-"
 RANDOM_CHARS = 33
 CHECKSUM_CHARS = 6
+# "session" keys are made for a page of the console and live for minutes.
+API, SESSION = "api", "session"
+# Of the SHA-256 of 196 random bits: tells an account's secrets apart and nothing about them.
+HASH_DIGITS = 8
 KEY_CHARS = len(PREFIX) + RANDOM_CHARS + CHECKSUM_CHARS
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key's stored record. `epoch` is the account's key epoch when the record was last read."""
+    """A key's stored record. `epoch` is the account's key epoch when the record was last read.
+
+    A rotated key is one `key_id` with several secrets, each in a record of its own: so they share limits and budget.
+    `replaced_by` is the hash of a secret's successor, empty for the newest one; `retired` are the hashes of its
+    predecessors that may still be accepted. `revision` counts the changes of the record.
+    """
 
     key_hash: str
     key_id: str
@@ -36,6 +45,15 @@ class ApiKey:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     budget_nano: int | None = None
+    kind: str = API
+    replaced_by: str = ""
+    retired: tuple[str, ...] = ()
+    revision: int = 0
+
+    @property
+    def public_id(self) -> str:
+        """The key's id; of a secret that was replaced, with the first digits of its hash behind it."""
+        return f"{self.key_id}.{self.key_hash[:HASH_DIGITS]}" if self.replaced_by else self.key_id
 
     def is_usable(self, now_s: float) -> bool:
         return self.status == "active" and (self.expires_s is None or now_s < self.expires_s)

@@ -23,6 +23,7 @@ GatewayError
 ├── ModelNotFound             404  model_not_found
 ├── UrlUnknown                404  unknown_url
 ├── UsageNotFound             404  usage_not_found
+├── ApiKeyNotFound            404  key_not_found
 ├── OrderNotFound             404  order_not_found
 ├── UploadNotFound            404  upload_not_found
 ├── MethodNotAllowed          405  method_not_allowed
@@ -233,6 +234,14 @@ class UsageNotFound(GatewayError):
     status = 404
     type = INVALID_REQUEST
     code = "usage_not_found"
+
+
+class ApiKeyNotFound(GatewayError):
+    """No such key in this account; another account's is no different."""
+
+    status = 404
+    type = INVALID_REQUEST
+    code = "key_not_found"
 
 
 class UploadNotFound(GatewayError):

@@ -1,10 +1,12 @@
 """Money-in: a credit row and the balance in one transaction, once for each credit id."""
 
+from collections.abc import Awaitable, Callable
+
 from multiconnection.domain.money import MoneyError, require_amount
 
 from .accounts import Account, CreditRow
 from .retry import Retry
-from .store import AccountRefused, AlreadyCredited, OutcomeUnknown, Store
+from .store import AccountRefused, AlreadyCredited, OrderNotApproved, OutcomeUnknown, Store
 
 ATTEMPTS_MAX = 5
 KINDS = ("order", "grant", "adjustment", "refund")
@@ -27,12 +29,27 @@ async def credit(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
     require_amount(row.amount)
     if row.kind not in KINDS or not row.amount or (row.amount < 0 and row.kind != "adjustment"):
         raise MoneyError(f"{row.amount} is no amount for a credit of kind {row.kind!r}")
+    return await _once(retry, row, store.credit)
+
+
+async def credit_order(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
+    """Credit an approved order, whose id is the credit's id, and mark it credited; again returns the first row.
+
+    Raises CreditRefused also when the order is not approved for this account and amount.
+    """
+    require_amount(row.amount)
+    if row.kind != "order" or row.amount <= 0:
+        raise MoneyError(f"{row.amount} of kind {row.kind!r} is no credit of an order")
+    return await _once(retry, row, store.credit_order)
+
+
+async def _once(retry: Retry, row: CreditRow, put: Callable[[CreditRow], Awaitable[None]]) -> CreditRow:
     unknown = False
 
     async def write() -> None:
         nonlocal unknown
         try:
-            await store.credit(row)
+            await put(row)
         except OutcomeUnknown:
             unknown = True
             raise
@@ -43,10 +60,12 @@ async def credit(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
         if (exc.row.amount, exc.row.kind) != (row.amount, row.kind):
             raise CreditRefused(f"credit {row.credit_id} exists with another amount or kind") from exc
         return exc.row
-    except AccountRefused as exc:
+    except (AccountRefused, OrderNotApproved) as exc:
         if unknown:
             # An earlier attempt may still arrive; only the same id again can tell.
-            raise OutcomeUnknown("the account refused, but an earlier attempt may still be under way") from exc
+            raise OutcomeUnknown("refused, but an earlier attempt may still be under way") from exc
+        if isinstance(exc, OrderNotApproved):
+            raise CreditRefused(str(exc)) from exc
         reason = "there is no such account" if exc.image is None else "less is available than would be taken"
         raise CreditRefused(reason, exc.image) from exc
     return row

@@ -6,7 +6,7 @@ from multiconnection.domain.holds import Hold
 from multiconnection.domain.ports import Clock, Rng
 
 from .accounts import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, UsageRow
-from .credit import credit
+from .credit import credit, credit_order
 from .invariants import breaches
 from .reconcile import Report, reconcile_account
 from .reserve import Refusal, Reserved, ReserveRefused, reserve
@@ -105,6 +105,10 @@ class Ledger:
     async def credit(self, row: CreditRow) -> CreditRow:
         """Money-in. Raises CreditRefused or MoneyError."""
         return await credit(self.store, self._retry, row)
+
+    async def credit_order(self, row: CreditRow) -> CreditRow:
+        """Money-in of an approved order, which is credited with it. Raises CreditRefused or MoneyError."""
+        return await credit_order(self.store, self._retry, row)
 
     async def create_account(self, account_id: str, name: str, limits: AccountLimits) -> Account:
         """Raises AccountRefused when the id is taken."""

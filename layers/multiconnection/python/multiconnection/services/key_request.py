@@ -32,14 +32,14 @@ def require_models(models: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def require_ip_ranges(ip_ranges: Iterable[str]) -> tuple[str, ...]:
+def require_ip_ranges(ip_ranges: Iterable[str], param: str = "ip_ranges") -> tuple[str, ...]:
     """Addresses and CIDR ranges of both families, in canonical form; host bits are cut off."""
     try:
-        found = tuple(str(ip_network(_text(range_, 50, "ip_ranges"), strict=False)) for range_ in ip_ranges)
+        found = tuple(str(ip_network(_text(range_, 50, param), strict=False)) for range_ in ip_ranges)
     except ValueError as exc:
-        raise RequestInvalid(f"'ip_ranges' must be addresses or CIDR ranges: {exc}.", param="ip_ranges") from exc
+        raise RequestInvalid(f"'{param}' must be addresses or CIDR ranges: {exc}.", param=param) from exc
     if len(found) > IP_RANGES_MAX:
-        raise RequestInvalid(f"'ip_ranges' takes up to {IP_RANGES_MAX} ranges.", param="ip_ranges")
+        raise RequestInvalid(f"'{param}' takes up to {IP_RANGES_MAX} ranges.", param=param)
     return found
 
 

@@ -2,12 +2,13 @@
 
 from typing import Protocol
 
-from multiconnection.domain.api_keys import ApiKey, hash_secret, new_secret
+from multiconnection.domain.api_keys import API, ApiKey, hash_secret, new_secret
 from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.ids import new_short_id
 from multiconnection.domain.ports import Clock, Rng
 from multiconnection.ledger.accounts import Account
 from multiconnection.ledger.retry import Retry
+from multiconnection.ledger.store import StoreThrottled
 
 from . import key_request as ask
 
@@ -31,18 +32,25 @@ class AccountRefusedKey(Exception):
     """The account is gone, or has CAPPED_KEYS_MAX keys with a budget."""
 
 
+class KeyChanged(Exception):
+    """The key is not as it was read; read it again."""
+
+
 class KeyStore(Protocol):
     async def create(self, key: ApiKey) -> None:
         """May be repeated with the same key. Raises AccountRefusedKey or StoreError."""
 
     async def by_id(self, account_id: str, key_id: str) -> ApiKey | None:
-        """Strongly consistent once the key is a second old; raises StoreError."""
+        """Strongly consistent once the key is a second old; of a rotated key its newest secret; raises StoreError."""
 
     async def list(self, account_id: str) -> "list[ApiKey]":
         """Deleted keys too; eventually consistent; raises StoreError."""
 
     async def set_status(self, key: ApiKey, status: str) -> None:
-        """And raise the account's key epoch. May be repeated; "deleted" is final. Raises KeyNotFound or StoreError."""
+        """And raise the account's key epoch. May be repeated; "deleted" is final.
+
+        Raises KeyNotFound, KeyChanged or StoreError.
+        """
 
 
 class AccountReader(Protocol):
@@ -71,6 +79,7 @@ class KeyService:
         rpm: int | None = None,
         tpm: int | None = None,
         budget_nano: int | None = None,
+        kind: str = API,
     ) -> tuple[ApiKey, str]:
         """The key and its secret, which nobody can read again. Raises RequestInvalid or AccountNotFound."""
         now_s, secret = self._clock.now(), new_secret(self._rng)
@@ -89,6 +98,7 @@ class KeyService:
             tokens_per_minute=ask.require_limit(tpm, "tokens_per_minute"),
             budget_nano=ask.require_budget(budget_nano),
             epoch=await self._epoch(account_id),
+            kind=kind,
         )
         await self._store(key)
         return key, secret
@@ -122,6 +132,15 @@ class KeyService:
             raise RequestInvalid(message, param="budget") from exc
 
     async def _set_status(self, account_id: str, key_id: str, status: str) -> None:
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                await self._try_status(account_id, key_id, status)
+            except KeyChanged:
+                continue
+            return
+        raise StoreThrottled("the key changed too often")
+
+    async def _try_status(self, account_id: str, key_id: str, status: str) -> None:
         key = await self._retry(lambda: self._keys.by_id(account_id, key_id), ATTEMPTS_MAX)
         if key is None or key.status == DELETED:
             raise KeyNotFound(key_id)

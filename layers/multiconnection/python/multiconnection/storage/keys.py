@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from multiconnection.domain.api_keys import ApiKey
-from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefusedKey, KeyNotFound
+from multiconnection.domain.api_keys import API, ApiKey
+from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefusedKey, KeyChanged, KeyNotFound
 
 from . import attributes as a
 from . import balances
@@ -14,6 +14,8 @@ from .paging import items
 INDEX = "by_account"
 # 1 MB a page: more than a hundred thousand keys, deleted ones included.
 PAGES_MAX = 64
+# Rotations that the index may be behind by.
+SUCCESSORS_MAX = 8
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _NUMBERS = {"expires_s": "expires", "requests_per_minute": "rpm", "tokens_per_minute": "tpm", "budget_nano": "budget"}
 
@@ -33,12 +35,15 @@ class KeysTable:
         return parse(answer["Item"]) if "Item" in answer else None
 
     async def by_id(self, account_id: str, key_id: str) -> ApiKey | None:
-        """The index knows the hash, the table knows the key as it is now."""
+        """The index knows the hashes, the table knows the key as it is now; of a rotated key its newest secret."""
         query = self._query(account_id)
         query["KeyConditionExpression"] += " AND key_id = :key"
         query["ExpressionAttributeValues"][":key"] = a.text(key_id)
-        page = await self._driver.call("Query", query)
-        return await self.find(a.read_text(page["Items"][0], "key_hash")) if page["Items"] else None
+        found = [parse(item) for item in (await self._driver.call("Query", query))["Items"]]
+        if not found:
+            return None
+        newest = max(found, key=lambda key: (not key.replaced_by, key.created_s))
+        return await self._successor(newest.key_hash)
 
     async def list(self, account_id: str) -> list[ApiKey]:
         """Eventually consistent; raises StoreError."""
@@ -57,24 +62,55 @@ class KeysTable:
     async def set_status(self, key: ApiKey, status: str) -> None:
         """The epoch rises in the same transaction, so the change takes effect at the next reserve.
 
-        Deleting frees the key's budget slot. Repeating a deletion is harmless; after it, nothing else succeeds.
+        The secrets that the key has replaced end with it, also where it is only disabled. Deleting frees the key's
+        budget slot. Repeating a deletion is harmless; after it, nothing else succeeds.
         """
-        update = {
-            "TableName": self._keys,
-            "Key": {"key_hash": a.text(key.key_hash)},
-            "UpdateExpression": "SET #status = :status",
-            "ConditionExpression": "attribute_exists(key_hash) AND #status <> :deleted",
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {":status": a.text(status), ":deleted": a.text(DELETED)},
-        }
-        frees_slot = status == DELETED and key.budget_nano is not None
+        frees_slot = status == DELETED and key.budget_nano is not None and not key.replaced_by
         try:
-            await self._transact({"Update": update}, {"Update": self._revocation(key, frees_slot=frees_slot)})
+            await self._transact(
+                {"Update": self._status_update(key, status)},
+                {"Update": self._revocation(key, frees_slot=frees_slot)},
+                *({"Update": self._end(key_hash)} for key_hash in key.retired),
+            )
         except TransactionCancelled as exc:
             if exc.reasons[0][0] != _CONDITION_FAILED:
                 raise AccountRefusedKey(key.account_id) from exc
+            found = await self.find(key.key_hash)
+            if found is not None and found.status != DELETED:
+                raise KeyChanged(key.key_id) from exc
             if status != DELETED:
                 raise KeyNotFound(key.key_id) from exc
+
+    async def _successor(self, key_hash: str) -> ApiKey | None:
+        """The index may not show yet that a secret was replaced."""
+        for _ in range(SUCCESSORS_MAX):
+            key = await self.find(key_hash)
+            if key is None or not key.replaced_by:
+                return key
+            key_hash = key.replaced_by
+        return None
+
+    def _status_update(self, key: ApiKey, status: str) -> Mapping[str, Any]:
+        condition, values = unchanged(key)
+        return {
+            "TableName": self._keys,
+            "Key": {"key_hash": a.text(key.key_hash)},
+            "UpdateExpression": "SET #status = :status ADD revision :one",
+            "ConditionExpression": f"{condition} AND #status <> :deleted",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": values
+            | {":status": a.text(status), ":deleted": a.text(DELETED), ":one": a.number(1)},
+        }
+
+    def _end(self, key_hash: str) -> Mapping[str, Any]:
+        return {
+            "TableName": self._keys,
+            "Key": {"key_hash": a.text(key_hash)},
+            "UpdateExpression": "SET #status = :deleted ADD revision :one",
+            "ConditionExpression": "attribute_exists(key_hash)",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {":deleted": a.text(DELETED), ":one": a.number(1)},
+        }
 
     def _admission(self, key: ApiKey) -> Mapping[str, Any]:
         """The account's part of a new key: it exists and, for a budget, has a slot left."""
@@ -86,7 +122,7 @@ class KeysTable:
             | {
                 "UpdateExpression": "SET #k = :budget, nk = nk + :one, v = v + :one",
                 "ConditionExpression": "attribute_exists(account_id) AND attribute_not_exists(#k) AND nk < :max",
-                "ExpressionAttributeNames": {"#k": _cap(key)},
+                "ExpressionAttributeNames": {"#k": cap_name(key)},
                 "ExpressionAttributeValues": {
                     ":budget": a.number(key.budget_nano),
                     ":one": a.number(1),
@@ -107,7 +143,7 @@ class KeysTable:
         if frees_slot:
             account["UpdateExpression"] = update + ", nk = nk - :one REMOVE #k"
             account["ConditionExpression"] += " AND attribute_exists(#k)"
-            account["ExpressionAttributeNames"] = {"#k": _cap(key)}
+            account["ExpressionAttributeNames"] = {"#k": cap_name(key)}
         return account
 
     def _query(self, account_id: str) -> dict[str, Any]:
@@ -122,8 +158,15 @@ class KeysTable:
         await self._driver.call("TransactWriteItems", {"TransactItems": list(actions)})
 
 
+def unchanged(key: ApiKey) -> tuple[str, Item]:
+    """The condition that the record is at the revision that was read, and its values."""
+    if not key.revision:
+        return "attribute_exists(key_hash) AND attribute_not_exists(revision)", {}
+    return "revision = :revision", {":revision": a.number(key.revision)}
+
+
 def item_of(key: ApiKey) -> Item:
-    """The stored form; absent attributes are None."""
+    """The stored form; absent attributes are None, empty or 0."""
     item = {
         "key_hash": a.text(key.key_hash),
         "key_id": a.text(key.key_id),
@@ -137,7 +180,11 @@ def item_of(key: ApiKey) -> Item:
         "ip_ranges": a.texts(key.ip_ranges),
     }
     found = {attribute: getattr(key, field) for field, attribute in _NUMBERS.items()}
-    return item | {attribute: a.number(value) for attribute, value in found.items() if value is not None}
+    item |= {attribute: a.number(value) for attribute, value in found.items() if value is not None}
+    item |= {"kind": a.text(key.kind)} if key.kind != API else {}
+    item |= {"replaced_by": a.text(key.replaced_by)} if key.replaced_by else {}
+    item |= {"retired": a.texts(key.retired)} if key.retired else {}
+    return item | ({"revision": a.number(key.revision)} if key.revision else {})
 
 
 def parse(item: Item) -> ApiKey:
@@ -157,8 +204,12 @@ def parse(item: Item) -> ApiKey:
         requests_per_minute=a.read_number_or_none(item, "rpm"),
         tokens_per_minute=a.read_number_or_none(item, "tpm"),
         budget_nano=a.read_number_or_none(item, "budget"),
+        kind=a.read_text(item, "kind", API),
+        replaced_by=a.read_text(item, "replaced_by"),
+        retired=a.read_texts(item, "retired"),
+        revision=a.read_number_or_none(item, "revision") or 0,
     )
 
 
-def _cap(key: ApiKey) -> str:
+def cap_name(key: ApiKey) -> str:
     return f"k_{key.key_id}"

@@ -6,21 +6,28 @@ from typing import Any
 
 from multiconnection.domain.holds import Hold
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
-from multiconnection.ledger.store import AccountRefused, AlreadyCredited, AlreadyDecided, OutcomeUnknown
+from multiconnection.ledger.store import (
+    AccountRefused,
+    AlreadyCredited,
+    AlreadyDecided,
+    OrderNotApproved,
+    OutcomeUnknown,
+)
 
 from . import attributes as a
-from . import balances, credits, usage
+from . import balances, credits, orders, usage
 from .driver import ConditionFailed, Driver, Item, TransactionCancelled
 from .paging import items
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """Physical names of the tables that hold money."""
+    """Physical names of the tables that hold money; only the recharge worker credits orders."""
 
     balances: str
     usage: str
     credits: str
+    orders: str = ""
 
 
 class DynamoStore:
@@ -65,14 +72,10 @@ class DynamoStore:
         return balances.parse(request["Item"])
 
     async def credit(self, row: CreditRow) -> None:
-        actions = [
-            {"Put": credits.put_once(self._tables.credits, row)},
-            {"Update": balances.credit(self._tables.balances, row.account_id, row.amount)},
-        ]
-        try:
-            await self._driver.call("TransactWriteItems", {"TransactItems": actions})
-        except TransactionCancelled as exc:
-            raise await self._credit_refusal(exc, row) from exc
+        await self._transact_credit(row)
+
+    async def credit_order(self, row: CreditRow) -> None:
+        await self._transact_credit(row, {"Update": orders.credited(self._tables.orders, row)})
 
     async def account(self, account_id: str) -> Account | None:
         item = await self._get(self._tables.balances, balances.item_key(account_id))
@@ -110,6 +113,17 @@ class DynamoStore:
             raise AccountRefused(balances.parse(exc.item) if exc.item else None) from exc
         return balances.parse(answer["Attributes"])
 
+    async def _transact_credit(self, row: CreditRow, *more: Mapping[str, Any]) -> None:
+        actions = [
+            {"Put": credits.put_once(self._tables.credits, row)},
+            {"Update": balances.credit(self._tables.balances, row.account_id, row.amount)},
+            *more,
+        ]
+        try:
+            await self._driver.call("TransactWriteItems", {"TransactItems": actions})
+        except TransactionCancelled as exc:
+            raise await self._credit_refusal(exc, row) from exc
+
     async def _get(self, table: str, key: Item) -> Item | None:
         answer = await self._driver.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
         return answer.get("Item")
@@ -134,10 +148,13 @@ class DynamoStore:
         return found
 
     async def _credit_refusal(self, exc: TransactionCancelled, row: CreditRow) -> Exception:
-        (put_code, put_item), (update_code, update_item) = exc.reasons
+        (put_code, put_item), (update_code, update_item), *order = exc.reasons
         if put_code == "ConditionalCheckFailed":
             found = credits.parse(put_item) if put_item else await self.credit_row(row.account_id, row.credit_id)
             return AlreadyCredited(found) if found else OutcomeUnknown("a credit row was there and is gone")
+        for order_code, order_item in order:
+            if order_code == "ConditionalCheckFailed":
+                return OrderNotApproved(a.read_text(order_item, "status") if order_item else None)
         if update_code == "ConditionalCheckFailed":
             return AccountRefused(balances.parse(update_item) if update_item else None)
         return OutcomeUnknown(str(exc))

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import presented, set_session
-from multiconnection.api.dependencies import ConsoleDep
 from multiconnection.api.session import AccessDep, SessionDep
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import ACTIVE, SUSPENDED

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from multiconnection.api.body import read_json
+from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import clear_session, presented, set_session
 from multiconnection.api.csrf import csrf
-from multiconnection.api.dependencies import ConsoleDep, ContextDep
+from multiconnection.api.dependencies import ContextDep
 from multiconnection.api.session import AccessDep, SessionDep
 from multiconnection.bootstrap import Container
 from multiconnection.domain.errors import ParameterMissing

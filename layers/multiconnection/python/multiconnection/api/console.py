@@ -1,0 +1,49 @@
+"""What the console's routes have in common: the signed-in user within the console's quota, bodies, lists."""
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ValidationError
+
+from multiconnection.domain.sessions import Session
+from multiconnection.services.validation import invalid
+
+from .body import read_json
+from .console_services import ConsoleDep
+from .session import SessionDep
+
+# A name, three limits, a hundred model ids and fifty address ranges.
+BODY_BYTES_MAX = 64 * 1024
+LIMIT, LIMIT_MAX = 25, 100
+B = TypeVar("B", bound=BaseModel)
+
+
+async def user(session: SessionDep, services: ConsoleDep) -> Session:
+    """Raises RateLimited besides what a session raises."""
+    await services.console.quota.admit(session.account_id)
+    return session
+
+
+async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
+    """For what reads much. Raises RateLimited besides what a session raises."""
+    await services.console.quota.admit_heavy(session.account_id)
+    return session
+
+
+UserDep = Annotated[Session, Depends(user)]
+HeavyUserDep = Annotated[Session, Depends(heavy_user)]
+LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
+CursorQuery = Annotated[str | None, Query(max_length=256)]
+
+
+async def body_of(request: Request, schema: type[B]) -> B:
+    """Raises RequestInvalid, ParameterMissing, RequestTooLarge or MediaTypeUnsupported."""
+    document = await read_json(request, BODY_BYTES_MAX)
+    try:
+        return schema.model_validate(document)
+    except ValidationError as exc:
+        raise invalid(exc) from None
+
+
+def list_object(data: list[dict[str, Any]], next_cursor: str | None = None) -> dict[str, Any]:
+    return {"object": "list", "data": data, "next_cursor": next_cursor}

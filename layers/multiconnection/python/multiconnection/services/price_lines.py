@@ -1,0 +1,94 @@
+"""What a call cost, line by line: quantities times the prices of the call's own version, adding up to the charge.
+
+Amounts are exact. The unit inside is 10⁻¹⁶ USD: a pico-dollar times a basis point, so that no markup is rounded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from multiconnection.domain.catalog import CatalogError, Model, Prices
+from multiconnection.domain.money import BASIS_POINTS, PICO_PER_NANO
+from multiconnection.domain.usage import Usage
+from multiconnection.ledger.accounts import UsageRow
+
+UNITS_PER_NANO = PICO_PER_NANO * BASIS_POINTS
+_DIGITS = 16
+# Every amount has at least the nine places that a charge has.
+_PLACES = 9
+MILLION = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`price` in USD for each `per`; `units` is the amount in 10⁻¹⁶ USD, below 0 where something is taken off."""
+
+    kind: str
+    quantity: int | float
+    price: str
+    per: str
+    units: int
+
+    @property
+    def amount(self) -> str:
+        return exact_usd(self.units)
+
+
+def price_lines(row: UsageRow, model: Model | None, markup_basis_points: int) -> list[Line]:
+    """The lines of a charge; their amounts add up to `row.cost` exactly. `model` is None where it is not known."""
+    priced = (
+        [] if model is None else list(_priced(row.usage, _prices(model, row.usage), BASIS_POINTS + markup_basis_points))
+    )
+    return priced + _balancing(row, sum(line.units for line in priced))
+
+
+def exact_usd(units: int, places: int = _PLACES) -> str:
+    """Every digit there is, and at least `places` of them."""
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    whole, rest = divmod(units, 10**_DIGITS)
+    return f"{sign}{whole}.{f'{rest:0{_DIGITS}d}'.rstrip('0').ljust(places, '0')}"
+
+
+def _prices(model: Model, usage: Usage) -> Prices:
+    return model.prices_for(usage.prompt_tokens)
+
+
+def _priced(usage: Usage, prices: Prices, factor: int) -> Iterator[Line]:
+    for kind, pico in prices.units.items():
+        if quantity := getattr(usage, kind):
+            per = "1M characters" if kind == "characters" else "1M tokens"
+            yield Line(kind, quantity, exact_usd(pico * factor * MILLION, 2), per, quantity * pico * factor)
+    if usage.milliseconds:
+        units = prices.millisecond * factor
+        yield Line(
+            "seconds", usage.milliseconds / 1000, exact_usd(units * 1000, 2), "second", usage.milliseconds * units
+        )
+    if usage.images:
+        yield from _images(usage, prices, factor)
+
+
+def _images(usage: Usage, prices: Prices, factor: int) -> Iterator[Line]:
+    try:
+        each = prices.image(usage.image_size, usage.image_quality) * factor
+    except CatalogError:
+        return
+    per = f"image of {usage.image_size} in {usage.image_quality}"
+    yield Line("images", usage.images, exact_usd(each, 2), per, usage.images * each)
+
+
+def _balancing(row: UsageRow, priced: int) -> list[Line]:
+    """From the sum of the priced lines to what was charged: rounded up to a nano-dollar, never above the hold."""
+    due, charged = (row.cost + row.overrun) * UNITS_PER_NANO, row.cost * UNITS_PER_NANO
+    lines = []
+    if 0 < due - priced < UNITS_PER_NANO:
+        lines.append(_single("rounding", due - priced))
+        priced = due
+    if charged - priced < 0 and (row.overrun or not row.cost):
+        lines.append(_single("not_charged", charged - priced))
+    elif charged != priced:
+        # Charged with another markup than today's, or by a version that cannot be read any more.
+        lines.append(_single("adjustment", charged - priced))
+    return lines
+
+
+def _single(kind: str, units: int) -> Line:
+    return Line(kind, 1, exact_usd(units), "call", units)

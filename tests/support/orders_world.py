@@ -1,0 +1,177 @@
+"""A desk for recharge orders with everything around it: tables, workflow, notices, audit log, people."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.order_terms import OrderTerms, parse_rates
+from multiconnection.domain.orders import Order
+from multiconnection.domain.sessions import Session
+from multiconnection.ledger.accounts import Account, AccountLimits
+from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.services.audit import Facts
+from multiconnection.services.order_desk import order_desk
+from multiconnection.services.order_ports import Notice, NoticeFailed
+from multiconnection.services.order_repair import OrderRepair
+from multiconnection.services.orders import OrderRequest
+from multiconnection.services.recharge import RechargeSteps
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.orders import OrdersTable
+from tests.support.asl import TaskFailed
+from tests.support.fake_objects import FakeObjects
+from tests.support.fake_workflow import Engine, FakeWorkflow
+from tests.support.limit_world import SeededRng
+from tests.support.memory_dynamo import MemoryDynamo, TableKeys
+from tests.support.order_keys import ORDER_KEYS
+from tests.support.virtual_time import LoopClock
+
+ORDERS, BALANCES, USAGE, CREDITS = "Orders", "Balances", "Usage", "Credits"
+TABLES = {
+    ORDERS: ORDER_KEYS,
+    BALANCES: TableKeys("account_id"),
+    USAGE: TableKeys("account_id", "request_id"),
+    CREDITS: TableKeys("account_id", "credit_id"),
+}
+TTL_S = 3600
+TERMS = OrderTerms(
+    rates=parse_rates('{"USD":"1","SGD":"0.74","EUR":"1.08"}'),
+    least=5 * NANO_PER_USD,
+    most=1000 * NANO_PER_USD,
+    ttl_s=TTL_S,
+    open_max=3,
+)
+USER = Session("acct_user", "user@example.com", "User", False, "u-1")
+OTHER = Session("acct_other", "other@example.com", "Other", False, "u-2")
+ADMIN = Session("acct_admin", "admin@example.com", "Admin", True, "u-3")
+SECOND_ADMIN = Session("acct_second", "second@example.com", "Second", True, "u-4")
+
+
+@dataclass
+class Mailbox:
+    """Implements `Notices`."""
+
+    sent: list[Notice] = field(default_factory=list)
+    down: bool = False
+
+    async def send(self, notice: Notice) -> None:
+        if self.down:
+            raise NoticeFailed("no mail today")
+        self.sent.append(notice)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [notice.kind for notice in self.sent]
+
+
+@dataclass
+class AuditLog:
+    """Implements `Audit`."""
+
+    entries: list[tuple[str, str, str, Facts, Facts, str]] = field(default_factory=list)
+
+    async def record(
+        self, actor: str, action: str, subject: str, before: Facts, after: Facts, reason: str = ""
+    ) -> None:
+        self.entries.append((actor, action, subject, before, after, reason))
+
+
+@dataclass
+class Alarms:
+    raised: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def alarm(self, name: str, **context: object) -> None:
+        self.raised.append((name, context))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.raised]
+
+
+class NoQueue:
+    async def send(self, row: object) -> None:
+        raise AssertionError("orders queue nothing")
+
+
+async def model_name(code: str) -> str:
+    return code
+
+
+class OrdersWorld:
+    """Create it on a running VirtualLoop, whose time is the clock's and the workflow's."""
+
+    def __init__(self, ttl_s: int = TTL_S) -> None:
+        self.tables = MemoryDynamo(TABLES)
+        self.clock, self.rng = LoopClock(), SeededRng(1)
+        self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), FakeObjects(self.clock)
+        self.store = OrdersTable(self.tables, ORDERS)
+        self.ledger = Ledger(
+            DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)),
+            NoQueue(),
+            self.alarms,
+            self.clock,
+            self.rng,
+            model_name,
+            Margins(),
+        )
+        self.engine = Engine(ORDERS, lambda: self.tables, self.invoke, ttl_s)
+        self.workflow = FakeWorkflow(self.engine)
+        self.desk = order_desk(
+            self.store,
+            self.workflow,
+            self.ledger.store,
+            self.objects,
+            self.audit,
+            TERMS,
+            alarms=self.alarms,
+            clock=self.clock,
+            rng=self.rng,
+        )
+        self.steps = RechargeSteps(self.store, self.ledger, self.mailbox, self.alarms, self.clock, self.rng)
+        self.repair = OrderRepair(self.store, self.workflow, self.alarms, self.clock, TTL_S)
+
+    async def open_account(self, session: Session = USER) -> None:
+        await self.ledger.create_account(session.account_id, session.name, AccountLimits())
+
+    async def submitted(self, name: str = "client-token", **asked: Any) -> Order:
+        """A new order, before its workflow has done anything."""
+        order, _ = await self.desk.own.create(USER, request(name, **asked))
+        return order
+
+    async def in_review(self, name: str = "client-token", **asked: Any) -> Order:
+        order = await self.submitted(name, **asked)
+        return await self.settled(order)
+
+    async def approved(self, order: Order, admin: Session = ADMIN) -> Order:
+        return await self.desk.decisions.approve(admin, order.order_id, "100.00", USER.account_id)
+
+    async def settled(self, order: Order) -> Order:
+        """The order when every execution has ended or waits for a decision."""
+        await self.engine.settled()
+        return await self.read(order)
+
+    async def read(self, order: Order) -> Order:
+        found = await self.store.get(order.order_id)
+        assert found is not None
+        return found
+
+    async def image(self, account_id: str = USER.account_id) -> Account:
+        image = await self.ledger.store.account(account_id)
+        assert image is not None
+        return image
+
+    async def invoke(self, payload: dict[str, Any]) -> Any:
+        """The recharge function."""
+        try:
+            return await self.steps.run(payload["step"], payload["order_id"])
+        except (NoticeFailed, RuntimeError) as exc:
+            raise TaskFailed(type(exc).__name__) from exc
+
+    async def stop(self) -> None:
+        """Executions that still wait end with the test."""
+        self.engine.die()
+        await asyncio.gather(*self.engine.tasks, return_exceptions=True)
+
+
+def request(name: str = "client-token", **asked: Any) -> OrderRequest:
+    return OrderRequest(**{"amount": "100", "currency": "USD", "method": "bank_transfer", "client_token": name} | asked)
