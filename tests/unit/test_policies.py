@@ -35,6 +35,10 @@ CALLS = (
         FallbackQueue="sqs:SendMessage",
     )
 )
+# Resources that have no logical id: what is under a name of ours, and who a mail is from (its sender is a condition).
+_ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
+EXECUTIONS = f"arn:${{AWS::Partition}}:states:{_ACCOUNT}:execution:${{RechargeStateMachine.Name}}:*"
+IDENTITIES = f"arn:${{AWS::Partition}}:ses:{_ACCOUNT}:identity/*"
 READS_UPLOADS = {"PayloadBucket/uploads": frozenset({"s3:GetObject"})}
 NEEDS: Mapping[str, Needs] = {
     "ChatFunction": CALLS | READS_UPLOADS,
@@ -45,7 +49,30 @@ NEEDS: Mapping[str, Needs] = {
     | needs(BalancesTable="dynamodb:GetItem")
     | {"PayloadBucket/uploads": frozenset({"s3:PutObject"})},
     "ModelsFunction": READS_KEYS | READS_MODELS | needs(BalancesTable="dynamodb:GetItem"),
-    "AccountFunction": READS_KEYS | needs(BalancesTable="dynamodb:GetItem", UsageTable="dynamodb:GetItem"),
+    "AccountFunction": {
+        "KeysTable/index/by_account": frozenset({"dynamodb:Query"}),
+        "OrdersTable/index/by_account": frozenset({"dynamodb:Query"}),
+        "PayloadBucket/receipts": frozenset({"s3:GetObject", "s3:PutObject"}),
+        **needs(
+            KeysTable="dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+            LimitsTable="dynamodb:UpdateItem",
+            BalancesTable="dynamodb:ConditionCheckItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+            CreditsTable="dynamodb:GetItem dynamodb:PutItem dynamodb:Query",
+            UsageTable="dynamodb:GetItem dynamodb:Query",
+            CatalogTable="dynamodb:GetItem dynamodb:Query",
+            OrdersTable="dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+            UserPool="cognito-idp:AdminGetUser cognito-idp:AdminUserGlobalSignOut",
+            RechargeStateMachine="states:SendTaskSuccess states:StartExecution",
+        ),
+    },
+    "ExportFunction": needs(UsageTable="dynamodb:Query", LimitsTable="dynamodb:UpdateItem"),
+    "RechargeFunction": needs(
+        OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",
+        BalancesTable="dynamodb:UpdateItem",
+        CreditsTable="dynamodb:GetItem dynamodb:PutItem",
+        AdminTopic="sns:Publish",
+    )
+    | {IDENTITIES: frozenset({"ses:SendEmail"})},
     "SweeperFunction": {
         "BalancesTable": frozenset({"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}),
         "BalancesTable/index/by_activity": frozenset({"dynamodb:Query"}),
@@ -53,7 +80,11 @@ NEEDS: Mapping[str, Needs] = {
             UsageTable="dynamodb:GetItem dynamodb:PutItem",
             CatalogTable="dynamodb:Query",
             FallbackQueue="sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+            OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",
+            RechargeStateMachine="states:SendTaskSuccess states:StartExecution",
         ),
+        "OrdersTable/index/by_status": frozenset({"dynamodb:Query"}),
+        EXECUTIONS: frozenset({"states:DescribeExecution"}),
     },
     "ReconcilerFunction": needs(
         BalancesTable="dynamodb:GetItem dynamodb:Scan", UsageTable="dynamodb:Query", CreditsTable="dynamodb:Query"
@@ -62,8 +93,8 @@ NEEDS: Mapping[str, Needs] = {
 WRITES = frozenset(
     f"dynamodb:{action}" for action in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert")
 )
-# The only functions that may ever put money into an account; neither exists yet.
-CREDITORS = frozenset({"RechargeFunction", "AdminFunction"})
+# The only functions that may ever put money into an account: approved orders, adjustments, the test credit.
+CREDITORS = frozenset({"RechargeFunction", "AdminFunction", "AccountFunction"})
 
 
 @pytest.fixture(params=sorted(TEMPLATES))
@@ -95,7 +126,8 @@ def granted(function: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Resource → actions, as the statements allow them. Anything that is not read exactly fails the test."""
     found: dict[str, frozenset[str]] = {}
     for statement, _ in statements(function):
-        assert statement.keys() == {"Effect", "Action", "Resource"}, statement
+        conditioned = {"Condition"} if "ses:SendEmail" in statement["Action"] else set()
+        assert statement.keys() == {"Effect", "Action", "Resource"} | conditioned, statement
         assert statement["Effect"] == "Allow"
         listed = statement["Resource"]
         for resource in listed if isinstance(listed, list) else [listed]:
@@ -108,6 +140,8 @@ def _name(resource: object) -> str:
     match resource:
         case {"Fn::GetAtt": [str(name), "Arn"]} | {"Ref": str(name)}:
             return name
+        case {"Fn::Sub": str(text)} if text in (EXECUTIONS, IDENTITIES):
+            return text
         case {"Fn::Sub": str(text)}:
             # Objects have no other resource than a prefix of the bucket.
             return text.replace("${", "").replace(".Arn}", "").removesuffix("/*")
@@ -127,7 +161,7 @@ def test_no_action_and_no_resource_is_a_pattern(resources: Mapping[str, Any]) ->
     for name, function in functions(resources).items():
         for resource, actions in granted(function).items():
             assert not [action for action in actions if "*" in action], name
-            assert "*" not in resource, name
+            assert "*" not in resource or resource in (EXECUTIONS, IDENTITIES), name
 
 
 def test_a_function_has_no_role_or_policy_beside_its_own(resources: Mapping[str, Any]) -> None:
@@ -155,11 +189,14 @@ def test_chat_writes_no_orders_prices_credits_or_keys(resources: Mapping[str, An
         assert not rights.get(table, frozenset()) & WRITES, table
 
 
-def test_the_secret_may_be_read_only_where_one_is_given(resources: Mapping[str, Any]) -> None:
+CONDITIONS = {"secretsmanager:GetSecretValue": "HasProviderSecret", "ses:SendEmail": "HasNoticeSender"}
+
+
+def test_secrets_and_mail_are_granted_only_where_they_are_configured(resources: Mapping[str, Any]) -> None:
     for function in functions(resources).values():
         for statement, condition in statements(function):
-            reads = "secretsmanager:GetSecretValue" in statement["Action"]
-            assert condition == ("HasProviderSecret" if reads else "")
+            wanted = {CONDITIONS[action] for action in statement["Action"] if action in CONDITIONS}
+            assert {condition} == (wanted or {""})
 
 
 def test_no_provider_key_stands_in_an_environment(resources: Mapping[str, Any]) -> None:

@@ -28,6 +28,8 @@ ROUTES = {
     "/v1/{proxy+}": "ModelsFunction",
     "/v1/usage/{request_id}": "AccountFunction",
     "/v1/balance": "AccountFunction",
+    "/api/{proxy+}": "AccountFunction",
+    "/api/usage.csv": "ExportFunction",
 }
 KEYS = {
     "KeysTable": ["key_hash"],
@@ -36,6 +38,8 @@ KEYS = {
     "CreditsTable": ["account_id", "credit_id"],
     "OrdersTable": ["order_id"],
     "CatalogTable": ["pk", "sk"],
+    "AuditTable": ["audit_month", "entry_id"],
+    "ReportsTable": ["pk", "sk"],
     "LimitsTable": ["subject"],
 }
 INDEXES = {
@@ -67,6 +71,7 @@ def physical_names() -> dict[str, str]:
     declared = [spec.logical_id for spec in TEMPLATE.tables()]
     declared += [spec.logical_id for spec in TEMPLATE.queues()]
     declared += [spec.logical_id for spec in TEMPLATE.buckets()]
+    declared += ["UserPool", "UserPoolClient", "AdminTopic", "RechargeStateMachine"]
     return {logical_id: f"local-{logical_id}" for logical_id in declared}
 
 
@@ -133,6 +138,8 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
         "UploadsFunction": ("functions/uploads", "app.handler", 15),
         "ModelsFunction": ("functions/models", "app.handler", 15),
         "AccountFunction": ("functions/account", "app.handler", 15),
+        "ExportFunction": ("functions/export", "run.sh", 900),
+        "RechargeFunction": ("functions/recharge", "app.handler", 60),
         "SweeperFunction": ("functions/sweeper", "app.handler", 60),
         "ReconcilerFunction": ("functions/reconciler", "app.handler", 300),
     }
