@@ -65,6 +65,7 @@ NEEDS: Mapping[str, Needs] = {
             RechargeStateMachine="states:SendTaskSuccess states:StartExecution",
         ),
     },
+    "SiteFunction": READS_MODELS,
     "ExportFunction": needs(UsageTable="dynamodb:Query", LimitsTable="dynamodb:UpdateItem"),
     "RechargeFunction": needs(
         OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",

@@ -31,6 +31,8 @@ ROUTES = {
     "/api/{proxy+}": "AccountFunction",
     "/api/usage.csv": "ExportFunction",
 }
+# Read only, so that API Gateway itself refuses the rest.
+PAGES = ("/", "/api/site", "/{page+}")
 KEYS = {
     "KeysTable": ["key_hash"],
     "BalancesTable": ["account_id"],
@@ -125,7 +127,8 @@ def test_every_path_takes_every_method() -> None:
     found: dict[tuple[str, str], set[str]] = {}
     for route in TEMPLATE.routes():
         found.setdefault((route.path, route.function), set()).add(route.method)
-    assert found == dict.fromkeys(ROUTES.items(), METHODS)
+    pages = dict.fromkeys(((path, "SiteFunction") for path in PAGES), {"GET"})
+    assert found == dict.fromkeys(ROUTES.items(), METHODS) | pages
 
 
 def test_functions_carry_their_code_timeouts_and_triggers() -> None:
@@ -138,6 +141,7 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
         "UploadsFunction": ("functions/uploads", "app.handler", 15),
         "ModelsFunction": ("functions/models", "app.handler", 15),
         "AccountFunction": ("functions/account", "app.handler", 15),
+        "SiteFunction": ("functions/site", "app.handler", 15),
         "ExportFunction": ("functions/export", "run.sh", 900),
         "RechargeFunction": ("functions/recharge", "app.handler", 60),
         "SweeperFunction": ("functions/sweeper", "app.handler", 60),

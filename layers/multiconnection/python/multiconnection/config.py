@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from multiconnection.domain.money import MoneyError, usd_to_nano
 from multiconnection.domain.order_terms import LEGAL_ENTITY, BankDetail, parse_bank_details, parse_rates
@@ -68,6 +69,7 @@ class Settings:
     user_pool_client_id: str | None
     test_credit_nano: int
     public_origins: frozenset[str]
+    public_base_url: str | None
     ip_sign_in_attempts: int
     email_sign_in_attempts: int
     ip_mails_per_hour: int
@@ -127,6 +129,7 @@ class Settings:
             user_pool_client_id=_optional(env, "USER_POOL_CLIENT_ID"),
             test_credit_nano=_usd(env, "TEST_CREDIT_USD", "1.00"),
             public_origins=_origins(env, "PUBLIC_ORIGINS"),
+            public_base_url=_base_url(env, "PUBLIC_BASE_URL"),
             ip_sign_in_attempts=_integer(env, "IP_SIGN_IN_ATTEMPTS", 60),
             email_sign_in_attempts=_integer(env, "EMAIL_SIGN_IN_ATTEMPTS", 10),
             ip_mails_per_hour=_integer(env, "IP_MAILS_PER_HOUR", 30),
@@ -156,6 +159,15 @@ class Settings:
         own = {name: value for name, value in self.environment.items() if value}
         return replace(self, environment={**secret, **own})
 
+    @property
+    def upload_origin(self) -> str:
+        """Where presigned URLs of the payload bucket lead: scheme and host."""
+        if self.aws_endpoint_url:
+            parts = urlsplit(self.aws_endpoint_url)
+            return f"{parts.scheme}://{parts.netloc}"
+        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return f"https://{self.payload_bucket}.s3.{self.region}.{domain}"
+
     def provider(self, env_prefix: str) -> ProviderSettings:
         """`<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL`."""
         return ProviderSettings(
@@ -184,6 +196,13 @@ def _usd(env: Mapping[str, str], name: str, default: str) -> int:
     if value < 0:
         raise SettingsError(f"{name} is less than 0: {env.get(name)!r}")
     return value
+
+
+def _base_url(env: Mapping[str, str], name: str) -> str | None:
+    url = (env.get(name) or "").rstrip("/")
+    if url and not (url.startswith(("https://", "http://")) and url.endswith("/v1")):
+        raise SettingsError(f"{name} is no URL that ends in /v1: {url!r}")
+    return url or None
 
 
 def _origins(env: Mapping[str, str], name: str) -> frozenset[str]:

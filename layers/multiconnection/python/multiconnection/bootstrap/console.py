@@ -1,7 +1,6 @@
 """The control plane: everything of the data plane, and what people in browsers need besides."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from multiconnection.config import Settings
 from multiconnection.services.admin_log import AuditEntries
@@ -15,7 +14,7 @@ from multiconnection.storage.price_versions import PriceVersionsTable
 from multiconnection.storage.usage_history import UsageHistoryTable
 
 from .base import Base, build_base
-from .data_plane import Container, build_container
+from .data_plane import Container, build_container, parts_of
 from .people import build_identity
 from .recharge import build_order_desk
 
@@ -42,11 +41,6 @@ def console_container(base: Base) -> ConsoleContainer:
         console=build_console_services(base),
         orders=build_order_desk(base, audit),
     )
-
-
-def parts_of(container: Container) -> dict[str, Any]:
-    """What a container has, for one that has more."""
-    return {part.name: getattr(container, part.name) for part in fields(container)}
 
 
 def build_console_services(base: Base) -> Console:

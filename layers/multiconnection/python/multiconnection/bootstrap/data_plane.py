@@ -1,7 +1,8 @@
 """The data plane: everything over one asynchronous driver and two pools of connections."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from multiconnection.config import Settings
 from multiconnection.domain.ports import Clock, Rng
@@ -106,6 +107,11 @@ def build_container(base: Base) -> Container:
         aclose=aclose,
         telemetry=build_telemetry(settings, base.emf),
     )
+
+
+def parts_of(container: Container) -> dict[str, Any]:
+    """What a container has, for one that has more."""
+    return {part.name: getattr(container, part.name) for part in fields(container)}
 
 
 async def _settled(open_bills: OpenBills, alarms: Alarms) -> None:

@@ -1,0 +1,1 @@
+"""The pages: assets with hashed names, templates, headers, and the OpenAPI document."""

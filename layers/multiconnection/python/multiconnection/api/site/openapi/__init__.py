@@ -1,0 +1,1 @@
+"""The OpenAPI document: operations and schemas as data, put together once per process."""

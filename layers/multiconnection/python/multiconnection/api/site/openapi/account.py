@@ -1,0 +1,78 @@
+"""/api: what a browser with a session, or nobody in particular, can call."""
+
+from .operation import Operation
+
+PAGE = {"limit": "1 to 100, default 25", "cursor": "next_cursor of the page before"}
+SPAN = {"from": "first moment, epoch seconds", "to": "end, epoch seconds, not included"}
+CALLS = {**SPAN, "model": "model id", "key_id": "API key id", "ended": "how the call ended"}
+
+
+def _public(method: str, path: str, summary: str, answer: str | None, body: str | None = None) -> Operation:
+    return Operation(method, path, "Public", summary, "public", body, answer)
+
+
+def _auth(name: str, summary: str, body: str | None, answer: str | None, status: int = 200, *errors: int) -> Operation:
+    return Operation(
+        "POST", f"/api/auth/{name}", "Sign-in", summary, "public", body, answer, status, errors=(400, *errors, 403, 429)
+    )
+
+
+def _own(
+    method: str, path: str, tag: str, summary: str, answer: str | None, body: str | None = None, status: int = 200
+) -> Operation:
+    errors = (400, 404, 409) if body else (404,) if "{" in path else ()
+    return Operation(method, path, tag, summary, "session", body, answer, status, errors=errors)
+
+
+def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str]) -> Operation:
+    return Operation("GET", path, tag, summary, "session", None, answer, query=query, errors=(400,))
+
+
+ACCOUNT = (
+    _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
+    _public("GET", "/api/site", "Base URL, legal entity, test credit, state of the providers", "Site"),
+    _auth("sign-up", "Create an account", "SignUp", "Status", 202),
+    _auth("confirm", "Confirm an e-mail address", "EmailCode", "Status"),
+    _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
+    _auth("sign-in", "Start a session", "Credentials", "SignedIn", 200, 401),
+    _auth("new-password", "Finish a first sign-in with a password of one's own", "NewPassword", "SignedIn", 200, 401),
+    _auth("totp", "Finish a sign-in with a one-time code", "TotpAnswer", "SignedIn", 200, 401),
+    _auth("forgot", "Ask for a password reset", "Email", "Status", 202),
+    _auth("reset", "Set a new password with a code", "PasswordReset", "Status"),
+    _own("POST", "/api/auth/sign-out", "Sign-in", "End this session", None, None, 204),
+    _own("POST", "/api/auth/sign-out-everywhere", "Sign-in", "End all sessions", None, None, 204),
+    _own("POST", "/api/auth/change-password", "Sign-in", "Change the password", None, "PasswordChange", 204),
+    _own("POST", "/api/auth/totp/setup", "Sign-in", "Begin setting up one-time codes", "TotpSetup"),
+    _own("POST", "/api/auth/totp/enable", "Sign-in", "Switch one-time codes on", None, "Code", 204),
+    _own("POST", "/api/auth/totp/disable", "Sign-in", "Switch one-time codes off", None, "TotpDisable", 204),
+    _own("GET", "/api/auth/session", "Sign-in", "Who is signed in", "SignedIn"),
+    _own("GET", "/api/account", "Account", "Profile, limits, first steps", "Account"),
+    _own("PATCH", "/api/account", "Account", "Change the profile", "Account", "AccountChange"),
+    _own("GET", "/api/balance", "Account", "Available, in flight, credited, charged", "AccountBalance"),
+    _list("/api/credits", "Account", "Credits: grants, orders, adjustments, refunds", "CreditList", PAGE),
+    _list("/api/keys", "Keys", "List API keys", "KeyList", {**PAGE, "session": "true: playground keys as well"}),
+    _own("POST", "/api/keys", "Keys", "Create an API key; its secret is shown once", "KeyWithSecret", "KeyFields", 201),
+    _own("PATCH", "/api/keys/{id}", "Keys", "Change or disable an API key", "Key", "KeyChange"),
+    _own("DELETE", "/api/keys/{id}", "Keys", "Delete an API key", None, None, 204),
+    _own("POST", "/api/keys/{id}/rotate", "Keys", "Replace an API key, with overlap", "RotatedKey", "Rotation", 201),
+    _own("POST", "/api/keys/session", "Keys", "A short-lived key for the playground", "SessionKey", "Empty", 201),
+    _list("/api/usage", "Usage", "List calls, newest first", "CallList", {**CALLS, **PAGE}),
+    _own("GET", "/api/usage/{request_id}", "Usage", "One call", "Call"),
+    _list(
+        "/api/usage/summary",
+        "Usage",
+        "Usage per day, stacked by model or key",
+        "UsageSummary",
+        {**SPAN, "group": "model or key", "model": "model id", "key_id": "API key id", "tz_offset_min": "minutes"},
+    ),
+    Operation(
+        "GET", "/api/usage.csv", "Usage", "Export calls", "session", None, None, media=("text/csv",), query=CALLS
+    ),
+    _list("/api/orders", "Recharge", "List recharge orders", "OrderList", PAGE),
+    _own("POST", "/api/orders", "Recharge", "Create a recharge order", "Order", "OrderRequest", 201),
+    _own("GET", "/api/orders/options", "Recharge", "Currencies, bounds, methods, bank details", "OrderOptions"),
+    _own("GET", "/api/orders/{id}", "Recharge", "One order with its timeline", "Order"),
+    _own("POST", "/api/orders/{id}/cancel", "Recharge", "Cancel an order", "Order"),
+    _own("POST", "/api/orders/{id}/receipt", "Recharge", "Get a URL for a receipt", "ReceiptUpload", "ReceiptRequest"),
+    _own("POST", "/api/orders/{id}/receipt/done", "Recharge", "The receipt has been sent", "Order"),
+)

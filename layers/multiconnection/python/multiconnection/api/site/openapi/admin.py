@@ -1,0 +1,62 @@
+"""/api/admin: what an operator can call. Every unsafe call is written to the audit log."""
+
+from .account import PAGE, SPAN
+from .operation import Operation
+
+
+def _get(path: str, summary: str, answer: str, query: dict[str, str] | None = None) -> Operation:
+    errors = (404,) if "{" in path else ()
+    return Operation(
+        "GET", f"/api/admin/{path}", "Admin", summary, "admin", None, answer, query=query or {}, errors=errors
+    )
+
+
+def _do(
+    path: str, summary: str, answer: str, body: str | None = None, query: dict[str, str] | None = None
+) -> Operation:
+    return Operation(
+        "POST",
+        f"/api/admin/{path}",
+        "Admin",
+        summary,
+        "admin",
+        body,
+        answer,
+        query=query or {},
+        errors=(400, 404, 409),
+    )
+
+
+ADMIN = (
+    _get("orders", "Orders queue, oldest first", "AdminOrderList", {"status": "order state", **PAGE}),
+    _get("orders/{id}", "One order with its account and receipt", "AdminOrder"),
+    _do("orders/{id}/approve", "Approve an order; amount and account are repeated", "AdminOrder", "Approval"),
+    _do("orders/{id}/reject", "Reject an order", "AdminOrder", "Reason"),
+    _get("accounts", "Search accounts", "AdminAccountList", {"query": "e-mail, name or id", **PAGE}),
+    _get("accounts/{id}", "One account with keys, orders and credits", "AdminAccount"),
+    _do("accounts/{id}/suspend", "Suspend an account", "AdminAccount", "Reason"),
+    _do("accounts/{id}/resume", "Resume an account", "AdminAccount", "Reason"),
+    _do("accounts/{id}/adjust", "Adjust a balance", "AdjustmentAnswer", "AdjustmentRequest"),
+    _get("adjustments", "Adjustments, also those that wait for a second admin", "AdjustmentList", {"status": "state"}),
+    _get("adjustments/{id}", "One adjustment", "Adjustment"),
+    _do("adjustments/{id}/approve", "Approve somebody else's adjustment", "AdjustmentAnswer"),
+    _do("adjustments/{id}/reject", "Reject an adjustment", "AdjustmentAnswer", "Reason"),
+    _get("models", "All models with their price versions", "AdminModelList"),
+    _get("models/{id}", "One model with all price versions", "AdminModel"),
+    _do(
+        "models/{id}/prices",
+        "Publish a new price version",
+        "PriceChange",
+        "PriceChangeRequest",
+        {"dry_run": "true only computes the difference"},
+    ),
+    _do("models/{id}/enable", "Offer a model", "AdminModel"),
+    _do("models/{id}/disable", "Stop offering a model", "AdminModel"),
+    _get("providers", "Providers and their health", "AdminProviderList"),
+    _do("providers/{name}/enable", "Use a provider", "AdminProvider"),
+    _do("providers/{name}/disable", "Stop using a provider", "AdminProvider"),
+    _get("revenue", "Revenue against upstream cost", "Revenue", {**SPAN, "group": "day, model or account"}),
+    _get("reconciliation", "The latest reconciliation report", "Reconciliation"),
+    _do("reconciliation", "Reconcile now", "Reconciliation"),
+    _get("audit", "What admins did", "AuditList", {"actor": "e-mail", "action": "action", **PAGE}),
+)

@@ -1,0 +1,36 @@
+"""The pages: the catalog and what is known of the providers, without keys, money or people."""
+
+from dataclasses import dataclass
+
+from multiconnection.config import Settings
+from multiconnection.domain.money import nano_to_usd
+from multiconnection.services.listing import ListingService
+from multiconnection.services.site import NothingKnown, SiteConfig, SiteService
+
+from .base import Base, build_base
+from .data_plane import Container, build_container, parts_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteContainer(Container):
+    """What the site function needs."""
+
+    site: SiteService
+
+
+def build_site(settings: Settings) -> SiteContainer:
+    """Call it on a running event loop."""
+    base = build_base(settings)
+    return SiteContainer(**parts_of(build_container(base)), site=build_site_service(base))
+
+
+def build_site_service(base: Base) -> SiteService:
+    settings = base.settings
+    config = SiteConfig(
+        settings.legal_entity,
+        nano_to_usd(settings.test_credit_nano),
+        settings.public_base_url,
+        settings.upload_origin,
+    )
+    listing = ListingService(base.catalog, settings.markup_basis_points)
+    return SiteService(config, base.catalog, listing, NothingKnown())

@@ -1,0 +1,68 @@
+// API keys: list, create, change, rotate, disable, delete.
+import { api, query } from "../../lib/api.js";
+import { html, useState } from "../../lib/html.js";
+import { useAction, useResource } from "../../lib/resource.js";
+import { setQuery, withQuery } from "../../lib/router.js";
+import { Badge, Card, Empty, LinkButton, Money, Problem, Time } from "../../ui/basics.js";
+import { Confirm, Menu } from "../../ui/dialog.js";
+import { useShared } from "../../ui/shell.js";
+import { Pager, Table } from "../../ui/table.js";
+import { View } from "../../ui/view.js";
+import { KeyForm } from "../key_form.js";
+import { RotateKey } from "../key_rotate.js";
+import { NewSecret, keyLabel } from "../key_secret.js";
+
+const STATUS = { active: ["Active", "good"], disabled: ["Disabled", ""], expired: ["Expired", "warn"] };
+
+export default function Keys({ query: search }) {
+  const cursor = search.get("cursor") || "";
+  const keys = useResource(query("/api/keys", { cursor }));
+  const { account } = useShared();
+  const [made, setMade] = useState(null);
+  const [deleting, setDeleting] = useState(null);
+  const flip = useAction(async (key) => { await api.patch(`/api/keys/${key.id}`, { disabled: key.status === "active" }); keys.reload(); });
+  const chosen = (name) => keys.data?.data.find((key) => key.id === search.get(name));
+  const close = () => setQuery({ new: null, edit: null, rotate: null });
+  const saved = (result) => {
+    close();
+    keys.reload();
+    if (result?.secret) { setMade(result); account.reload(); }
+  };
+  const columns = [
+    { key: "name", label: "Name", head: true, width: "22%", render: (key) => html`<span class="break">${key.name}</span> <code class="sub">${keyLabel(key)}</code>` },
+    { key: "status", label: "Status", width: "12%", render: (key) => html`<${Badge} tone=${STATUS[key.status][1]}>${STATUS[key.status][0]}</${Badge}>` },
+    { key: "limits", label: "Limits", width: "20%", render: (key) => html`<span class="small">${limits(key)}</span>` },
+    { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget_left ?? key.budget} /> <span class="muted small">of <${Money} quiet amount=${key.budget} /></span>` : html`<span class="muted">No limit</span>`) },
+    { key: "used", label: "Last used", render: (key) => html`<${Time} at=${key.last_used} relative />` },
+    { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} relative />` : html`<span class="muted">Never</span>`) },
+    { key: "menu", label: "", num: true, width: "72px", render: (key) => html`<${Menu} label=${`Actions for ${key.name}`} items=${[
+      { label: "Change", onClick: () => setQuery({ edit: key.id }) },
+      key.status !== "expired" && { label: "Rotate", onClick: () => setQuery({ rotate: key.id }) },
+      key.status !== "expired" && { label: key.status === "active" ? "Disable" : "Enable", onClick: () => flip.run(key) },
+      { label: "Delete", danger: true, onClick: () => setDeleting(key) },
+    ]} />` },
+  ];
+  const create = html`<${LinkButton} kind="primary" icon="plus" href=${withQuery({ new: "1" })}>Create key</${LinkButton}>`;
+  return html`<${View} title="Keys" lead="A key is shown once, when it is created." actions=${create}>
+    <${Problem} error=${flip.error} what="The key was not changed." />
+    <${Card} flush><${Table} caption="API keys" columns=${columns} resource=${keys}
+      empty=${html`<${Empty} title="No keys yet" action=${create}>A key lets a program call the API in your name, within the limits you set.</${Empty}>`} />
+      <${Pager} resource=${keys} cursor=${cursor} /></${Card}>
+    ${search.get("new") && html`<${KeyForm} onClose=${close} onSaved=${saved} />`}
+    ${chosen("edit") && html`<${KeyForm} apiKey=${chosen("edit")} onClose=${close} onSaved=${saved} />`}
+    ${chosen("rotate") && html`<${RotateKey} apiKey=${chosen("rotate")} onClose=${close} onDone=${keys.reload} />`}
+    ${made && html`<${NewSecret} apiKey=${made} onClose=${() => setMade(null)} />`}
+    ${deleting && html`<${Confirm} title=${`Delete “${deleting.name}”?`} label="Delete the key" typed=${deleting.name}
+      action=${() => api.delete(`/api/keys/${deleting.id}`)} onClose=${() => setDeleting(null)} onDone=${() => { setDeleting(null); keys.reload(); }}>
+      <p>Programs that use <code>${keyLabel(deleting)}</code> are refused at once. This cannot be undone; to stop a key for a while, disable it.</p></${Confirm}>`}</${View}>`;
+}
+
+function limits(key) {
+  const parts = [
+    key.models.length && `${key.models.length} model${key.models.length > 1 ? "s" : ""}`,
+    key.ips.length && `${key.ips.length} address range${key.ips.length > 1 ? "s" : ""}`,
+    key.requests_per_minute && `${key.requests_per_minute} calls/min`,
+    key.tokens_per_minute && `${key.tokens_per_minute} tokens/min`,
+  ].filter(Boolean);
+  return parts.join(", ") || html`<span class="muted">None</span>`;
+}

@@ -1,0 +1,64 @@
+"""The site's app over a catalog in memory, called through ASGI without a server."""
+
+from collections.abc import Mapping
+
+import httpx
+
+from multiconnection.api.app import create_app
+from multiconnection.api.envelope import Envelope
+from multiconnection.api.routes import site
+from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import parts_of
+from multiconnection.bootstrap.site import SiteContainer
+from multiconnection.domain.catalog import Model
+from multiconnection.services.site import ProviderState, SiteConfig, SiteService
+
+from .chat_world import IP, ChatWorld, a_model
+
+ENTITY = "EXAMPLE HOLDING <PTE> LTD."
+_IMAGES = {"images": {"1024x1024": {"low": "0.005", "high": "0.036"}}}
+CONFIG = SiteConfig(ENTITY, "1.00", upload_origin="https://bucket.example")
+
+
+class States:
+    """What is known about the providers."""
+
+    def __init__(self, **known: ProviderState) -> None:
+        self.known = known
+
+    async def states(self) -> Mapping[str, ProviderState]:
+        return self.known
+
+
+def some_models() -> list[Model]:
+    """One of each way to be priced; the name of the first one is hostile."""
+    return [
+        a_model(name="<script>alert(1)</script>"),
+        a_model(id="acme/m-2:free", code="m02", aliases=[], name="Cheap", prices={"input": "0.075", "output": "0.30"}),
+        a_model(id="painter", code="m03", aliases=[], name="Painter", kind="image", prices=_IMAGES, context_window=0),
+        a_model(id="voice", code="m04", aliases=[], name="Voice", kind="speech", prices={"characters": "15.00"}),
+        a_model(id="ear", code="m05", aliases=[], name="Ear", kind="transcription", prices={"seconds": "0.0001"}),
+    ]
+
+
+class SiteWorld(ChatWorld):
+    """A ChatWorld whose container has the site."""
+
+    def __init__(self, config: SiteConfig = CONFIG, states: States | None = None) -> None:
+        super().__init__(*some_models())
+        self.site_config = config
+        self.states = states or States(one="ok", two="down")
+
+    def container(self) -> Container:
+        made = super().container()
+        service = SiteService(self.site_config, self.catalog, made.listing, self.states)
+        return SiteContainer(**parts_of(made), site=service)
+
+
+def site_app(world: SiteWorld | None = None) -> Envelope:
+    return create_app((world or SiteWorld()).container, [site.router])
+
+
+def site_client(world: SiteWorld | None = None, host: str = "gateway.example") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=site_app(world), client=(IP, 1234))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers={"accept": "text/html"})
