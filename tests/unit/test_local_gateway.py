@@ -91,13 +91,13 @@ async def test_repeated_and_trailing_slashes_are_gone_for_the_function_too() -> 
     ("method", "path"),
     [
         ("POST", "/chat/completions"),
-        ("GET", "/models"),
-        ("GET", "/"),
-        ("GET", "/v1"),
-        ("GET", "/v1/"),
+        ("POST", "/models"),
+        ("PUT", "/"),
+        ("POST", "/v1"),
+        ("POST", "/v1/"),
         ("DELETE", "/v2/models"),
         ("TRACE", "/v1/models"),
-        ("GET", "/api"),
+        ("POST", "/api"),
     ],
 )
 async def test_an_unknown_url_gets_the_gateways_own_answer_with_a_hint(method: str, path: str) -> None:
@@ -110,7 +110,7 @@ async def test_an_unknown_url_gets_the_gateways_own_answer_with_a_hint(method: s
 
 async def test_two_answers_have_two_request_ids() -> None:
     async with client() as http:
-        first, second = await http.get("/x"), await http.get("/x")
+        first, second = await http.post("/x"), await http.post("/x")
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
 
 

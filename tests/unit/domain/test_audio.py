@@ -173,6 +173,7 @@ def test_a_webm_cannot_claim_earlier_blocks() -> None:
         b"\x1a\x45\xdf\xa3\x80",
         b"RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00" + bytes(16) + b"data\x04\x00\x00\x00abcd",
     ],
+    ids=lambda data: f"{len(data)} bytes",
 )
 def test_what_has_no_sound_is_refused(data: bytes) -> None:
     with pytest.raises(AudioError):
