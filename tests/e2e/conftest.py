@@ -6,14 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.support import media
 from tests.e2e.support.customers import Customer, demo_customer, new_customer, new_key
 from tests.e2e.support.sdks import SDKS, SdkRun, run_scenarios, wrong_key
 from tests.e2e.support.stack import LocalStack
 
 Runs = Mapping[str, Future[SdkRun]]
 HERE = Path(__file__).parent
-# Comments after 0.3 s of silence, its own deadline after 3 s.
-HASTY = {"KEEP_ALIVE_S": "0.3", "FUNCTION_TIMEOUT_S": "5", "DEADLINE_MARGIN_S": "2"}
+# Comments after 0.3 s of silence, its own deadline after 3 s; a catalog that changes while it runs, and no bucket.
+HASTY = {
+    "KEEP_ALIVE_S": "0.3",
+    "FUNCTION_TIMEOUT_S": "5",
+    "DEADLINE_MARGIN_S": "2",
+    "CATALOG_CACHE_S": "0.1",
+    "PAYLOAD_BUCKET": "no-such-bucket",
+}
+# Beside those for chat, which the shipped catalog has.
+MISBEHAVING = (
+    *(f"gpt-image-1-mini+{behaviour}" for behaviour in ("no-data", "blank-item")),
+    "dall-e-3+no-data",
+    *(f"text-embedding-3-small+{behaviour}" for behaviour in ("always-floats", "always-base64")),
+    *(f"text-embedding-3-small+{behaviour}" for behaviour in ("no-data", "fewer", "bad-base64")),
+    *(f"text-embedding-3-small+{usage}" for usage in ("no-usage", "usage-huge", "usage-negative", "usage-string")),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 @pytest.fixture(scope="session")
 def hasty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with LocalStack(tmp_path_factory.mktemp("e2e-hasty") / "local", HASTY) as running:
+        running.publish(*MISBEHAVING)
         yield running
 
 
@@ -60,6 +76,8 @@ def sdk_config(stack: LocalStack, demo: Customer, hasty: Customer) -> dict[str, 
         "crowded_key": new_key(stack, demo.account_id, "--rpm", "1").api_key,
         "hasty_url": hasty.stack.base_url,
         "hasty_key": hasty.api_key,
+        "foreign_upload": demo.upload(media.PICTURE, "image/png"),
+        **media.in_config(),
     }
 
 

@@ -33,6 +33,17 @@ class Customer:
             f"{self.stack.base_url}/chat/completions", json=chat_body(model, text, **fields), headers=self.headers
         )
 
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        """`request` as httpx takes it: json, data and files, content."""
+        return self.stack.http.post(f"{self.stack.base_url}{path}", headers=self.headers, **request)
+
+    def upload(self, data: bytes, content_type: str) -> str:
+        """The id of an upload with its file in its place."""
+        made = self.post("/uploads", json={"bytes": len(data), "content_type": content_type}).json()
+        put = made["upload"]
+        self.stack.http.put(put["url"], content=data, headers=put["headers"]).raise_for_status()
+        return str(made["id"])
+
     def usage(self, response: httpx.Response) -> dict[str, Any]:
         """The usage row of the call that was answered so."""
         return self.usage_row(response.headers["x-request-id"])
@@ -45,6 +56,13 @@ class Customer:
 
     def available(self) -> Decimal:
         return Decimal(self.balance()["available"])
+
+    def charged(self, answer: httpx.Response, before: Decimal) -> dict[str, Any]:
+        """The usage row; the balance fell by exactly its cost since `before`, and nothing is held."""
+        row, balance = self.usage(answer), self.balance()
+        assert before - Decimal(balance["available"]) == Decimal(row["cost"])
+        assert (balance["in_flight"], row["overrun"]) == ("0.000000000", "0.000000000")
+        return row
 
     def balance(self) -> dict[str, str]:
         found: dict[str, str] = self.get("/balance").json()

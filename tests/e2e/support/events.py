@@ -34,3 +34,17 @@ def events_of(body: str) -> Events:
     done = payloads[-1:] == ["[DONE]"]
     chunks = payloads[:-1] if done else payloads
     return Events([json.loads(chunk) for chunk in chunks], [part for part in parts if part.startswith(":")], done)
+
+
+def named_events_of(body: str) -> list[dict[str, Any]]:
+    """The stricter kind: an `event:` line and a `data:` line that say the same type; there is no [DONE]."""
+    assert body.endswith("\n\n"), body[-200:]
+    found = []
+    for part in body.split("\n\n")[:-1]:
+        if part.startswith(":"):
+            continue
+        head, data = part.split("\n")
+        event: dict[str, Any] = json.loads(data.removeprefix("data: "))
+        assert head == f"event: {event['type']}", part[:200]
+        found.append(event)
+    return found

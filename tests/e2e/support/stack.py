@@ -121,6 +121,11 @@ class LocalStack:
         assert done.returncode == exit_code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return json.loads(done.stdout) if done.stdout else done.stderr
 
+    def publish(self, *models: str) -> None:
+        """Adds models that misbehave, named MODEL+BEHAVIOUR; functions know them when they read the catalog again."""
+        command = [sys.executable, "-m", "tests.e2e.support.publish", *models]
+        subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, timeout=CALL_S, check=True)
+
     def assert_books_are_right(self) -> dict[str, Any]:
         """Reconciles: no drift, no hold, every account verified; returns the totals."""
         totals: dict[str, Any] = self.cli("reconcile")["totals"]
