@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from local import commands
+from local.admin_cli import add_admin
 from local.connection import NoLocalStack, connected
 from local.deployed import NoSuchStack
 from local.ministack import StateInUse
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--all", action="store_true", help="every account, not only those that called lately")
     sweep.add_argument("--at", dest="ahead_s", type=_ahead, default=0.0, help="as if it were later: +20m, +1h")
     _command(top, "reconcile", commands.reconcile)
+    add_admin(top, _group, _command)
     return root
 
 

@@ -62,6 +62,7 @@ ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
     "AUDIT_TABLE": "audit",
     "REPORTS_TABLE": "reports",
+    "ADJUSTMENTS_TABLE": "adjustments",
     "PAYLOAD_BUCKET": "payloads",
     "FALLBACK_QUEUE_URL": "https://queue.example/fallback",
     "AWS_REGION": "us-east-1",

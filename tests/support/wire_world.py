@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "LIMITS_TABLE": "limits",
     "AUDIT_TABLE": "audit",
     "REPORTS_TABLE": "reports",
+    "ADJUSTMENTS_TABLE": "adjustments",
     "PAYLOAD_BUCKET": "payloads",
     "FALLBACK_QUEUE_URL": "http://127.0.0.1:1/queue",
     "AWS_REGION": "eu-west-1",

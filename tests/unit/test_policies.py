@@ -39,6 +39,8 @@ CALLS = (
 _ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 EXECUTIONS = f"arn:${{AWS::Partition}}:states:{_ACCOUNT}:execution:${{RechargeStateMachine.Name}}:*"
 IDENTITIES = f"arn:${{AWS::Partition}}:ses:{_ACCOUNT}:identity/*"
+# Reading metrics knows no resources.
+ANY_METRIC = "*"
 READS_UPLOADS = {"PayloadBucket/uploads": frozenset({"s3:GetObject"})}
 NEEDS: Mapping[str, Needs] = {
     "ChatFunction": CALLS | READS_UPLOADS,
@@ -65,6 +67,27 @@ NEEDS: Mapping[str, Needs] = {
             RechargeStateMachine="states:SendTaskSuccess states:StartExecution",
         ),
     },
+    "AdminFunction": {
+        "KeysTable/index/by_account": frozenset({"dynamodb:Query"}),
+        "OrdersTable/index/by_account": frozenset({"dynamodb:Query"}),
+        "OrdersTable/index/by_status": frozenset({"dynamodb:Query"}),
+        "AdjustmentsTable/index/by_status": frozenset({"dynamodb:Query"}),
+        "PayloadBucket/receipts": frozenset({"s3:GetObject"}),
+        ANY_METRIC: frozenset({"cloudwatch:GetMetricData"}),
+        **needs(
+            BalancesTable="dynamodb:GetItem dynamodb:Scan dynamodb:UpdateItem",
+            CreditsTable="dynamodb:PutItem dynamodb:Query",
+            UsageTable="dynamodb:Query",
+            OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",
+            AdjustmentsTable="dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+            CatalogTable="dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem",
+            ReportsTable="dynamodb:PutItem dynamodb:Query",
+            AuditTable="dynamodb:PutItem dynamodb:Query",
+            UserPool="cognito-idp:ListUsers",
+            RechargeStateMachine="states:SendTaskSuccess",
+            ProviderSecretArn="secretsmanager:GetSecretValue",
+        ),
+    },
     "SiteFunction": READS_MODELS,
     "ExportFunction": needs(UsageTable="dynamodb:Query", LimitsTable="dynamodb:UpdateItem"),
     "RechargeFunction": needs(
@@ -88,7 +111,11 @@ NEEDS: Mapping[str, Needs] = {
         EXECUTIONS: frozenset({"states:DescribeExecution"}),
     },
     "ReconcilerFunction": needs(
-        BalancesTable="dynamodb:GetItem dynamodb:Scan", UsageTable="dynamodb:Query", CreditsTable="dynamodb:Query"
+        BalancesTable="dynamodb:GetItem dynamodb:Scan",
+        UsageTable="dynamodb:Query",
+        CreditsTable="dynamodb:Query",
+        CatalogTable="dynamodb:GetItem",
+        ReportsTable="dynamodb:PutItem dynamodb:Query",
     ),
 }
 WRITES = frozenset(
@@ -141,6 +168,8 @@ def _name(resource: object) -> str:
     match resource:
         case {"Fn::GetAtt": [str(name), "Arn"]} | {"Ref": str(name)}:
             return name
+        case "*":
+            return ANY_METRIC
         case {"Fn::Sub": str(text)} if text in (EXECUTIONS, IDENTITIES):
             return text
         case {"Fn::Sub": str(text)}:
@@ -162,7 +191,15 @@ def test_no_action_and_no_resource_is_a_pattern(resources: Mapping[str, Any]) ->
     for name, function in functions(resources).items():
         for resource, actions in granted(function).items():
             assert not [action for action in actions if "*" in action], name
-            assert "*" not in resource or resource in (EXECUTIONS, IDENTITIES), name
+            assert (
+                "*" not in resource
+                or (resource, actions) == (ANY_METRIC, {"cloudwatch:GetMetricData"})
+                or resource
+                in (
+                    EXECUTIONS,
+                    IDENTITIES,
+                )
+            ), name
 
 
 def test_a_function_has_no_role_or_policy_beside_its_own(resources: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ ROUTES = {
     "/v1/balance": "AccountFunction",
     "/api/{proxy+}": "AccountFunction",
     "/api/usage.csv": "ExportFunction",
+    "/api/admin/{proxy+}": "AdminFunction",
 }
 # Read only, so that API Gateway itself refuses the rest.
 PAGES = ("/", "/api/site", "/{page+}")
@@ -42,12 +43,14 @@ KEYS = {
     "CatalogTable": ["pk", "sk"],
     "AuditTable": ["audit_month", "entry_id"],
     "ReportsTable": ["pk", "sk"],
+    "AdjustmentsTable": ["adjustment_id"],
     "LimitsTable": ["subject"],
 }
 INDEXES = {
     "KeysTable": {"by_account": (["account_id", "key_id"], "ALL")},
     "BalancesTable": {"by_activity": (["activity_shard", "activity_bucket"], "KEYS_ONLY")},
     "OrdersTable": {"by_account": (["account_id", "order_id"], "ALL"), "by_status": (["status", "order_id"], "ALL")},
+    "AdjustmentsTable": {"by_status": (["status", "listed_as"], "ALL")},
 }
 GATEWAY_RESPONSES = {
     "MISSING_AUTHENTICATION_TOKEN": (404, "invalid_request_error", "unknown_url"),
@@ -141,6 +144,7 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
         "UploadsFunction": ("functions/uploads", "app.handler", 15),
         "ModelsFunction": ("functions/models", "app.handler", 15),
         "AccountFunction": ("functions/account", "app.handler", 15),
+        "AdminFunction": ("functions/admin", "app.handler", 29),
         "SiteFunction": ("functions/site", "app.handler", 15),
         "ExportFunction": ("functions/export", "run.sh", 900),
         "RechargeFunction": ("functions/recharge", "app.handler", 60),

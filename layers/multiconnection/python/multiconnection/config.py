@@ -40,6 +40,8 @@ class Settings:
     limits_table: str
     audit_table: str
     reports_table: str
+    adjustments_table: str
+    adjustment_four_eyes_nano: int
     payload_bucket: str
     fallback_queue_url: str
     region: str
@@ -100,6 +102,8 @@ class Settings:
             limits_table=_text(env, "LIMITS_TABLE"),
             audit_table=_text(env, "AUDIT_TABLE"),
             reports_table=_text(env, "REPORTS_TABLE"),
+            adjustments_table=_text(env, "ADJUSTMENTS_TABLE"),
+            adjustment_four_eyes_nano=_usd(env, "ADJUSTMENT_FOUR_EYES_USD", "100"),
             payload_bucket=_text(env, "PAYLOAD_BUCKET"),
             fallback_queue_url=_text(env, "FALLBACK_QUEUE_URL"),
             region=_text(env, "AWS_REGION", env.get("AWS_DEFAULT_REGION")),

@@ -26,6 +26,7 @@ from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.limits import LimitsTable
 from multiconnection.storage.objects import S3Objects
 from multiconnection.storage.secrets_manager import SecretsManagerSource
+from multiconnection.storage.switches import SwitchesTable
 
 from .foundation import SystemClock, SystemRng, build_ledger
 
@@ -72,7 +73,8 @@ def build_base(settings: Settings) -> Base:
     limiter = Limiter(limits, clock, settings, lambda name: alarms.alarm("limiter", error=name))
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh)
+    switches = SwitchesTable(driver, settings.catalog_table)
+    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh, switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     objects = S3Objects(session, credentials, settings.payload_bucket, settings.region, settings.aws_endpoint_url)
     return Base(

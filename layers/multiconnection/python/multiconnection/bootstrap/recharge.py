@@ -9,6 +9,7 @@ from multiconnection.services.audit import Audit
 from multiconnection.services.order_desk import OrderDesk, order_desk
 from multiconnection.services.order_repair import OrderRepair
 from multiconnection.services.recharge import RechargeSteps
+from multiconnection.storage.boto_links import BotoLinks
 from multiconnection.storage.driver import Driver
 from multiconnection.storage.notices import AwsNotices, NoticeChannels
 from multiconnection.storage.orders import OrdersTable
@@ -45,6 +46,23 @@ def build_recharge(
 def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock) -> OrderRepair:
     store = OrdersTable(driver, settings.orders_table)
     return OrderRepair(store, _workflow(settings), alarms, clock, settings.order_ttl_s)
+
+
+def build_order_tools(
+    settings: Settings, driver: Driver, ledger: Ledger, audit: Audit, alarms: Alarms, clock: Clock, rng: Rng
+) -> OrderDesk:
+    """The same desk for operators' tools."""
+    return order_desk(
+        OrdersTable(driver, settings.orders_table),
+        _workflow(settings),
+        ledger.store,
+        BotoLinks(settings.payload_bucket, settings.region, settings.aws_endpoint_url),
+        audit,
+        order_terms(settings),
+        alarms=alarms,
+        clock=clock,
+        rng=rng,
+    )
 
 
 def order_terms(settings: Settings) -> OrderTerms:

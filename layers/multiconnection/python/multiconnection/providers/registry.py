@@ -24,6 +24,12 @@ def configured_providers(settings: Settings, document: bytes | None = None) -> M
     return {entry["name"]: provider for entry in entries if (provider := _provider(entry, settings)) is not None}
 
 
+def provider_names() -> tuple[str, ...]:
+    """All that there are, configured or not."""
+    entries = orjson.loads(files("multiconnection").joinpath("data/providers.json").read_bytes())["providers"]
+    return tuple(entry["name"] for entry in entries)
+
+
 def _provider(entry: Mapping[str, Any], settings: Settings) -> Provider | None:
     prefix = entry["env_prefix"]
     given = settings.provider(prefix)

@@ -29,12 +29,15 @@ class AuditEntries:
     def __init__(self, clock: Clock, rng: Rng) -> None:
         self._clock = clock
         self._rng = rng
+        self._last_ms = 0
 
     def of(self, actor: str, action: str, subject: str, before: Facts, after: Facts, why: str = "") -> AuditEntry:
         """With an id of its own: a transaction that is repeated with it is carried out once."""
         now_ms = int(self._clock.now() * 1000)
+        # Two of one millisecond keep their order.
+        self._last_ms = max(now_ms, self._last_ms + 1)
         return AuditEntry(
-            entry_id=f"{entry_bound(now_ms)}{random_text(self._rng, _RANDOM_CHARS)}",
+            entry_id=f"{entry_bound(self._last_ms)}{random_text(self._rng, _RANDOM_CHARS)}",
             at_s=now_ms // 1000,
             actor=actor,
             action=action,

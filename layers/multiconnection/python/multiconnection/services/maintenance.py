@@ -49,19 +49,14 @@ class Maintenance:
 
     async def reconcile_all(self) -> list[Report]:
         """Every account against its rows; an account that drifts is alarmed, never repaired."""
-        reports = []
-        async for account_id in self.ledger.store.all_account_ids():
-            try:
-                report = await self.ledger.reconcile(account_id)
-            except (KeyError, ValueError) as exc:
-                self.alarms.alarm("account_unreadable", account_id=account_id, error=repr(exc))
-                report = unreadable(account_id, repr(exc))
-            if report is not None:
-                reports.append(report)
-                self._alarm_drift(report)
+        reports, _ = await self._reconcile(None, None)
         if self.telemetry is not None:
             self.telemetry.reconciled(totals(reports))
         return reports
+
+    async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[Report], bool]:
+        """As many accounts as bound and time allow, and whether these were all; no metric, drift is an alarm."""
+        return await self._reconcile(accounts_max, until_s)
 
     async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
         """Settle (message id, body) pairs of the fallback queue; returns the ids that must be delivered again."""
@@ -106,6 +101,26 @@ class Maintenance:
         if self.telemetry is not None:
             self.telemetry.swept(report, self.clock.now())
         return report
+
+    async def _reconcile(self, accounts_max: int | None, until_s: float | None) -> tuple[list[Report], bool]:
+        reports: list[Report] = []
+        seen = 0
+        async for account_id in self.ledger.store.all_account_ids():
+            if seen == accounts_max or (until_s is not None and self.clock.now() >= until_s):
+                return reports, False
+            seen += 1
+            report = await self._report(account_id)
+            if report is not None:
+                reports.append(report)
+                self._alarm_drift(report)
+        return reports, True
+
+    async def _report(self, account_id: str) -> Report | None:
+        try:
+            return await self.ledger.reconcile(account_id)
+        except (KeyError, ValueError) as exc:
+            self.alarms.alarm("account_unreadable", account_id=account_id, error=repr(exc))
+            return unreadable(account_id, repr(exc))
 
     def _alarm_drift(self, report: Report) -> None:
         if report.drift:

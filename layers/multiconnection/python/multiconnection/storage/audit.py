@@ -85,7 +85,7 @@ class AuditTable:
             answer = await self._driver.call("Query", self._query(month, before_id, wanted, limit - len(found)))
             found += [parse(item) for item in answer["Items"]]
             if len(found) >= limit:
-                return AuditPage(found, found[-1].entry_id)
+                return AuditPage(found[:limit], found[limit - 1].entry_id)
             if answer.get("LastEvaluatedKey"):
                 before_id = a.read_text(answer["LastEvaluatedKey"], "entry_id")
                 continue

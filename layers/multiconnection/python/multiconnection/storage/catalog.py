@@ -11,6 +11,7 @@ from .driver import ConditionFailed, Driver, Item
 from .paging import items
 
 _HEADS = "HEAD"
+_PRICES = ("price_version", "prices", "cost_prices", "long_context")
 
 
 class CatalogTable:
@@ -29,8 +30,8 @@ class CatalogTable:
 
         Raises CatalogError when a price changed without a new `price_version`, or names or codes clash.
         """
-        new = {str(entry["id"]): entry for entry in entries}
         current = {str(entry["id"]): entry for entry, _ in await self._heads()}
+        new = {str(entry["id"]): _with_newer_prices(entry, current.get(str(entry["id"]))) for entry in entries}
         Catalog.of(parse_model(entry) for entry in (current | new).values())
         changed = 0
         for entry in new.values():
@@ -84,6 +85,13 @@ class CatalogTable:
             "ExpressionAttributeValues": {":heads": a.text(_HEADS)},
         }
         return [(_entry(item), a.read_flag(item, "enabled")) async for item in items(self._driver, "Query", query)]
+
+
+def _with_newer_prices(entry: Mapping[str, Any], current: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Prices that an administrator has changed since stay; everything else is the file's."""
+    if current is None or current["price_version"] <= entry["price_version"]:
+        return entry
+    return {**entry, **{name: current[name] for name in _PRICES if name in current}}
 
 
 def _entry(item: Item) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Bodies of the administrators' API. Strict: a misspelt member must not pass as one that was left out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TEXT_CHARS_MAX = 500
+Reason = Annotated[str, Field(min_length=1, max_length=TEXT_CHARS_MAX)]
+
+
+class AdminBody(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class ReasonBody(AdminBody):
+    reason: Reason
+
+
+class MaybeReasonBody(AdminBody):
+    reason: Annotated[str, Field(max_length=TEXT_CHARS_MAX)] = ""
+
+
+class AdjustBody(ReasonBody):
+    """`amount` is a decimal string in USD with its sign, "-2.50"."""
+
+    amount: Annotated[str, Field(min_length=1, max_length=24)]
+    client_token: Annotated[str, Field(min_length=8, max_length=128)]
+
+
+class PriceBody(MaybeReasonBody):
+    """`prices` are all of a model's prices; `cost_prices`, where sent, all of what it costs upstream."""
+
+    prices: dict[str, Any]
+    base_version: int
+    cost_prices: dict[str, Any] | None = None
+    confirm: bool = False
+
+
+class ReconciliationBody(AdminBody):
+    accounts_max: Annotated[int, Field(ge=1, le=200)] = 200

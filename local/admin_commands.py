@@ -1,0 +1,164 @@
+"""What `python -m local admin …` does: the administrators' services, with the operator's login name in the log."""
+
+import copy
+import getpass
+from argparse import Namespace
+from typing import Any, Protocol, cast
+
+from multiconnection.api.routes.admin_accounts import account_object, dossier_object
+from multiconnection.api.routes.admin_adjustments import adjustment_object
+from multiconnection.api.routes.admin_audit import entry_object
+from multiconnection.api.routes.admin_models import change_object, model_object
+from multiconnection.api.routes.admin_orders import reviewed_object
+from multiconnection.api.routes.admin_providers import provider_object
+from multiconnection.api.routes.admin_revenue import reconciliation_object, revenue_object
+from multiconnection.bootstrap import SystemRng, Workers
+from multiconnection.domain.ids import new_short_id
+from multiconnection.domain.sessions import Session
+from multiconnection.observability import begin_correlation
+from multiconnection.services.admin_desk import AdminDesk
+from multiconnection.services.admin_log import AuditFilter
+from multiconnection.services.admin_models import PriceWish, prices_of
+from multiconnection.services.order_decisions import OrderDecisions
+from multiconnection.services.order_desk import OrderDesk
+
+Row = dict[str, Any]
+
+
+class Operated(Protocol):
+    """What operators need of the workers' composition."""
+
+    @property
+    def admin(self) -> AdminDesk: ...
+    @property
+    def orders(self) -> OrderDesk: ...
+
+
+def operator() -> Session:
+    """Whoever is logged in on this machine. Without an account of their own, and not one of the console's people."""
+    begin_correlation(f"cli_{new_short_id(SystemRng())}")
+    name = f"cli:{getpass.getuser()}"
+    return Session(account_id="", email=name, name=name, is_admin=True, user_id=name)
+
+
+def _desk(workers: Workers) -> AdminDesk:
+    return cast("Operated", workers).admin
+
+
+def _decisions(workers: Workers) -> OrderDecisions:
+    return cast("Operated", workers).orders.decisions
+
+
+async def orders_list(workers: Workers, options: Namespace) -> list[Row]:
+    reviewed, _ = await _decisions(workers).queue(options.status, options.limit, None)
+    return [reviewed_object(order) for order in reviewed]
+
+
+async def orders_approve(workers: Workers, options: Namespace) -> Row:
+    decisions = _decisions(workers)
+    order = await decisions.approve(operator(), options.order, options.amount, options.account, options.note)
+    return reviewed_object(await decisions.reviewed(order))
+
+
+async def orders_reject(workers: Workers, options: Namespace) -> Row:
+    decisions = _decisions(workers)
+    return reviewed_object(await decisions.reviewed(await decisions.reject(operator(), options.order, options.reason)))
+
+
+async def account_show(workers: Workers, options: Namespace) -> Row:
+    return dossier_object(await _desk(workers).accounts.dossier(options.account))
+
+
+async def account_suspend(workers: Workers, options: Namespace) -> Row:
+    return account_object(await _desk(workers).accounts.suspend(operator(), options.account, options.reason))
+
+
+async def account_resume(workers: Workers, options: Namespace) -> Row:
+    return account_object(await _desk(workers).accounts.resume(operator(), options.account, options.reason))
+
+
+async def account_adjust(workers: Workers, options: Namespace) -> Row:
+    """`--id` makes it happen once, however often it is sent."""
+    token = options.id or f"cli-{new_short_id(SystemRng())}"
+    adjustments = _desk(workers).adjustments
+    made = await adjustments.propose(operator(), options.account, options.amount, options.reason, token)
+    return adjustment_object(made)
+
+
+async def adjustments_list(workers: Workers, options: Namespace) -> list[Row]:
+    page = await _desk(workers).adjustments.list(options.status, options.limit, None)
+    return [adjustment_object(each) for each in page.adjustments]
+
+
+async def adjustments_approve(workers: Workers, options: Namespace) -> Row:
+    return adjustment_object(await _desk(workers).adjustments.approve(operator(), options.adjustment))
+
+
+async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
+    return adjustment_object(await _desk(workers).adjustments.reject(operator(), options.adjustment, options.reason))
+
+
+async def prices_show(workers: Workers, options: Namespace) -> Row:
+    return model_object(await _desk(workers).models.get(options.model))
+
+
+async def prices_diff(workers: Workers, options: Namespace) -> Row:
+    """What `prices set` would do."""
+    change = await _desk(workers).models.diff(options.model, await _wish(workers, options))
+    return change_object(change, dry_run=True)
+
+
+async def prices_set(workers: Workers, options: Namespace) -> Row:
+    change = await _desk(workers).models.publish(operator(), options.model, await _wish(workers, options))
+    return change_object(change, dry_run=False)
+
+
+async def model_switch(workers: Workers, options: Namespace) -> Row:
+    models = _desk(workers).models
+    return model_object(await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason))
+
+
+async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
+    return [provider_object(record) for record in await _desk(workers).providers.list()]
+
+
+async def provider_switch(workers: Workers, options: Namespace) -> Row:
+    providers = _desk(workers).providers
+    record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
+    return provider_object(record)
+
+
+async def revenue(workers: Workers, options: Namespace) -> Row:
+    found = await _desk(workers).revenue.revenue(options.since_s, options.until_s, options.group)
+    return revenue_object(found, options.group)
+
+
+async def audit(workers: Workers, options: Namespace) -> list[Row]:
+    """Newest first."""
+    wanted = AuditFilter(options.actor, options.action)
+    page = await _desk(workers).trail.page(None, wanted, options.limit)
+    return [entry_object(entry) for entry in page.entries]
+
+
+async def reconciliation(workers: Workers, options: Namespace) -> Row:
+    """The latest, or a new one with `--run`."""
+    desk = _desk(workers).reconciliation
+    return reconciliation_object(await (desk.run(operator()) if options.now else desk.latest()))
+
+
+async def _wish(workers: Workers, options: Namespace) -> PriceWish:
+    """The current prices with those of the command line in their places."""
+    head = (await _desk(workers).models.get(options.model)).head
+    prices = copy.deepcopy(prices_of(head.entry))
+    for path, price in options.prices:
+        _put(prices, path.split("."), price)
+    base = options.base_version or head.price_version
+    return PriceWish(prices, base, confirmed=getattr(options, "confirm", False), why=options.reason)
+
+
+def _put(prices: dict[str, Any], path: list[str], price: str) -> None:
+    """ "images.1024x1024.high" is three levels."""
+    *groups, kind = path
+    for group in groups:
+        prices = prices.setdefault(group, {})
+    prices[kind] = price

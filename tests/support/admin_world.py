@@ -1,0 +1,276 @@
+"""Administration with everything around it: its tables, the catalog, people, metrics, two administrators."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from fastapi import APIRouter, FastAPI
+
+from multiconnection.api import dependencies, errors, session
+from multiconnection.api.routes import (
+    admin_accounts,
+    admin_adjustments,
+    admin_audit,
+    admin_models,
+    admin_providers,
+    admin_revenue,
+)
+from multiconnection.domain.call_times import id_bound
+from multiconnection.domain.ids import random_text
+from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.ports import Clock
+from multiconnection.domain.sessions import Session, account_id_of
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.store import OutcomeUnknown, StoreError
+from multiconnection.services.admin_access import Reliable
+from multiconnection.services.admin_accounts import PeoplePage
+from multiconnection.services.admin_costs import CostBook
+from multiconnection.services.admin_daily import DailyRun
+from multiconnection.services.admin_desk import AdminTables, ProviderNames, admin_desk
+from multiconnection.services.admin_health import Figures, MetricsUnavailable
+from multiconnection.services.admin_log import AuditEntries, AuditFilter
+from multiconnection.services.admin_revenue import RollUp
+from multiconnection.services.admin_takings import TakingsCounter
+from multiconnection.services.catalog import CatalogService, never_changing
+from multiconnection.services.keys import KeyService
+from multiconnection.services.maintenance import Maintenance
+from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables
+from multiconnection.storage.admin_accounts import AdminAccountsTable
+from multiconnection.storage.admin_catalog import AdminCatalogTable
+from multiconnection.storage.audit import AuditedWrites, AuditTable
+from multiconnection.storage.catalog import CatalogTable
+from multiconnection.storage.driver import Driver
+from multiconnection.storage.keys import KeysTable
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.orders import OrdersTable
+from multiconnection.storage.profiles import ProfilesTable
+from multiconnection.storage.reports import ReportsTable
+from multiconnection.storage.switches import AdminSwitchesTable
+from multiconnection.storage.usage_history import UsageHistoryTable
+
+from .chat_world import TABLES as CHAT_TABLES
+from .chat_world import Alarms, Queue, an_entry
+from .fake_upstream import a_provider
+from .limit_world import SeededRng
+from .memory_dynamo import MemoryDynamo, TableKeys
+from .order_keys import ORDER_KEYS
+from .virtual_time import LoopClock
+
+TABLES = CHAT_TABLES | {
+    "orders": ORDER_KEYS,
+    "catalog": TableKeys("pk", "sk"),
+    "audit": TableKeys("audit_month", "entry_id"),
+    "reports": TableKeys("pk", "sk"),
+    "adjustments": TableKeys(
+        "adjustment_id", indexes={"by_status": ("status", "listed_as")}, full_indexes=frozenset({"by_status"})
+    ),
+}
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router
+    for module in (admin_accounts, admin_adjustments, admin_models, admin_providers, admin_revenue, admin_audit)
+)
+ADMIN = Session("acct_admin", "admin@example.com", "Admin", True, "u-admin")
+SECOND = Session("acct_second", "second@example.com", "Second", True, "u-second")
+USER = Session(account_id_of("u-user"), "user@example.com", "User", False, "u-user")
+FOUR_EYES_NANO = 100 * NANO_PER_USD
+FUNDS = 50 * NANO_PER_USD
+
+
+@dataclass
+class FaultyDriver:
+    """Gives way around each call; the next calls of an operation fail, before or after they were executed."""
+
+    driver: Driver
+    calls: list[str] = field(default_factory=list)
+    planned: dict[str, list[tuple[StoreError, bool]]] = field(default_factory=dict)
+
+    def fail(self, operation: str, error: StoreError, times: int = 1) -> None:
+        self.planned.setdefault(operation, []).extend([(error, False)] * times)
+
+    def lose_reply(self, operation: str, times: int = 1) -> None:
+        self.planned.setdefault(operation, []).extend([(OutcomeUnknown("lost"), True)] * times)
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append(operation)
+        await asyncio.sleep(0)
+        planned = self.planned.get(operation)
+        if not planned:
+            answer = await self.driver.call(operation, payload)
+            await asyncio.sleep(0)
+            return answer
+        error, executed = planned.pop(0)
+        if executed:
+            await self.driver.call(operation, payload)
+        raise error
+
+
+@dataclass
+class PeopleList:
+    """Implements `People`: (e-mail address, user id)."""
+
+    people: list[tuple[str, str]] = field(default_factory=list)
+
+    async def search(self, prefix: str, limit: int, after: str | None) -> PeoplePage:
+        found = [user_id for email, user_id in self.people if email.startswith(prefix)]
+        start = int(after or 0)
+        more = str(start + limit) if len(found) > start + limit else None
+        return PeoplePage(found[start : start + limit], more)
+
+
+@dataclass
+class Measured:
+    """Implements `ProviderMetrics`."""
+
+    found: dict[str, Figures] = field(default_factory=dict)
+    down: bool = False
+    readings: int = 0
+
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+        self.readings += 1
+        if self.down:
+            raise MetricsUnavailable("no answer")
+        return self.found
+
+
+class AdminWorld:
+    """Make one inside a test; `processes` of it can share the tables."""
+
+    def __init__(self, driver: Driver | None = None, clock: Clock | None = None, seed: int = 1) -> None:
+        self.driver = FaultyDriver(driver or MemoryDynamo(TABLES))
+        self.clock, self.rng, self.alarms = clock or LoopClock(), SeededRng(seed), Alarms()
+        self.people, self.metrics = PeopleList([(USER.email, USER.user_id)]), Measured()
+        writes, self.entries = AuditedWrites(self.driver, "audit"), AuditEntries(self.clock, self.rng)
+        self.published = CatalogTable(self.driver, "catalog")
+        self.providers = {name: a_provider(name) for name in ("one", "two")}
+        self.switches = AdminSwitchesTable(self.driver, "catalog", writes)
+        self.catalog = CatalogService(
+            self.published, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
+        )
+        self.ledger = Ledger(
+            DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
+            Queue(),
+            self.alarms,
+            self.clock,
+            self.rng,
+            self.catalog.model_name,
+            Margins(),
+        )
+        self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
+        self.log = AuditTable(self.driver, "audit", self.entries)
+        self.reports = ReportsTable(self.driver, "reports")
+        self.adjustments = AdjustmentsTable(self.driver, AdjustmentTables("adjustments", "balances", "credits"), writes)
+        tables = AdminTables(
+            accounts=AdminAccountsTable(self.driver, "balances", writes),
+            adjustments=self.adjustments,
+            catalog=AdminCatalogTable(self.driver, "catalog", writes),
+            switches=self.switches,
+            reports=self.reports,
+            log=self.log,
+            usage=UsageHistoryTable(self.driver, "usage"),
+            orders=OrdersTable(self.driver, "orders"),
+        )
+        self.maintenance = Maintenance(self.ledger, self.clock, self.alarms)
+        self.desk = admin_desk(
+            tables,
+            self.ledger.store,
+            self.keys,
+            self.people,
+            ProviderNames(("one", "two", "three"), self.providers, never_changing),
+            self.metrics,
+            self.maintenance,
+            four_eyes_nano=FOUR_EYES_NANO,
+            clock=self.clock,
+            rng=self.rng,
+        )
+        counter = TakingsCounter(self.ledger.store, tables.usage, CostBook(tables.catalog), self.clock)
+        self.roll_up = RollUp(self.reports, counter, self.clock, self.alarms)
+        self.daily = DailyRun(self.maintenance, self.reports, self.roll_up, Reliable(self.rng), self.alarms, self.clock)
+
+    async def open(self, who: Session = USER, funds: int = FUNDS) -> str:
+        """An account with an owner and money; its id."""
+        await self.ledger.create_account(who.account_id, who.name, AccountLimits())
+        await ProfilesTable(self.driver, "balances").remember(who.account_id, who.email, who.name)
+        if funds:
+            await self.ledger.credit(CreditRow(who.account_id, "opening", funds, "grant", "", "system", 0))
+        return who.account_id
+
+    async def publish(self, *entries: Mapping[str, Any]) -> None:
+        await self.published.publish(entries or [an_entry()])
+
+    async def image(self, account_id: str = USER.account_id) -> Account:
+        image = await self.ledger.store.account(account_id)
+        assert image is not None
+        return image
+
+    async def credit_rows(self, account_id: str = USER.account_id) -> list[CreditRow]:
+        return [row async for row in self.ledger.store.credit_rows(account_id) if row.credit_id != "opening"]
+
+    async def actions(self) -> list[str]:
+        """Of the log, oldest first."""
+        page = await self.desk.trail.page(None, AuditFilter(), 100)
+        return [entry.action for entry in reversed(page.entries)]
+
+    async def called(self, at_s: int, account_id: str = USER.account_id, **changes: Any) -> UsageRow:
+        """A call of m-1 at version 7: 1,000 tokens in and 500 out, $0.002 by the list, charged at $0.003."""
+        row: dict[str, Any] = {
+            "account_id": account_id,
+            "hold_id": id_bound(at_s) + random_text(self.rng, 6),
+            "birth": 1,
+            "hold": 10_000_000,
+            "cost": 3_000_000,
+            "overrun": 0,
+            "key_id": "key00001",
+            "model": "m-1",
+            "price_version": 7,
+            "usage": Usage(input=1000, output=500),
+            "usage_source": UsageSource.UPSTREAM,
+            "ended": Ended.COMPLETE,
+            "decided_by": "gateway",
+            "created_ms": at_s * 1000 + 2500,
+        }
+        made = UsageRow(**row | changes)
+        await self.ledger.store.decide(made)
+        return made
+
+
+class AdminApp:
+    """The routes over one world; `user` is whoever is signed in."""
+
+    def __init__(self, world: AdminWorld) -> None:
+        self.world, self.user = world, ADMIN
+        app = FastAPI()
+        errors.install(app)
+        for router in ROUTERS:
+            app.include_router(router)
+        app.dependency_overrides[dependencies.container] = lambda: SimpleNamespace(admin=world.desk)
+        app.dependency_overrides[session.session] = lambda: self.user
+        self.app = app
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")
+
+    async def call(self, method: str, path: str, body: object = None, user: Session = ADMIN) -> httpx.Response:
+        self.user = user
+        return await self.http.request(method, f"/api/admin/{path}", json=body)
+
+    async def get(self, path: str) -> Any:
+        response = await self.call("GET", path)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def post(self, path: str, body: object = None, user: Session = ADMIN) -> Any:
+        response = await self.call("POST", path, body, user)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def refused(
+        self, path: str, body: object = None, user: Session = ADMIN, method: str = "POST"
+    ) -> tuple[int, str | None, dict[str, Any]]:
+        """Status, code and the whole error."""
+        response = await self.call(method, path, body, user)
+        error: dict[str, Any] = response.json()["error"]
+        assert {"message", "type", "param", "code"} <= error.keys()
+        return response.status_code, error["code"], error
