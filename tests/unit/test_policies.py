@@ -88,7 +88,7 @@ NEEDS: Mapping[str, Needs] = {
             ProviderSecretArn="secretsmanager:GetSecretValue",
         ),
     },
-    "SiteFunction": READS_MODELS,
+    "SiteFunction": READS_MODELS | {ANY_METRIC: frozenset({"cloudwatch:GetMetricData"})},
     "ExportFunction": needs(UsageTable="dynamodb:Query", LimitsTable="dynamodb:UpdateItem"),
     "RechargeFunction": needs(
         OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",

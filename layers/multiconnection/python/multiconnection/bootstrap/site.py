@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from multiconnection.config import Settings
 from multiconnection.domain.money import nano_to_usd
+from multiconnection.providers.registry import provider_names
+from multiconnection.services.admin_health import ProviderHealth
 from multiconnection.services.listing import ListingService
-from multiconnection.services.site import NothingKnown, SiteConfig, SiteService
+from multiconnection.services.site import SiteConfig, SiteService
+from multiconnection.storage.provider_metrics import CloudWatchMetrics
 
 from .base import Base, build_base
 from .data_plane import Container, build_container, parts_of
@@ -33,4 +36,5 @@ def build_site_service(base: Base) -> SiteService:
         settings.upload_origin,
     )
     listing = ListingService(base.catalog, settings.markup_basis_points)
-    return SiteService(config, base.catalog, listing, NothingKnown())
+    metrics = CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
+    return SiteService(config, base.catalog, listing, ProviderHealth(metrics, provider_names(), base.clock))
