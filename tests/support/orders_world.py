@@ -10,6 +10,7 @@ from multiconnection.domain.orders import Order
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import Account, AccountLimits
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.store import StoreError
 from multiconnection.services.audit import Facts
 from multiconnection.services.order_desk import order_desk
 from multiconnection.services.order_ports import Notice, NoticeFailed
@@ -69,10 +70,13 @@ class AuditLog:
     """Implements `Audit`."""
 
     entries: list[tuple[str, str, str, Facts, Facts, str]] = field(default_factory=list)
+    failure: StoreError | None = None
 
     async def record(
         self, actor: str, action: str, subject: str, before: Facts, after: Facts, reason: str = ""
     ) -> None:
+        if self.failure:
+            raise self.failure
         self.entries.append((actor, action, subject, before, after, reason))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from multiconnection.domain.errors import (
+    LedgerUnavailable,
     OrderAmountMismatch,
     OrderNotFound,
     OrderNotPending,
@@ -15,6 +16,7 @@ from multiconnection.domain.errors import (
 )
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.orders import Order, OrderStatus
+from multiconnection.ledger.store import StoreError
 from tests.support.orders_world import ADMIN, SECOND_ADMIN, USER, OrdersWorld
 
 HUNDRED = 100 * NANO_PER_USD
@@ -64,11 +66,20 @@ async def test_a_rejected_order_says_why(world: OrdersWorld) -> None:
 async def test_every_decision_is_in_the_audit_log(world: OrdersWorld) -> None:
     order = await world.in_review()
     await world.desk.decisions.approve(ADMIN, order.order_id, "100", USER.account_id, "seen on the bank's page")
-    [(actor, action, subject, before, after, why)] = world.audit.entries
+    [asked, (actor, action, subject, before, after, why)] = world.audit.entries
+    assert (asked[1], asked[4]["status"]) == ("order.approved.asked", "in_review")
     assert (actor, action, subject) == (ADMIN.email, "order.approved", order.order_id)
     assert (before["status"], after["status"], after["amount"]) == ("in_review", "approved", "100.00")
     assert why == "seen on the bank's page"
     assert str(order.token) not in str(world.audit.entries)
+
+
+async def test_a_decision_that_cannot_be_logged_is_not_taken(world: OrdersWorld) -> None:
+    order = await world.in_review()
+    world.audit.failure = StoreError("down")
+    with pytest.raises(LedgerUnavailable):
+        await world.desk.decisions.approve(ADMIN, order.order_id, "100", USER.account_id)
+    assert (await world.read(order)).status is OrderStatus.IN_REVIEW
 
 
 async def test_a_double_click_is_one_decision(world: OrdersWorld) -> None:

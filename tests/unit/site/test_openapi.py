@@ -24,7 +24,7 @@ DOCUMENT = document("https://gateway.example")
 CODES = {(kind.code, kind.status) for kind in ALL}
 API = re.compile(r"/(?:v1|api)/")
 # Whatever no other function serves: there is nothing to tell of.
-FALLBACKS = {"/v1/{proxy+}", "/api/{proxy+}"}
+FALLBACKS = {"/api/admin/{proxy+}", "/v1/{proxy+}", "/api/{proxy+}"}
 
 
 def shape(path: str) -> str:

@@ -101,8 +101,9 @@ class OrderDecisions:
     async def _decide(
         self, admin: Session, order: Order, to: OrderStatus, why: str, changes: Mapping[str, str | int]
     ) -> Order:
-        """First decision wins; the log is written before the workflow goes on."""
+        """First decision wins. The log says what was asked before anything changes, and then what came of it."""
         now_s = int(self._clock.now())
+        await self._log(admin, f"order.{to.value}.asked", order, order, why)
         decider: dict[str, str | int] = {"decided_by": admin.email, "decider_id": admin.user_id, "reason": why}
         try:
             decided = await self._access.reliably(
@@ -111,13 +112,14 @@ class OrderDecisions:
         except OrderRefused as exc:
             decided = exc.order or order
             await self._require_own(admin, decided, to, exc)
-        await self._access.reliably(
-            lambda: self._audit.record(
-                admin.email, f"order.{to.value}", order.order_id, _facts(order), _facts(decided), why
-            )
-        )
+        await self._log(admin, f"order.{to.value}", order, decided, why)
         await self._access.wake(decided)
         return decided
+
+    async def _log(self, admin: Session, action: str, before: Order, after: Order, why: str) -> None:
+        await self._access.reliably(
+            lambda: self._audit.record(admin.email, action, before.order_id, _facts(before), _facts(after), why)
+        )
 
     async def _require_own(self, admin: Session, order: Order, to: OrderStatus, exc: OrderRefused) -> None:
         """A repeated click finds its own decision; whoever was slower is told whose it is."""
