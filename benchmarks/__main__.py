@@ -30,9 +30,14 @@ ROUNDS = 21
 CALLS, STREAMS, PACED_STREAMS = 120, 24, 16
 # Long enough that caches, connections and the interpreter's own adaptation are settled.
 WARM_UP_CALLS, WARM_UP_STREAMS = 400, 40
+WARM_UP_OTHERS = {"embedding": 40, "speech": 16, "transcription": 8, "image": 2}
 # Slow enough for the upstream to keep the pace with all streams of a round at once.
 PACED_MS = 5
 CALL_BOUND, STREAM_BOUND = 2.5, 2.0
+# Enough for a ratio to the first digit.
+OTHER_ROUNDS = 11
+# As many as take about as long as a round of calls does.
+EMBEDDINGS, SPEECHES, TRANSCRIPTIONS, IMAGES = 80, 16, 8, 2
 
 
 def cases() -> list[Case]:
@@ -45,6 +50,17 @@ def cases() -> list[Case]:
         Case("stream of 202 chunks", stream, STREAM_BOUND),
         Case("  with include_usage", with_usage, STREAM_BOUND),
         Case(f"  a chunk every {PACED_MS} ms", paced, STREAM_BOUND),
+        *_other_cases(),
+    ]
+
+
+def _other_cases() -> list[Case]:
+    """The endpoints beside chat."""
+    return [
+        Case("embedding of one text", Job("", "", EMBEDDINGS, kind="embedding"), CALL_BOUND, OTHER_ROUNDS),
+        Case("speech, raw MP3", Job("", "", SPEECHES, kind="speech"), STREAM_BOUND, OTHER_ROUNDS),
+        Case("transcription of 1 MB", Job("", "", TRANSCRIPTIONS, kind="transcription"), None, OTHER_ROUNDS),
+        Case("image of 4 MB in base64", Job("", "", IMAGES, concurrency=2, kind="image"), None, OTHER_ROUNDS),
     ]
 
 
@@ -82,6 +98,8 @@ def _warm_up(server: Server, around: World, load: LoadProcess) -> None:
     load.run(Job(server.base_url, around.api_key, WARM_UP_CALLS))
     for include_usage in (False, True):
         load.run(Job(server.base_url, around.api_key, WARM_UP_STREAMS, stream=True, include_usage=include_usage))
+    for kind, number in WARM_UP_OTHERS.items():
+        load.run(Job(server.base_url, around.api_key, number, kind=kind))
 
 
 def _measured(case: Case, gateway: Server, floor: Server, around: World, load: LoadProcess, rounds: int) -> Measured:

@@ -20,14 +20,14 @@ from local.packaging.sam import SAM, sam_build
 from local.packaging.target import BuildError, for_this_machine
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 9
+ROUNDS = 7
 DATA_PLANE_BOUND = 1.5
 FLOOR = "FastAPI + aiohttp + uvicorn"
 BUILD_DIR = ROOT / ".aws-sam" / "bench"
 LAYERS = ("MultiConnectionLayer", "DependenciesLayer")
-FUNCTIONS = ("chat", "models", "account", "sweeper", "reconciler")
+FUNCTIONS = ("chat", "audio", "images", "embeddings", "uploads", "models", "account", "sweeper", "reconciler")
 SERVER = "uvicorn, uvloop, httptools"
-DATA_PLANE = frozenset({"chat"})
+DATA_PLANE = frozenset({"chat", "audio", "images", "embeddings"})
 
 
 @dataclass(frozen=True, slots=True)

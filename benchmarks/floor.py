@@ -17,14 +17,14 @@ from benchmarks.server import serve
 from multiconnection.storage.hot import HotDriver
 
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
-_HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
+_BASE, _SPEECH = "/v1", "/v1/audio/speech"
 
 
 class Floor:
-    """POST /v1/chat/completions forwards to `upstream`; GET /ready answers when the sessions are open."""
+    """POST /v1/… forwards to the same path of `upstream`; GET /ready answers when the sessions are open."""
 
     def __init__(self, upstream: str, balances_table: str, usage_table: str) -> None:
-        self._url = f"{upstream}/chat/completions"
+        self._url = upstream
         self._tables = (balances_table, usage_table)
         self._aws: aiohttp.ClientSession
         self._upstream: aiohttp.ClientSession
@@ -34,15 +34,16 @@ class Floor:
         if scope["type"] == "lifespan":
             await run_lifespan(receive, send, self._start, self._stop)
         elif scope["method"] == "POST":
-            await self._forward(await read_body(receive), send)
+            await self._forward(scope, await read_body(receive), send)
         else:
             await respond(send, 200, JSON, b"{}")
 
-    async def _forward(self, body: bytes, send: Send) -> None:
+    async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
         hold_id, birth = await self._writes.reserve()
-        async with self._upstream.post(self._url, data=body, headers=_HEADERS) as answer:
+        url, sent = self._url + scope["path"].removeprefix(_BASE), _sent(scope)
+        async with self._upstream.post(url, data=body, headers=sent) as answer:
             headers = [(b"content-type", answer.headers["content-type"].encode())]
-            if _STREAMED.search(body):
+            if _is_streamed(scope["path"], body):
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 async for chunk in answer.content.iter_any():
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -70,6 +71,16 @@ class Floor:
     async def _stop(self) -> None:
         await self._upstream.close()
         await self._aws.close()
+
+
+def _is_streamed(path: str, body: bytes) -> bool:
+    """Forms are answered whole; looking through their files would not be bare."""
+    return path == _SPEECH or (body.startswith(b"{") and _STREAMED.search(body) is not None)
+
+
+def _sent(scope: Scope) -> dict[str, str]:
+    content_type = next(value for name, value in scope["headers"] if name == b"content-type")
+    return {"content-type": content_type.decode(), "accept-encoding": "identity"}
 
 
 def main() -> None:

@@ -5,23 +5,21 @@ import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any
 
 import aiohttp
 import orjson
 
-MODEL = "gpt-4.1-mini"
-CALL_CHUNKS = 20
-STREAM_CHUNKS = 200  # with the role chunk and the finish chunk: 202
-PROMPT = "Explain in three sentences how a prepaid account is charged for a streamed answer."
+from benchmarks.asked import Ask, ask_of
+
 TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`requests` calls or streams against `base_url`, `concurrency` at a time.
+    """`requests` calls or streams of one kind (benchmarks/asked.py) against `base_url`, `concurrency` at a time.
 
-    `delay_ms` is the upstream's pause between two chunks; 0 sends them as fast as they go.
+    `stream`, `include_usage` and `delay_ms` are chat's; `delay_ms` is the upstream's pause between two chunks, and 0
+    sends them as fast as they go.
     """
 
     base_url: str
@@ -31,6 +29,7 @@ class Job:
     include_usage: bool = False
     delay_ms: int = 0
     concurrency: int = 8
+    kind: str = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +42,6 @@ class Done:
     failures: dict[str, int]
 
 
-def body_of(job: Job) -> bytes:
-    body: dict[str, Any] = {
-        "model": MODEL,
-        "messages": [
-            {"role": "system", "content": "You are a helpful assistant."},
-            {"role": "user", "content": PROMPT},
-        ],
-        "max_tokens": 400,
-        "demo": {"chunks": STREAM_CHUNKS if job.stream else CALL_CHUNKS},
-    }
-    if job.stream:
-        body |= {"stream": True, "stream_options": {"include_usage": job.include_usage}}
-        body["demo"]["delay_ms"] = job.delay_ms
-    return orjson.dumps(body)
-
-
 class Generator:
     """Keeps its connections from job to job."""
 
@@ -69,12 +52,12 @@ class Generator:
         tally: Counter[str] = Counter()
         failures: Counter[str] = Counter()
         tickets = count()
-        body = body_of(job)
+        ask = ask_of(job.kind, job.stream, job.include_usage, job.delay_ms)
 
         async def work() -> None:
             while next(tickets) < job.requests:
                 try:
-                    tally.update(await self._one(job, body))
+                    tally.update(await self._one(job, ask))
                 except (aiohttp.ClientError, TimeoutError) as exc:
                     failures[type(exc).__name__] += 1
 
@@ -82,25 +65,20 @@ class Generator:
         failures += Counter({name: number for name, number in tally.items() if name.startswith("not ")})
         return Done(tally["completed"], tally["events"], tally["reads"], dict(failures))
 
-    async def _one(self, job: Job, body: bytes) -> dict[str, int]:
-        headers = {"authorization": f"Bearer {job.api_key}", "content-type": "application/json"}
-        async with self._session.post(f"{job.base_url}/chat/completions", data=body, headers=headers) as answer:
+    async def _one(self, job: Job, ask: Ask) -> dict[str, int]:
+        headers = {"authorization": f"Bearer {job.api_key}", "content-type": ask.content_type}
+        async with self._session.post(f"{job.base_url}/{ask.path}", data=ask.body, headers=headers) as answer:
+            parts = [chunk async for chunk in answer.content.iter_any()]
             if answer.status != 200:
-                await answer.read()
                 return {f"not 200 but {answer.status}": 1}
-            return await (_stream(answer) if job.stream else _whole(answer))
+            return _counted(parts, ask, job.stream)
 
 
-async def _whole(answer: aiohttp.ClientResponse) -> dict[str, int]:
-    return {"completed": 1} if "choices" in orjson.loads(await answer.read()) else {"not an answer": 1}
-
-
-async def _stream(answer: aiohttp.ClientResponse) -> dict[str, int]:
-    parts = [chunk async for chunk in answer.content.iter_any()]
+def _counted(parts: list[bytes], ask: Ask, stream: bool) -> dict[str, int]:
     data = b"".join(parts)
-    if not data.endswith(b"data: [DONE]\n\n"):
-        return {"not ended with [DONE]": 1}
-    return {"completed": 1, "events": data.count(b"\n\n"), "reads": len(parts)}
+    if not ask.is_answer(data):
+        return {"not a whole answer": 1}
+    return {"completed": 1} | ({"events": data.count(b"\n\n"), "reads": len(parts)} if stream else {})
 
 
 async def main() -> None:

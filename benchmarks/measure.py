@@ -15,11 +15,15 @@ from benchmarks.world import Server
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One kind of request. `bound`: how many times the floor the gateway may cost; None where nothing was promised."""
+    """One kind of request. `bound`: how many times the floor the gateway may cost; None where nothing was promised.
+
+    `rounds_max` keeps requests short that are heavy on everything around them.
+    """
 
     name: str
     job: Job
     bound: float | None
+    rounds_max: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,7 +52,7 @@ class Measured:
 def measure(case: Case, gateway: Server, floor: Server, api_key: str, load: LoadProcess, rounds: int) -> Measured:
     """Raises LoadFailed."""
     measured = Measured(case)
-    for server in _alternating(gateway, floor, rounds):
+    for server in _alternating(gateway, floor, min(rounds, case.rounds_max or rounds)):
         job = replace(case.job, base_url=server.base_url, api_key=api_key)
         before = cpu_s(server.pid)
         done = load.run(job)

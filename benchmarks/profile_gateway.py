@@ -1,4 +1,4 @@
-"""Where the gateway's CPU goes: `python -m benchmarks.profile_gateway call|stream`, microseconds per request.
+"""Where the gateway's CPU goes: `python -m benchmarks.profile_gateway call|stream|…`, microseconds per request.
 
 The gateway runs in this process under a sampling profiler, which costs it little; time inside C code (JSON, hashes,
 sockets) is shown at the Python function that called it.
@@ -19,6 +19,7 @@ from types import CodeType
 import uvicorn
 import uvloop
 
+from benchmarks.asked import OTHERS
 from benchmarks.load import Job
 from benchmarks.load_process import LoadProcess, load_process
 from benchmarks.sampler import Sampler, label, package
@@ -31,8 +32,8 @@ from local.serve import function_app
 from local.template import load as load_template
 
 TOP = 40
-REQUESTS = {"call": 4000, "stream": 400}
-WARM_UP = 100
+REQUESTS = {"call": 4000, "stream": 400, "embedding": 2000, "speech": 300, "transcription": 100, "image": 20}
+WARM_UP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ async def profiled(app: LocalGateway, job: Job, load: LoadProcess) -> Profile:
     async with asyncio.timeout(READY_S):
         await server.listening.wait()
     job = replace(job, base_url=f"http://{HOST}:{port}/v1")
-    await asyncio.to_thread(load.run, replace(job, requests=WARM_UP))
+    await asyncio.to_thread(load.run, replace(job, requests=max(1, int(WARM_UP * job.requests))))
     sampler = Sampler()
     began = time.process_time()
     with sampler.running():
@@ -112,7 +113,7 @@ def gateway_app(around: World) -> LocalGateway:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile_gateway", description=__doc__)
     parser.add_argument("what", choices=sorted(REQUESTS))
-    parser.add_argument("--requests", type=int, help="default: 4000 calls or 400 streams")
+    parser.add_argument("--requests", type=int, help="default: 4000 calls, 400 streams, fewer of what is large")
     parser.add_argument("--include-usage", action="store_true")
     parser.add_argument("--delay-ms", type=int, default=0, help="the upstream's pause between two chunks")
     parser.add_argument("--top", type=int, default=TOP)
@@ -125,6 +126,7 @@ def main() -> None:
             stream=options.what == "stream",
             include_usage=options.include_usage,
             delay_ms=options.delay_ms,
+            kind=options.what if options.what in OTHERS else "chat",
         )
         print(loop.run_until_complete(profiled(gateway_app(around), job, load)).text(options.top))
 

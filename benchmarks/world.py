@@ -8,13 +8,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from benchmarks.asked import IMAGE_MODEL
 from local.environment import LOCAL_PARAMETERS, REGION, adopt, aws_environment
 from local.ministack import MiniStack
 from local.paths import MINISTACK, ROOT, TEMPLATE
 from local.processes import HOST, Child, free_port
+from local.provision import provision
 from local.resources import clients, create
-from local.seed import seed_catalog, seed_demo_account, working_key
+from local.seed import catalog_file, seed_catalog, seed_demo_account, working_key
 from local.stack import answers
 from local.template import Template, load
 from multiconnection.bootstrap import Workers, build_workers
@@ -22,6 +25,8 @@ from multiconnection.config import Settings
 
 READY_S = 60.0
 FLOOR_PREFIX = "floor"
+# No order is placed while we measure.
+NO_WORKERS = f"http://{HOST}:9"
 # What a child may see of the user's environment: a provider's key there would send the load to the provider.
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
 
@@ -98,10 +103,10 @@ def world() -> Iterator[World]:
         ministack = stack.enter_context(MiniStack(MINISTACK, directory / "state", region=REGION))
         demo = stack.enter_context(running(directory, "demo", "local.demo_upstream", "/v1/models", (), {}))
         template = load(TEMPLATE)
-        aws = clients(ministack.endpoint_url, REGION)
-        environment = _environment(template, create(template, aws), ministack.endpoint_url)
+        names = provision(template, ministack.endpoint_url, NO_WORKERS, LOCAL_PARAMETERS)
+        environment = _environment(template, names, ministack.endpoint_url)
         environment["DEMO_BASE_URL"] = demo.base_url
-        scratch = create(template, aws, FLOOR_PREFIX)
+        scratch = create(template, clients(ministack.endpoint_url, REGION), FLOOR_PREFIX)
         adopt(environment)
         workers = build_workers(Settings.of(environment))
         yield World(
@@ -124,8 +129,16 @@ def _environment(template: Template, names: Mapping[str, str], endpoint_url: str
 
 async def _seed(workers: Workers) -> str:
     await seed_catalog(workers, {})
+    await workers.catalog.publish([_large_images()])
     await seed_demo_account(workers)
     return await working_key(workers, None)
+
+
+def _large_images() -> dict[str, Any]:
+    """The shipped model under the name at which the demo upstream draws what cannot be compressed."""
+    [shipped] = [entry for entry in catalog_file() if entry["id"] == IMAGE_MODEL.partition("+")[0]]
+    upstreams = [{"provider": "demo", "model": IMAGE_MODEL}]
+    return {**shipped, "id": IMAGE_MODEL, "code": "zzz", "aliases": [], "upstreams": upstreams}
 
 
 def _bare_environment() -> dict[str, str]:

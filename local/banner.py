@@ -1,19 +1,31 @@
-"""What `make run` prints when the stack answers."""
+"""What `make run` prints when the stack answers, and what it writes to run.json."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from local.demo_people import DemoPeople
 
 CURL_MODEL = "deepseek-v4-flash"
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything a person needs for the first call."""
+    """Everything a person needs for the first call and the first sign-in."""
 
-    base_url: str
+    url: str
     api_key: str
-    account_id: str
     model: str
     upstreams: str
+    people: DemoPeople
+    mail_url: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    @property
+    def console_url(self) -> str:
+        return f"{self.url}/console"
 
 
 def curl(ready: Ready) -> str:
@@ -37,14 +49,20 @@ print(answer.choices[0].message.content, answer.usage)"""
 
 
 def banner(ready: Ready) -> str:
+    user, admin = ready.people.user, ready.people.admin
     return f"""
 MultiConnection is ready.
 
   Base URL   {ready.base_url}
   API key    {ready.api_key}
-  Account    {ready.account_id}
+  Account    {ready.people.account_id}
   Upstream   {ready.upstreams}
-  Prices     {ready.base_url.removesuffix("/v1")}/api/models
+  Prices     {ready.url}/api/models
+
+  Console    {ready.console_url}
+    user     {user.email}  {user.password}  (of the account above)
+    admin    {admin.email}  {admin.password}  ({ready.url}/admin)
+  Mail       {ready.mail_url}
 
 Stream an answer:
 
@@ -54,5 +72,18 @@ In Python:
 
 {snippet(ready)}
 
-Ctrl-C stops everything and keeps accounts, keys and balances.
+Ctrl-C stops everything and keeps people, accounts, keys, balances and orders.
 """
+
+
+def in_run_file(ready: Ready) -> dict[str, Any]:
+    return {
+        "base_url": ready.base_url,
+        "api_key": ready.api_key,
+        "account_id": ready.people.account_id,
+        "model": ready.model,
+        "console_url": ready.console_url,
+        "demo_user": asdict(ready.people.user),
+        "demo_admin": asdict(ready.people.admin),
+        "mail_url": ready.mail_url,
+    }

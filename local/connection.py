@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import httpx
 
+from local.aws import local_aws
 from local.deployed import deployed_environment
-from local.environment import REGION, adopt, aws_environment
-from local.ministack import MiniStack
-from local.paths import MINISTACK, STACK_FILE, STATE_DIR
+from local.environment import adopt, aws_environment
+from local.paths import STACK_FILE
 from multiconnection.bootstrap import SystemClock, Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import Emf
@@ -44,7 +44,7 @@ def connected(ahead_s: float = 0.0, stack: str | None = None) -> Iterator[Worker
     if _answers(environment["AWS_ENDPOINT_URL"]):
         yield _workers(environment, ahead_s)
         return
-    with MiniStack(MINISTACK, STATE_DIR, region=REGION) as ministack:
+    with local_aws() as ministack:
         old = environment["AWS_ENDPOINT_URL"]
         moved = {name: value.replace(old, ministack.endpoint_url) for name, value in environment.items()}
         yield _workers(moved | aws_environment(ministack.endpoint_url), ahead_s)

@@ -3,19 +3,40 @@
 import os
 from collections.abc import Mapping
 
+from local.demo_people import ADMIN_EMAIL
 from local.template import Template
 
 REGION = "us-east-1"
+# What the local AWS expects. It knows its root user only: a URL presigned by anyone else is refused.
+LOCAL_ACCESS_KEY = "test"
 # One machine is one IP address and one tenant; API Gateway's view of the world is not worth keeping here.
-LOCAL_PARAMETERS = {"IpRequestsPerMinute": "600000"}
+# Nothing is really sent: mails are read on the local mail page.
+LOCAL_PARAMETERS = {
+    "IpRequestsPerMinute": "600000",
+    "IpSignInAttempts": "60000",
+    "IpMailsPerHour": "60000",
+    "AdminEmail": ADMIN_EMAIL,
+    "NoticeSender": "orders@example.com",
+}
 _REAL_AWS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 def function_environment(template: Template, names: Mapping[str, str], endpoint_url: str) -> dict[str, str]:
     """All functions together: one process serves them all. The user's own variables win, to try settings out."""
-    variables = declared_environment(template, names, LOCAL_PARAMETERS)
+    variables = declared_environment(template, names, local_parameters(template))
     chosen = {name: os.environ[name] for name in variables if os.environ.get(name)}
     return variables | chosen | aws_environment(endpoint_url)
+
+
+def local_parameters(template: Template) -> dict[str, str]:
+    """Of the local stack. A variable of the user's own that shows a parameter is also that parameter."""
+    shown = {
+        name: value["Ref"]
+        for function in template.functions().values()
+        for name, value in function.environment.items()
+        if isinstance(value, dict) and value.get("Ref") in template.parameters()
+    }
+    return LOCAL_PARAMETERS | {shown[name]: os.environ[name] for name in shown if os.environ.get(name)}
 
 
 def declared_environment(template: Template, names: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, str]:
@@ -32,9 +53,8 @@ def aws_environment(endpoint_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        # The local AWS knows its root user only: a URL presigned by anyone else is refused.
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": LOCAL_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": LOCAL_ACCESS_KEY,
     }
 
 

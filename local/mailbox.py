@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -24,13 +25,13 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv
 <style>body{{font:15px system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
 article{{border:1px solid #8886;border-radius:8px;padding:12px 16px;margin:12px 0}}pre{{white-space:pre-wrap}}
 h2{{font-size:16px;margin:0}}p{{margin:4px 0;opacity:.75}}</style>
-<h1>Local mailbox</h1><p>What people of the local stack would have got by mail, newest first.</p>{}</html>"""
+<h1>Local mailbox</h1><p>What the local stack would have mailed since its start, newest first.</p>{}</html>"""
 _MAIL = "<article><h2>{subject}</h2><p>to {to} at {at}</p><pre>{text}</pre></article>"
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`at` as MiniStack writes it; `code` is the six digits in it, if there are any."""
+    """`at` is an ISO time; `code` is the six digits in it, if there are any."""
 
     to: str
     subject: str
@@ -72,7 +73,8 @@ def mailbox(read: Callable[[], list[Mail]]) -> Starlette:
 
 def _mail(entry: dict[str, Any]) -> Mail:
     text = entry.get("BodyText") or re.sub(r"<[^>]+>", " ", entry.get("BodyHtml") or "")
-    return Mail(", ".join(entry.get("To", [])), entry.get("Subject", ""), text, str(entry.get("Timestamp", "")))
+    at = datetime.fromtimestamp(float(entry["Timestamp"]), UTC).isoformat(timespec="milliseconds")
+    return Mail(", ".join(entry.get("To", [])), entry.get("Subject", ""), text, at)
 
 
 def main() -> None:

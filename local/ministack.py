@@ -15,6 +15,10 @@ _READY_S = 60.0
 _LOCK_S = 30.0
 # It writes every table at its end, 0.2 ms a row; a killed one loses what came since its start.
 _SAVE_S = 300.0
+# What template.yaml needs; one that is not called costs nothing.
+SERVICES = ("cognito-idp", "dynamodb", "iam", "lambda", "monitoring", "s3", "ses", "sns", "sqs", "states")
+# Its root user is the one of aws_environment.
+_CHECKS = {"AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class StateInUse(RuntimeError):
@@ -35,14 +39,19 @@ class MiniStack:
         *,
         port: int = 0,
         region: str = "us-east-1",
-        services: Sequence[str] = ("dynamodb", "s3", "sqs"),
+        services: Sequence[str] = SERVICES,
+        checks: bool = False,
     ) -> None:
-        """`port` is a wish: another one is taken when it is in use."""
+        """`port` is a wish: another one is taken when it is in use.
+
+        With `checks` it refuses wrong codes from mails and unknown credentials; each request then takes 0.1 ms longer.
+        """
         self.region = region
         self.log_path = state_dir / "ministack.log"
         self._executable = executable
         self._state_dir = state_dir
         self._services = services
+        self._checks = checks
         self._port = port
         self._child: Child | None = None
 
@@ -114,6 +123,7 @@ class MiniStack:
             # Its access log costs more than the requests it describes.
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
+            **(_CHECKS if self._checks else {}),
         }
 
 

@@ -1,9 +1,24 @@
 """People of the local user pool: who is there from the start, and the pool itself as template.yaml declares it."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
+from local.template import Template
+from local.template_values import TemplateError, reference
+
 ADMIN_GROUP = "admin"
+
+
+def ensure_people(template: Template, cognito: Any, prefix: str) -> dict[str, str]:
+    """Logical id → id, of the template's one user pool and its one client. May be repeated at any time."""
+    (pool_name, pool), (client_name, properties) = (
+        _only(template, kind) for kind in ("AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient")
+    )
+    if reference(properties.get("UserPoolId"), client_name) != pool_name:
+        raise TemplateError(f"{client_name}: not a client of {pool_name}")
+    pool_id, client_id = ensure_pool(cognito, prefix, dict(pool), dict(properties))
+    return {pool_name: pool_id, client_name: client_id}
 
 
 def ensure_user(cognito: Any, pool_id: str, email: str, password: str, *, name: str = "", admin: bool = False) -> str:
@@ -33,6 +48,13 @@ def ensure_pool(cognito: Any, name: str, pool: dict[str, Any], client: dict[str,
         made = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName=name, **properties)
         client_id = made["UserPoolClient"]["ClientId"]
     return pool_id, str(client_id)
+
+
+def _only(template: Template, kind: str) -> tuple[str, Mapping[str, Any]]:
+    found = list(template.of_type(kind))
+    if len(found) != 1:
+        raise TemplateError(f"{len(found)} resources of type {kind}, where one is expected")
+    return found[0]
 
 
 def _pool_named(cognito: Any, name: str) -> str | None:

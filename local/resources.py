@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.aws import client
 from local.template import BucketSpec, QueueSpec, TableSpec, Template
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
-
-# What the local AWS expects; real credentials never leave the machine this way.
-_ACCESS_KEY = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +25,10 @@ class Clients:
 
 
 def clients(endpoint_url: str, region: str) -> Clients:
-    session = boto3.Session(_ACCESS_KEY, _ACCESS_KEY, region_name=region)
-    config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
-    options: dict[str, Any] = {"endpoint_url": endpoint_url, "config": config}
     return Clients(
-        dynamodb=session.client("dynamodb", **options),
-        sqs=session.client("sqs", **options),
-        s3=session.client("s3", **options),
+        dynamodb=client("dynamodb", endpoint_url, region),
+        sqs=client("sqs", endpoint_url, region),
+        s3=client("s3", endpoint_url, region),
     )
 
 
@@ -98,8 +91,10 @@ def _dead_letters_first(specs: list[QueueSpec]) -> Iterator[QueueSpec]:
 
 def _create_buckets(specs: list[BucketSpec], s3: "S3Client", prefix: str) -> dict[str, str]:
     names = {spec.logical_id: f"{prefix}-{spec.logical_id.removesuffix('Bucket')}".lower() for spec in specs}
-    for name in names.values():
-        _ensure_bucket(name, s3)
+    for spec in specs:
+        _ensure_bucket(names[spec.logical_id], s3)
+        if spec.cors:
+            s3.put_bucket_cors(Bucket=names[spec.logical_id], CORSConfiguration=cast("Any", {"CORSRules": spec.cors}))
     return names
 
 

@@ -1,7 +1,6 @@
 """`make run`: start everything, say how to call it, keep it running until Ctrl-C or SIGTERM."""
 
 import asyncio
-import json
 import os
 import signal
 import threading
@@ -9,13 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local.banner import CURL_MODEL, Ready, banner
+from local.banner import CURL_MODEL, Ready, banner, in_run_file
+from local.demo_people import DemoPeople
 from local.environment import adopt
 from local.ministack import StateInUse
-from local.paths import RUN_FILE
 from local.processes import ChildFailed, free_port
-from local.seed import DEMO_ACCOUNT, seed_catalog, seed_demo_account, working_key
-from local.stack import Stack, answers, port_wanted, write_private
+from local.run_file import remember, remembered
+from local.seed import seed_catalog, seed_demo_account, working_key
+from local.stack import Stack, answers, port_wanted
 from local.upstream_models import UpstreamUnreadable
 from multiconnection.bootstrap import Workers, build_workers
 from multiconnection.config import Settings
@@ -47,24 +47,37 @@ def run() -> int:
 
 
 def _start(stack: Stack) -> Ready:
-    _step("local AWS (DynamoDB, S3, SQS)", stack.start_aws)
+    _step("local AWS", stack.start_aws)
     if not _real_providers(stack):
         _step("demo upstream", stack.start_demo_upstream)
     settings = Settings.of(adopt(stack.environment))
     workers = build_workers(settings)
-    api_key = _step("catalog, demo account, key", lambda: asyncio.run(_seed(workers, settings)))
+    people = _step("demo user, demo admin", lambda: stack.people(remembered()))
+    api_key = _step("catalog, demo account, key", lambda: asyncio.run(_seed(workers, settings, people.account_id)))
+    stack.start_workers()
+    stack.start_mailbox()
     _step("gateway", stack.start_gateway)
-    _step("workers", stack.start_schedules)
-    providers = sorted(configured_providers(settings))
-    ready = Ready(f"{stack.url}/v1", api_key, DEMO_ACCOUNT, asyncio.run(_first_model(workers)), ", ".join(providers))
-    _remember(ready, stack)
+    _step("workers, mail page", stack.await_helpers)
+    ready = _ready(stack, settings, api_key, people, asyncio.run(_first_model(workers)))
+    remember(in_run_file(ready) | {"pids": _pids(stack)})
     return ready
 
 
-async def _seed(workers: Workers, settings: Settings) -> str:
+def _ready(stack: Stack, settings: Settings, api_key: str, people: DemoPeople, model: str) -> Ready:
+    return Ready(
+        url=stack.url,
+        api_key=api_key,
+        model=model,
+        upstreams=", ".join(sorted(configured_providers(settings))),
+        people=people,
+        mail_url=stack.mail_url,
+    )
+
+
+async def _seed(workers: Workers, settings: Settings, account_id: str) -> str:
     await seed_catalog(workers, settings.environment)
-    await seed_demo_account(workers)
-    return await working_key(workers, _remembered().get("api_key"))
+    await seed_demo_account(workers, account_id)
+    return await working_key(workers, remembered().get("api_key"), account_id)
 
 
 async def _first_model(workers: Workers) -> str:
@@ -78,31 +91,16 @@ def _watch(stack: Stack, ready: Ready, stopped: threading.Event) -> None:
         revived = stack.revive()
         if revived:
             print(f"{', '.join(revived)} had died and was started again; calls in flight are swept later", flush=True)
-            _remember(ready, stack)
+            remember(in_run_file(ready) | {"pids": _pids(stack)})
 
 
-def _remember(ready: Ready, stack: Stack) -> None:
-    found: dict[str, Any] = {
-        "base_url": ready.base_url,
-        "api_key": ready.api_key,
-        "account_id": ready.account_id,
-        "model": ready.model,
-        "pids": {"supervisor": os.getpid(), "gateway": stack.gateway.pid if stack.gateway else None},
-    }
-    write_private(RUN_FILE, json.dumps(found, indent=2))
-
-
-def _remembered() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(RUN_FILE.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
+def _pids(stack: Stack) -> dict[str, int | None]:
+    return {"supervisor": os.getpid(), "gateway": stack.gateway.pid if stack.gateway else None}
 
 
 def _already_running() -> str | None:
     """The base URL of a stack on the same state that still answers."""
-    base_url = _remembered().get("base_url")
+    base_url = remembered().get("base_url")
     return base_url if base_url and answers(f"{base_url.removesuffix('/v1')}/api/models") else None
 
 

@@ -1,13 +1,10 @@
 """The local EventBridge and SQS: calls the workers' handlers on the template's schedules and with queue messages."""
 
-import importlib
 import json
-import os
 import re
-import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +12,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.paths import TEMPLATE
-from local.template import FunctionSpec, Template, load
+from local.invocations import Handler, handler_of
+from local.template import Template
 
-Handler = Callable[[dict[str, Any], Any], Any]
 POLL_S = 2.0
 BATCH_MAX = 10
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -50,12 +46,6 @@ def rate_s(expression: str) -> int:
     if found is None:
         raise ValueError(f"only rate(…) is run locally, not {expression!r}")
     return int(found[1]) * _UNIT_S[found[2]]
-
-
-def handler_of(spec: FunctionSpec) -> Handler:
-    module, _, name = spec.handler.partition(".")
-    found: Handler = getattr(importlib.import_module(f"{spec.code_uri.strip('/').replace('/', '.')}.{module}"), name)
-    return found
 
 
 def schedules(template: Template, now: float) -> list[Schedule]:
@@ -97,14 +87,10 @@ def run_due(planned: list[Schedule], now: float) -> None:
             print(json.dumps({"function": schedule.name, "result": result}), flush=True)
 
 
-def main() -> None:
-    """Run until SIGTERM; a database that is down is tried again at the next turn."""
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    template = load(TEMPLATE)
+def run_schedules(template: Template, queue_urls: Mapping[str, str], stopped: threading.Event) -> None:
+    """Until `stopped`; a database that is down is tried again at the next turn."""
     client = botocore.session.get_session().create_client("sqs", config=Config(read_timeout=10))
-    queues = subscriptions(template, json.loads(os.environ["LOCAL_QUEUE_URLS"]))
+    queues = subscriptions(template, queue_urls)
     planned = schedules(template, time.monotonic())
     while not stopped.wait(POLL_S):
         try:
@@ -113,7 +99,3 @@ def main() -> None:
                 deliver(client, subscription)
         except (BotoCoreError, ClientError) as exc:
             print(json.dumps({"error": repr(exc)}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

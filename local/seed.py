@@ -13,6 +13,7 @@ from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.ledger.accounts import AccountLimits, CreditRow
 from multiconnection.ledger.store import AccountRefused
 
+# Of a stack without people, as the benchmarks'; elsewhere the demo account is the demo user's.
 DEMO_ACCOUNT = "demo"
 DEMO_CREDIT_NANO = 100 * NANO_PER_USD
 # The demo account is for trying things out, load tests included.
@@ -38,24 +39,24 @@ def catalog_file() -> list[dict[str, Any]]:
     return entries
 
 
-async def seed_demo_account(workers: Workers) -> None:
+async def seed_demo_account(workers: Workers, account_id: str = DEMO_ACCOUNT) -> None:
     """Idempotent: the grant has a fixed id and is credited once in the life of the local state."""
     # It may exist from an earlier run, with whatever balance it has by now.
     with contextlib.suppress(AccountRefused):
-        await workers.ledger.create_account(DEMO_ACCOUNT, "Demo", DEMO_LIMITS)
+        await workers.ledger.create_account(account_id, "Demo", DEMO_LIMITS)
     now_ms = int(workers.clock.now() * 1000)
-    grant = CreditRow(DEMO_ACCOUNT, "demo-grant", DEMO_CREDIT_NANO, "grant", "Demo credit", "local", now_ms)
+    grant = CreditRow(account_id, "demo-grant", DEMO_CREDIT_NANO, "grant", "Demo credit", "local", now_ms)
     await workers.ledger.credit(grant)
 
 
-async def working_key(workers: Workers, remembered: str | None) -> str:
+async def working_key(workers: Workers, remembered: str | None, account_id: str = DEMO_ACCOUNT) -> str:
     """The key of the last run while it is usable, else a new one: a stored key cannot be shown again."""
     if remembered:
-        known = {key.key_hash: key for key in await workers.keys.list(DEMO_ACCOUNT)}
+        known = {key.key_hash: key for key in await workers.keys.list(account_id)}
         key = known.get(hash_secret(remembered))
         if key is not None and key.is_usable(workers.clock.now()):
             return remembered
-    _, secret = await workers.keys.create(DEMO_ACCOUNT, "make run")
+    _, secret = await workers.keys.create(account_id, "make run")
     return secret
 
 

@@ -2,21 +2,29 @@
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import httpx
 
-from local.environment import REGION, child_environment, function_environment
+from local.aws import client, local_aws
+from local.demo_people import DemoPeople, ensure_demo_people
+from local.environment import child_environment, function_environment, local_parameters
 from local.ministack import MiniStack
-from local.paths import LOG_DIR, MINISTACK, ROOT, STACK_FILE, STATE_DIR, TEMPLATE
+from local.notices import ensure_sender
+from local.paths import LOG_DIR, ROOT, STACK_FILE, TEMPLATE
 from local.processes import HOST, Child, free_port
-from local.resources import clients, create
+from local.provision import provision
+from local.run_file import write_private
 from local.template import load
 
 DEFAULT_PORT = 8000
+# The mail page's is this much higher than the gateway's, where that is free.
+MAIL_PORT_OFFSET = 25
 READY_S = 60.0
 # A gateway that dies at once again and again is not restarted for ever.
 RESTARTS_MAX = 20
@@ -27,26 +35,40 @@ class Stack:
     """Started by `start_*` in this order; `stop` undoes whatever was started."""
 
     port: int
-    ministack: MiniStack = field(default_factory=lambda: MiniStack(MINISTACK, STATE_DIR, region=REGION))
+    ministack: MiniStack = field(default_factory=local_aws)
     environment: dict[str, str] = field(default_factory=dict)
     queue_urls: dict[str, str] = field(default_factory=dict)
     demo: Child | None = None
     gateway: Child | None = None
-    schedules: Child | None = None
+    workers: Child | None = None
+    mailbox: Child | None = None
+    mail_port: int = 0
+    workers_port: int = field(default_factory=free_port)
     restarts: int = 0
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def mail_url(self) -> str:
+        return f"http://{HOST}:{self.mail_port}/"
+
     def start_aws(self) -> None:
         """MiniStack with its state of the last run, and every stateful resource of the template."""
         self.ministack.start()
-        template = load(TEMPLATE)
-        names = create(template, clients(self.ministack.endpoint_url, REGION))
+        template, endpoint_url = load(TEMPLATE), self.ministack.endpoint_url
+        workers_url = f"http://{HOST}:{self.workers_port}"
+        names = provision(template, endpoint_url, workers_url, local_parameters(template))
         self.queue_urls = {spec.logical_id: names[spec.logical_id] for spec in template.queues()}
-        self.environment = function_environment(template, names, self.ministack.endpoint_url)
+        self.environment = function_environment(template, names, endpoint_url)
+        ensure_sender(client("sesv2", endpoint_url), self.environment["NOTICE_SENDER"])
         write_private(STACK_FILE, json.dumps(self.environment, indent=2))
+
+    def people(self, remembered: Mapping[str, Any]) -> DemoPeople:
+        """The demo people, with the passwords of the last run."""
+        cognito = client("cognito-idp", self.ministack.endpoint_url)
+        return ensure_demo_people(cognito, self.environment["USER_POOL_ID"], remembered)
 
     def start_demo_upstream(self) -> None:
         port = free_port()
@@ -58,27 +80,47 @@ class Stack:
         self.gateway = _start("gateway", ["-m", "local.serve", "--port", str(self.port)], self.environment)
         self.gateway.wait_ready(lambda: answers(f"{self.url}/api/models"), READY_S)
 
-    def start_schedules(self) -> None:
+    def start_workers(self) -> None:
         urls = {"LOCAL_QUEUE_URLS": json.dumps(self.queue_urls)}
-        self.schedules = _start("schedules", ["-m", "local.schedules"], self.environment | urls)
+        self.workers = _start(
+            "workers", ["-m", "local.workers", "--port", str(self.workers_port)], self.environment | urls
+        )
+
+    def start_mailbox(self) -> None:
+        self.mail_port = self.mail_port or free_port(self.port + MAIL_PORT_OFFSET)
+        self.mailbox = start_mailbox(self.mail_port, self.ministack.endpoint_url)
+
+    def await_helpers(self) -> None:
+        """Started before the gateway, ready soon after it."""
+        for child, port in ((self.mailbox, self.mail_port), (self.workers, self.workers_port)):
+            if child is not None:
+                child.wait_ready(partial(listens, port), READY_S)
 
     def revive(self) -> list[str]:
         """Start again what died; returns the names. Raises ChildFailed when that does not help."""
+        started = (
+            ("gateway", self.gateway, self.start_gateway),
+            ("workers", self.workers, self.start_workers),
+            ("mailbox", self.mailbox, self.start_mailbox),
+        )
         revived = []
-        if self.gateway is not None and self.gateway.exit_code is not None and self.restarts < RESTARTS_MAX:
-            self.start_gateway()
-            revived.append("gateway")
-        if self.schedules is not None and self.schedules.exit_code is not None and self.restarts < RESTARTS_MAX:
-            self.start_schedules()
-            revived.append("schedules")
+        for name, child, start in started:
+            if child is not None and child.exit_code is not None and self.restarts < RESTARTS_MAX:
+                start()
+                revived.append(name)
         self.restarts += len(revived)
         return revived
 
     def stop(self) -> None:
-        for child in (self.schedules, self.gateway, self.demo):
+        for child in (self.workers, self.gateway, self.mailbox, self.demo):
             if child is not None:
                 child.stop()
         self.ministack.stop()
+
+
+def start_mailbox(port: int, endpoint_url: str) -> Child:
+    """Not waited for: nothing needs it before a person looks."""
+    return _start("mailbox", ["-m", "local.mailbox", "--port", str(port), "--endpoint", endpoint_url], {})
 
 
 def _start(name: str, arguments: list[str], variables: Mapping[str, str]) -> Child:
@@ -99,13 +141,12 @@ def answers(url: str) -> bool:
         return False
 
 
-def write_private(path: Path, text: str) -> None:
-    """Atomically, readable by this user only: the file may hold a working key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.touch(mode=0o600)
-    temporary.write_text(text)
-    temporary.replace(path)
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def port_wanted() -> tuple[int, bool]:

@@ -29,7 +29,10 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
+    """`cors` holds the rules as S3's API names their members."""
+
     logical_id: str
+    cors: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,38 +85,43 @@ class Template:
         return {name: str(spec["Default"]) for name, spec in declared.items() if "Default" in spec}
 
     def tables(self) -> list[TableSpec]:
-        return [_table(name, properties) for name, properties in self._of_type("AWS::DynamoDB::Table")]
+        return [_table(name, properties) for name, properties in self.of_type("AWS::DynamoDB::Table")]
 
     def queues(self) -> list[QueueSpec]:
-        return [_queue(name, properties) for name, properties in self._of_type("AWS::SQS::Queue")]
+        return [_queue(name, properties) for name, properties in self.of_type("AWS::SQS::Queue")]
 
     def buckets(self) -> list[BucketSpec]:
-        return [BucketSpec(name) for name, _ in self._of_type("AWS::S3::Bucket")]
+        return [_bucket(name, properties) for name, properties in self.of_type("AWS::S3::Bucket")]
 
     def functions(self) -> dict[str, FunctionSpec]:
-        return {name: self._function(name, spec) for name, spec in self._of_type("AWS::Serverless::Function")}
+        return {name: self._function(name, spec) for name, spec in self.of_type("AWS::Serverless::Function")}
 
     def routes(self) -> list[Route]:
         return [
             Route(_text(event, "Path", f"{name}.Events.{key}"), _text(event, "Method", f"{name}.Events.{key}"), name)
-            for name, spec in self._of_type("AWS::Serverless::Function")
+            for name, spec in self.of_type("AWS::Serverless::Function")
             for key, event in _events(spec, "Api")
         ]
 
     def gateway_responses(self) -> dict[str, GatewayResponse]:
         return {
             kind: _gateway_response(kind, spec)
-            for _, properties in self._of_type("AWS::Serverless::Api")
+            for _, properties in self.of_type("AWS::Serverless::Api")
             for kind, spec in properties.get("GatewayResponses", {}).items()
         }
 
     def environment(self, function: str, names: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
         """The variables of a function. `names`: logical id → what `Ref` of it gives; `overrides`: parameters."""
-        known = self.parameters() | dict(overrides) | dict(names)
+        known = self.known(names, overrides)
         variables = self.functions()[function].environment
         return {name: resolve(value, known, f"{function}.{name}") for name, value in variables.items()}
 
-    def _of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def known(self, names: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
+        """What `Ref` may find: parameters, chosen or by default, and `names`."""
+        return self.parameters() | dict(overrides) | dict(names)
+
+    def of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and properties, unresolved, of each resource of that type."""
         for name, resource in self._resources.items():
             if resource.get("Type") == kind:
                 yield name, resource.get("Properties", {})
@@ -134,7 +142,7 @@ class Template:
         )
 
     def _queues_of(self, function: str) -> Iterator[str]:
-        for name, source in self._of_type("AWS::Lambda::EventSourceMapping"):
+        for name, source in self.of_type("AWS::Lambda::EventSourceMapping"):
             if reference(source.get("FunctionName"), f"{name}.FunctionName") == function:
                 yield reference(source.get("EventSourceArn"), f"{name}.EventSourceArn")
 
@@ -181,6 +189,13 @@ def _queue(name: str, properties: Mapping[str, Any]) -> QueueSpec:
         dead_letter=reference(redrive["deadLetterTargetArn"], f"{name}.RedrivePolicy") if redrive else None,
         receives_max=int(redrive["maxReceiveCount"]) if redrive else None,
     )
+
+
+def _bucket(name: str, properties: Mapping[str, Any]) -> BucketSpec:
+    """CloudFormation names two members of a rule otherwise than the API."""
+    renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds"}
+    rules = properties.get("CorsConfiguration", {}).get("CorsRules", [])
+    return BucketSpec(name, tuple({renamed.get(key, key): value for key, value in rule.items()} for rule in rules))
 
 
 def _gateway_response(kind: str, spec: Mapping[str, Any]) -> GatewayResponse:

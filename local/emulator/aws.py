@@ -6,8 +6,8 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 
 SERVICES = (
-    *("apigateway", "cloudformation", "dynamodb", "events", "iam", "lambda", "logs", "monitoring"),
-    *("s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts"),
+    *("apigateway", "cloudformation", "cognito-idp", "dynamodb", "events", "iam", "lambda", "logs", "monitoring"),
+    *("s3", "scheduler", "secretsmanager", "ses", "sns", "sqs", "ssm", "states", "sts"),
 )
 # MiniStack runs Python functions in its own interpreter, with the layers first on their path.
 INTERPRETER = MINISTACK.with_name("python")

@@ -11,8 +11,9 @@ import boto3
 
 from local.emulator.adapt import adapted
 from local.emulator.aws import INTERPRETER
-from local.environment import REGION, aws_environment, child_environment, function_environment
+from local.environment import LOCAL_PARAMETERS, REGION, aws_environment, child_environment, function_environment
 from local.ministack import MiniStack
+from local.notices import ensure_sender
 from local.packaging.check import check
 from local.packaging.sam import sam, sam_build
 from local.packaging.target import ARCHITECTURES, Target, target_of
@@ -44,6 +45,12 @@ class Deployment:
         return f"{self.endpoint_url}/_aws/execute-api/{self.resources['Api']}/{stage}"
 
     @property
+    def page_url(self) -> str:
+        """By a host name that browsers take for this machine: pages link to paths that begin with the stage."""
+        port, stage = self.endpoint_url.rpartition(":")[2], self.stage_url.rpartition("/")[2]
+        return f"http://{self.resources['Api']}.execute-api.localhost:{port}/{stage}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Of a tool that works on the stack's tables; the functions have theirs from CloudFormation."""
         return function_environment(load(TEMPLATE), self.resources, self.endpoint_url)
@@ -72,7 +79,9 @@ def deploy(aws: MiniStack, build_dir: Path) -> Deployment:
         "Architecture": this_machine().architecture,
         "DeletionProtection": "false",
         "ProviderSecretArn": _provider_secret(aws.endpoint_url),
+        "NoticeSender": LOCAL_PARAMETERS["NoticeSender"],
     }
+    ensure_sender(_client("sesv2", aws.endpoint_url), parameters["NoticeSender"])
     template, left_out = adapted(build_dir / "template.yaml")
     arguments = [
         *("deploy", "--template-file", str(template), "--stack-name", STACK, "--region", REGION),

@@ -10,24 +10,36 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from local.demo_people import DemoPeople, ensure_demo_people
 from local.emulator.aws import emulated_aws
 from local.emulator.deployment import STACK, Deployment, build, deploy
 from local.environment import adopt
 from local.ministack import MiniStack, StateInUse
 from local.packaging.target import BuildError
 from local.paths import LOCAL_DIR
-from local.processes import ChildFailed
+from local.processes import HOST, ChildFailed, free_port
+from local.run_file import write_private
 from local.seed import seed_catalog, seed_demo_account, working_key
-from local.stack import write_private
+from local.stack import start_mailbox
 from multiconnection.bootstrap import Workers, build_workers
 from multiconnection.config import Settings
 
 FOLDER = LOCAL_DIR / "deploy"
 RUN_FILE = FOLDER / "run.json"
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """A deployment with what a person needs to use it."""
+
+    deployment: Deployment
+    api_key: str
+    people: DemoPeople
 
 
 def main() -> int:
@@ -37,10 +49,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         with _fresh_folder() as folder, emulated_aws(folder / "state") as aws:
-            deployment, api_key = _start(aws, folder / "build")
-            _remember(deployment, api_key)
-            print(_banner(deployment, api_key), flush=True)
-            stopped.wait()
+            emulated = _start(aws, folder / "build")
+            with _mail_page(aws.endpoint_url) as mail_url:
+                _remember(emulated, mail_url)
+                print(_banner(emulated, mail_url), flush=True)
+                stopped.wait()
             print("Stopping and removing the emulated stack …", flush=True)
     except (BuildError, ChildFailed, StateInUse) as exc:
         print(f"\nThe local deployment failed: {exc}", file=sys.stderr, flush=True)
@@ -51,6 +64,17 @@ def main() -> int:
 
 
 @contextmanager
+def _mail_page(endpoint_url: str) -> Iterator[str]:
+    """Its address."""
+    port = free_port()
+    child = start_mailbox(port, endpoint_url)
+    try:
+        yield f"http://{HOST}:{port}/"
+    finally:
+        child.stop()
+
+
+@contextmanager
 def _fresh_folder() -> Iterator[Path]:
     """Of this run alone: a deployment that starts from nothing each time proves that it can."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -58,44 +82,62 @@ def _fresh_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _start(aws: MiniStack, build_dir: Path) -> tuple[Deployment, str]:
+def _start(aws: MiniStack, build_dir: Path) -> Emulated:
     sizes = _step("sam build, for this machine", lambda: build(build_dir, os.environ))
     print(f"    {sizes.splitlines()[-1]}", flush=True)
     deployment = _step("sam deploy of template.yaml onto the local AWS", lambda: deploy(aws, build_dir))
     workers = build_workers(Settings.of(adopt(deployment.environment)))
-    return deployment, _step("catalog, demo account, key", lambda: asyncio.run(seed(workers)))
+    people = _step("demo user, demo admin", lambda: demo_people(deployment))
+    api_key = _step("catalog, demo account, key", lambda: asyncio.run(seed(workers, people.account_id)))
+    return Emulated(deployment, api_key, people)
 
 
-async def seed(workers: Workers) -> str:
+def demo_people(deployment: Deployment) -> DemoPeople:
+    return ensure_demo_people(deployment.client("cognito-idp"), deployment.resources["UserPool"], {})
+
+
+async def seed(workers: Workers, account_id: str) -> str:
     """A key that works, of an account with credit; the models of the catalog file."""
     await seed_catalog(workers, {})
-    await seed_demo_account(workers)
-    return await working_key(workers, None)
+    await seed_demo_account(workers, account_id)
+    return await working_key(workers, None, account_id)
 
 
-def _remember(deployment: Deployment, api_key: str) -> None:
+def _remember(emulated: Emulated, mail_url: str) -> None:
+    deployment, people = emulated.deployment, emulated.people
     found = {
         "base_url": f"{deployment.stage_url}/v1",
-        "api_key": api_key,
+        "api_key": emulated.api_key,
+        "account_id": people.account_id,
+        "console_url": f"{deployment.page_url}/console",
+        "demo_user": asdict(people.user),
+        "demo_admin": asdict(people.admin),
+        "mail_url": mail_url,
         "endpoint_url": deployment.endpoint_url,
         "stack": STACK,
     }
     write_private(RUN_FILE, json.dumps(found, indent=2))
 
 
-def _banner(deployment: Deployment, api_key: str) -> str:
-    url = f"{deployment.stage_url}/v1"
+def _banner(emulated: Emulated, mail_url: str) -> str:
+    deployment, people = emulated.deployment, emulated.people
+    url, authorization = f"{deployment.stage_url}/v1", f'-H "Authorization: Bearer {emulated.api_key}"'
     return f"""
 template.yaml is deployed on the local AWS.
 
   Base URL   {url}
-  API key    {api_key}
+  API key    {emulated.api_key}
+  Pages      {deployment.page_url}/
+    user     {people.user.email}  {people.user.password}
+    admin    {people.admin.email}  {people.admin.password}
+  Mail       {mail_url}
   AWS        {deployment.endpoint_url} (stack {STACK})
 
-curl {url}/models -H "Authorization: Bearer {api_key}"
-curl {url}/balance -H "Authorization: Bearer {api_key}"
+curl {url}/models {authorization}
+curl {url}/balance {authorization}
 
-The emulated API Gateway does not stream: /chat/completions answers 500 here, `make run` serves it.
+The emulated API Gateway does not stream: /chat/completions answers 500 here, `make run` serves it. It also says
+https where it serves http, so /api/auth takes an Origin of https only: sign in with a program, or at `make run`.
 {_left_out(deployment)}Ctrl-C stops everything and removes it; each `make deploy-local` starts from nothing.
 """
 

@@ -115,6 +115,12 @@ EXAMPLES = {
     "/v1/usage/{request_id}": Example({"request_id": f"req_{EXAMPLE_ROW.hold_id}"}),
     "/v1/balance": Example(),
     "/v1/{proxy+}": Example({"proxy": "no-such-endpoint"}),
+    "/api/{proxy+}": Example({"proxy": "no-such-endpoint"}, public=True),
+    "/api/admin/{proxy+}": Example({"proxy": "no-such-endpoint"}, public=True),
+    "/api/usage.csv": Example(public=True),
+    "/api/site": Example(public=True),
+    "/": Example(public=True),
+    "/{page+}": Example({"page": "docs"}, public=True),
 }
 
 

@@ -1,11 +1,11 @@
-"""Fixtures of the adapter suite: a local AWS, the demo upstream, and the chat function behind the real adapter."""
+"""Fixtures of the adapter suite: a local AWS, the demo upstream, and the functions behind the real adapter."""
 
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -15,8 +15,8 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, ROOT, TEMPLATE
 from local.processes import Child
 from local.resources import clients, create
-from local.seed import seed_catalog
-from local.template import load
+from local.seed import catalog_file, seed_catalog
+from local.template import Template, load
 from multiconnection.bootstrap import Workers, build_workers
 from multiconnection.config import Settings
 from tests.support import lambda_adapter
@@ -28,6 +28,11 @@ from tests.support.sandbox import NewSandbox, Sandbox
 KEEP_ALIVE_S = "1"
 UPSTREAM_START_S = 60.0
 CODE_USED = pytest.StashKey[str]()
+CHAT = "ChatFunction"
+# What is wrong with a demo model's answer is in its name; the catalog that is shipped has such names for chat alone.
+MISBEHAVING = ("tts-1+cut", "gpt-4o-mini-tts+cut", "gpt-image-1-mini+big-event", "gpt-image-1-mini+cut")
+
+CodeOf: TypeAlias = Callable[[str], FunctionCode]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -50,17 +55,22 @@ def adapter_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def code(pytestconfig: pytest.Config) -> FunctionCode:
-    try:
-        found = built()
-        note = found.what
-    except NotBuilt as why:
-        if os.environ.get("CI_NO_SKIP") == "1":
-            pytest.fail(f"the built artefact has to be tested: {why}")
-        found = from_source()
-        note = f"{found.what} ({why})"
-    pytestconfig.stash[CODE_USED] = note
-    return found
+def code_of(pytestconfig: pytest.Config) -> CodeOf:
+    """By the function's logical id."""
+
+    def find(function: str) -> FunctionCode:
+        try:
+            found = built(function)
+            note = found.what
+        except NotBuilt as why:
+            if os.environ.get("CI_NO_SKIP") == "1":
+                pytest.fail(f"the built artefact has to be tested: {why}")
+            found = from_source(function)
+            note = f"{found.what} ({why})"
+        pytestconfig.stash[CODE_USED] = note
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -77,19 +87,38 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def variables(adapter_path: Path, demo_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The function's variables as template.yaml has them, with its resources on a local AWS."""
+def template() -> Template:
+    return load(TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def resources(
+    template: Template, adapter_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[dict[str, str], str]]:
+    """The template's resources on a local AWS: their names by logical id, and its address."""
     if not MINISTACK.exists():
         _cannot_run("MiniStack is not installed in .tools/ministack")
     with MiniStack(MINISTACK, tmp_path_factory.mktemp("ministack"), region=REGION) as ministack:
-        template = load(TEMPLATE)
-        names = create(template, clients(ministack.endpoint_url, REGION))
-        yield {
-            **template.environment("ChatFunction", names, {}),
-            **aws_environment(ministack.endpoint_url),
-            "DEMO_BASE_URL": demo_url,
-            "KEEP_ALIVE_S": KEEP_ALIVE_S,
-        }
+        yield create(template, clients(ministack.endpoint_url, REGION)), ministack.endpoint_url
+
+
+@pytest.fixture(scope="session")
+def variables_of(
+    template: Template, resources: tuple[dict[str, str], str], demo_url: str
+) -> Callable[[str], dict[str, str]]:
+    """A function's variables as template.yaml has them, by its logical id."""
+    names, endpoint_url = resources
+
+    def find(function: str) -> dict[str, str]:
+        own = {"DEMO_BASE_URL": demo_url, "KEEP_ALIVE_S": KEEP_ALIVE_S}
+        return {**template.environment(function, names, {}), **aws_environment(endpoint_url), **own}
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def variables(variables_of: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    return variables_of(CHAT)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -100,7 +129,15 @@ async def workers(variables: dict[str, str]) -> AsyncIterator[Workers]:
             patch.setenv(name, value)
         made = build_workers(Settings.of(variables))
         await seed_catalog(made, variables)
+        await made.catalog.publish(list(_misbehaving()))
         yield made
+
+
+def _misbehaving() -> Iterator[dict[str, Any]]:
+    shipped = {entry["id"]: entry for entry in catalog_file()}
+    for number, name in enumerate(MISBEHAVING):
+        own = {"id": name, "code": f"z{number:02}", "aliases": [], "upstreams": [{"provider": "demo", "model": name}]}
+        yield {**shipped[name.partition("+")[0]], **own}
 
 
 @pytest.fixture
@@ -118,14 +155,17 @@ async def customer(workers: Workers) -> Customer:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def new_sandbox(
-    code: FunctionCode, adapter_path: Path, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    code_of: CodeOf,
+    adapter_path: Path,
+    variables_of: Callable[[str], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[NewSandbox]:
     """Makes execution environments; all of them end with the suite."""
     started: list[Sandbox] = []
 
-    async def make(*, snap_start: bool = False, **changes: str) -> Sandbox:
+    async def make(function: str = CHAT, *, snap_start: bool = False, **changes: str) -> Sandbox:
         folder = tmp_path_factory.mktemp("sandbox")
-        sandbox = Sandbox(code, adapter_path, folder, variables | changes, snap_start)
+        sandbox = Sandbox(code_of(function), adapter_path, folder, variables_of(function) | changes, snap_start)
         started.append(sandbox)
         await sandbox.start()
         return sandbox
@@ -139,5 +179,26 @@ async def new_sandbox(
 async def sandbox(workers: Workers, new_sandbox: NewSandbox) -> AsyncIterator[Sandbox]:
     """The one that most tests share; whatever they did, it has kept to the protocol."""
     made = await new_sandbox()
+    yield made
+    assert made.runtime.problems == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def audio(workers: Workers, new_sandbox: NewSandbox) -> AsyncIterator[Sandbox]:
+    made = await new_sandbox("AudioFunction")
+    yield made
+    assert made.runtime.problems == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def images(workers: Workers, new_sandbox: NewSandbox) -> AsyncIterator[Sandbox]:
+    made = await new_sandbox("ImagesFunction")
+    yield made
+    assert made.runtime.problems == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def embeddings(workers: Workers, new_sandbox: NewSandbox) -> AsyncIterator[Sandbox]:
+    made = await new_sandbox("EmbeddingsFunction")
     yield made
     assert made.runtime.problems == []

@@ -32,8 +32,13 @@ def test_the_printed_python_prints_the_answer(stack: LocalStack) -> None:
 
 
 def test_run_json_says_the_same_as_the_banner(stack: LocalStack, demo: Customer) -> None:
-    for value in (stack.base_url, demo.api_key, demo.account_id, stack.run["model"]):
+    run = stack.run
+    people = [*run["demo_user"].values(), *run["demo_admin"].values()]
+    for value in (stack.base_url, demo.api_key, demo.account_id, run["model"], run["console_url"], run["mail_url"]):
         assert value in stack.output
+    for value in people:
+        assert value in stack.output
+    assert len(set(people)) == 4
     assert (stack.folder / "run.json").stat().st_mode & 0o077 == 0
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from local.demo_people import DemoPeople, Person
 from local.emulator.aws import emulated_aws
 from local.emulator.deployment import STACK, Deployment, build, deploy
-from local.emulator.run import seed
+from local.emulator.run import demo_people, seed
 from local.environment import aws_environment, child_environment
+from local.mailbox import mails
 from local.sample_events import QUEUED_HOLD, QUEUED_ROW
-from local.seed import DEMO_ACCOUNT, DEMO_CREDIT_NANO
+from local.seed import DEMO_CREDIT_NANO
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.bootstrap import Workers, build_workers
@@ -51,6 +53,7 @@ class Stack:
     deployment: Deployment
     workers: Workers
     client: httpx.Client
+    people: DemoPeople
 
     def invoke(self, function: str, event: object) -> Any:
         """Raises AssertionError with the function's own error."""
@@ -70,10 +73,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         for name, value in deployment.environment.items():
             patch.setenv(name, value)
         workers = build_workers(Settings.from_environment())
-        api_key = asyncio.run(seed(workers))
+        people = demo_people(deployment)
+        api_key = asyncio.run(seed(workers, people.account_id))
         headers = {"authorization": f"Bearer {api_key}"}
         with httpx.Client(base_url=deployment.stage_url, headers=headers, timeout=60, trust_env=False) as client:
-            yield Stack(deployment, workers, client)
+            yield Stack(deployment, workers, client, people)
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
@@ -122,9 +126,9 @@ def test_every_other_method_reaches_the_app(stack: Stack, path: str, method: str
 
 async def undecided(stack: Stack, hold_id: str) -> UsageRow:
     """The decision of a call whose money is held and whose usage row is not written."""
-    hold = replace(QUEUED_HOLD, account_id=DEMO_ACCOUNT, hold_id=hold_id)
+    hold = replace(QUEUED_HOLD, account_id=stack.people.account_id, hold_id=hold_id)
     reserved = await stack.workers.ledger.reserve(hold, key_epoch=0, in_flight_max=10)
-    return replace(QUEUED_ROW, account_id=DEMO_ACCOUNT, hold_id=hold_id, birth=reserved.hold.birth)
+    return replace(QUEUED_ROW, account_id=stack.people.account_id, hold_id=hold_id, birth=reserved.hold.birth)
 
 
 async def test_a_decision_sent_to_the_queue_is_charged_and_shown(stack: Stack) -> None:
@@ -181,7 +185,7 @@ def test_a_worker_that_fails_says_so(stack: Stack) -> None:
 def test_the_tables_are_those_of_the_template(stack: Stack) -> None:
     dynamodb = stack.deployment.client("dynamodb")
     for spec in TEMPLATE.tables():
-        table = dynamodb.describe_table(TableName=stack.deployment.outputs[f"{spec.logical_id}Name"])["Table"]
+        table = dynamodb.describe_table(TableName=stack.deployment.resources[spec.logical_id])["Table"]
         assert table["KeySchema"] == spec.definition["KeySchema"]
 
 
@@ -230,3 +234,76 @@ def test_a_stack_that_is_not_there_is_said(stack: Stack) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "nowhere" in done.stderr
+
+
+@dataclass(slots=True)
+class Browser:
+    """A signed-in person. The emulated gateway says https where it serves http, so the origin is https too."""
+
+    stack: Stack
+    cookies: str = ""
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self.request("GET", path)
+
+    def post(self, path: str, **body: str) -> dict[str, Any]:
+        return self.request("POST", path, body)
+
+    def request(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        url = f"{self.stack.deployment.stage_url}{path}"
+        origin = self.stack.deployment.endpoint_url.replace("http:", "https:")
+        headers = {"x-mc-csrf": "1", "origin": origin, "cookie": self.cookies}
+        answer = httpx.request(method, url, headers=headers, json=body, timeout=60, trust_env=False)
+        assert answer.status_code in (200, 201), answer.text
+        cookies = answer.headers.get_list("set-cookie")
+        self.cookies = "; ".join(cookie.partition(";")[0] for cookie in cookies) or self.cookies
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def sees(self, path: str, status: str) -> None:
+        deadline = time.monotonic() + DELIVERY_S
+        while (found := self.get(path))["status"] != status:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+
+
+def signed_in(stack: Stack, person: Person) -> Browser:
+    browser = Browser(stack)
+    signed_in = browser.post("/api/auth/sign-in", email=person.email, password=person.password)
+    assert signed_in["user"]["email"] == person.email
+    return browser
+
+
+def test_the_pages_are_served_with_links_below_the_stage(stack: Stack) -> None:
+    page = httpx.get(f"{stack.deployment.stage_url}/", timeout=60, trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    stage = stack.deployment.page_url.rpartition("/")[2]
+    assert f'data-base="/{stage}"' in page.text
+
+
+def test_an_order_runs_through_the_deployed_workflow_and_functions(stack: Stack) -> None:
+    user, admin = signed_in(stack, stack.people.user), signed_in(stack, stack.people.admin)
+    wanted = {"amount": "100.00", "currency": "USD", "method": "bank_transfer", "client_token": "emulated-order"}
+    order = user.post("/api/orders", **wanted)
+    path = f"/api/orders/{order['id']}"
+    user.sees(path, "in_review")
+    before = Decimal(user.get("/api/balance")["available"])
+    approval = {"amount": "100.00", "account_id": stack.people.account_id}
+    admin.post(f"/api/admin/orders/{order['id']}/approve", **approval)
+    user.sees(path, "credited")
+    assert Decimal(user.get("/api/balance")["available"]) == before + 100
+    machine = stack.deployment.resources["RechargeStateMachine"]
+    execution = f"{machine.replace(':stateMachine:', ':execution:')}:{order['id']}"
+    states = stack.deployment.client("stepfunctions")
+    until_ended(lambda: states.describe_execution(executionArn=execution)["status"])
+    [mail] = [mail for mail in mails(stack.deployment.endpoint_url) if order["reference"] in mail.subject]
+    assert (mail.to, mail.subject) == (stack.people.user.email, f"Your order {order['reference']}: credited")
+    assert operator(stack, "reconcile")["totals"]["drift_nano"] == 0
+
+
+def until_ended(status: Callable[[], str]) -> None:
+    deadline = time.monotonic() + DELIVERY_S
+    while status() == "RUNNING":
+        assert time.monotonic() < deadline, "the workflow did not end"
+        time.sleep(0.2)
+    assert status() == "SUCCEEDED"

@@ -41,14 +41,9 @@ def names(aws: Clients) -> dict[str, str]:
 
 def test_names_follow_from_the_logical_ids(names: dict[str, str], ministack: MiniStack) -> None:
     account = "000000000000"
-    assert names == {
-        "KeysTable": "multiconnection-Keys",
-        "BalancesTable": "multiconnection-Balances",
-        "UsageTable": "multiconnection-Usage",
-        "CreditsTable": "multiconnection-Credits",
-        "OrdersTable": "multiconnection-Orders",
-        "CatalogTable": "multiconnection-Catalog",
-        "LimitsTable": "multiconnection-Limits",
+    tables = {spec.logical_id: f"multiconnection-{spec.logical_id.removesuffix('Table')}" for spec in TEMPLATE.tables()}
+    assert tables["KeysTable"] == "multiconnection-Keys"
+    assert names == tables | {
         "FallbackDeadLetterQueue": f"{ministack.endpoint_url}/{account}/multiconnection-FallbackDeadLetter",
         "FallbackQueue": f"{ministack.endpoint_url}/{account}/multiconnection-Fallback",
         "PayloadBucket": "multiconnection-payload",

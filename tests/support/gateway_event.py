@@ -8,6 +8,7 @@ from typing import Any
 PATH = "/v1/chat/completions"
 SOURCE_IP = "203.0.113.7"
 STAGE = "prod"
+BOUNDARY = "multiconnection-test"
 
 
 def gateway_event(
@@ -20,8 +21,8 @@ def gateway_event(
     source_ip: str = SOURCE_IP,
     encoded: bool = False,
 ) -> dict[str, Any]:
-    """`body` is JSON unless it is a text already; `encoded` sends it as base64, as for binary media types."""
-    text = None if body is None else body if isinstance(body, str) else json.dumps(body)
+    """`body` is JSON unless it is text or bytes already; bytes go as base64, as do texts when `encoded` is set."""
+    sent_body, in_base64 = _body(body, encoded)
     sent = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-For": source_ip}
     if api_key is not None:
         sent["Authorization"] = f"Bearer {api_key}"
@@ -37,9 +38,32 @@ def gateway_event(
         "pathParameters": None,
         "stageVariables": None,
         "requestContext": _context(method, path, source_ip),
-        "body": base64.b64encode(text.encode()).decode() if encoded and text is not None else text,
-        "isBase64Encoded": encoded,
+        "body": sent_body,
+        "isBase64Encoded": in_base64,
     }
+
+
+def form_event(fields: Mapping[str, str], files: Mapping[str, tuple[str, bytes]], **more: Any) -> dict[str, Any]:
+    """A multipart form, which the template lists as a binary media type; a file is its name and its bytes."""
+    texts: dict[str, tuple[str | None, bytes]] = {name: (None, value.encode()) for name, value in fields.items()}
+    parts = b"".join(_part(name, filename, content) for name, (filename, content) in (texts | dict(files)).items())
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    return gateway_event(parts + f"--{BOUNDARY}--\r\n".encode(), headers=headers, **more)
+
+
+def _body(body: object, encoded: bool) -> tuple[str | None, bool]:
+    if body is None:
+        return None, encoded
+    text = body if isinstance(body, str | bytes) else json.dumps(body)
+    if isinstance(text, str) and not encoded:
+        return text, False
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode(), True
+
+
+def _part(name: str, filename: str | None, content: bytes) -> bytes:
+    named = f'; filename="{filename}"' if filename else ""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
 
 
 def _context(method: str, path: str, source_ip: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import base64
 import importlib
 import json
 import os
@@ -76,7 +77,7 @@ class StreamedApp:
         self._runner.close()
 
     async def _serve(self, event: Event) -> Event:
-        pending = [{"type": "http.request", "body": (event["body"] or "").encode(), "more_body": False}]
+        pending = [{"type": "http.request", "body": body_of(event), "more_body": False}]
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -88,7 +89,18 @@ class StreamedApp:
         await self._app(scope_of(event), receive, send)
         headers = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in sent[1:])
-        return {"statusCode": sent[0]["status"], "headers": headers, "body": body.decode()}
+        return {"statusCode": sent[0]["status"], "headers": headers, **encoded(body, headers)}
+
+
+def body_of(event: Event) -> bytes:
+    body: str = event["body"] or ""
+    return base64.b64decode(body) if event["isBase64Encoded"] else body.encode()
+
+
+def encoded(body: bytes, headers: Mapping[str, str]) -> Event:
+    """As a buffered function answers: audio in base64."""
+    binary = headers.get("content-type", "").startswith("audio/")
+    return {"body": base64.b64encode(body).decode() if binary else body.decode(), "isBase64Encoded": binary}
 
 
 def scope_of(event: Event) -> Event:

@@ -11,7 +11,7 @@ from multiconnection.services.telemetry import CallFacts, Telemetry
 from multiconnection.storage.balances import ACTIVITY_SHARDS
 from tests.support.usage_rows import usage_row
 
-from .test_operations_docs import ALARMS, RESOURCES, watched
+from .test_operations_docs import ALARMS, DOCUMENT, RESOURCES, watched
 
 PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text()
 
@@ -61,6 +61,24 @@ def test_the_function_has_the_memory_that_the_page_calculates_with() -> None:
         gb_seconds, cost = (float(row(f"{seconds} s")[cell].replace(",", "")) for cell in (1, 2))
         assert gb_seconds == seconds * 10**6
         assert cost == pytest.approx(gb_seconds * 0.0000133334, abs=0.01)
+
+
+def test_the_copies_of_snap_start_are_as_large_as_the_page_says() -> None:
+    functions = [spec["Properties"] for spec in RESOURCES.values() if spec["Type"] == "AWS::Serverless::Function"]
+    usual = DOCUMENT["Globals"]["Function"]["MemorySize"]
+    gigabytes = sum(each.get("MemorySize", usual) / 1024 for each in functions if "SnapStart" in each)
+    name = "SnapStart's copy of the chat function, GB, one version"
+    assert counted(name) == gigabytes
+    assert float(row(name)[3]) == pytest.approx(gigabytes * 0.0000015046 * 30 * 24 * 3600, abs=0.01)
+
+
+def test_calls_of_another_kind_cost_what_they_send() -> None:
+    lines = [line for line in section("10⁶ calls of another kind").splitlines() if line.startswith("| a")]
+    assert len(lines) == 5
+    for _, size, requests, cost in (line.strip("|").split("|") for line in lines):
+        puts, gets = (int(number) for number in requests.split(",")) if requests.strip() else (0, 0)
+        calculated = float(size.replace(",", "")) * 0.09 / 1000 + puts * 5 + gets * 0.4
+        assert float(cost) == pytest.approx(calculated, abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The documentation tells what the code does: errors, settings and routes, each in both directions."""
 
 import ast
+import inspect
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 import multiconnection.config
 from local.template import load
+from multiconnection.api.site.openapi.document import OPERATIONS
 from multiconnection.domain.errors import RateLimited, UpstreamRejected
 from tests.support.chat_app import ROUTERS
 from tests.support.errors import ALL, SAMPLES
@@ -17,6 +19,12 @@ from tests.support.errors import ALL, SAMPLES
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEMPLATE = load(ROOT / "template.yaml")
+# The functions of config.py that read one variable; the third argument is its default.
+READERS = {
+    name
+    for name, reader in inspect.getmembers(multiconnection.config, inspect.isfunction)
+    if list(inspect.signature(reader).parameters)[:2] == ["env", "name"]
+}
 # Read by make run alone, besides what the functions read.
 LOCAL_VARIABLES = {"PORT", "MULTICONNECTION_LOCAL_DIR", "UPSTREAM_PRICE_INPUT", "UPSTREAM_PRICE_OUTPUT"}
 
@@ -38,16 +46,18 @@ def settings_read() -> dict[str, str]:
     source = Path(multiconnection.config.__file__).read_text()
     found = {"AWS_ENDPOINT_URL": "none"}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
-            name = node.args[1]
-            if node.func.id in ("_text", "_integer", "_number", "_secret_arn") and isinstance(name, ast.Constant):
-                found[str(name.value)] = _default(node.args[2]) if len(node.args) > 2 else "none"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS:
+            name, *default = node.args[1:]
+            if isinstance(name, ast.Constant):
+                found[str(name.value)] = _default(default[0]) if default else "none"
     return found
 
 
 def _default(node: ast.expr) -> str:
     if isinstance(node, ast.Call):
         return str(ast.literal_eval(node.args[0]))
+    if isinstance(node, ast.Name):
+        return str(getattr(multiconnection.config, node.id))
     product = node
     value = 1
     while isinstance(product, ast.BinOp):
@@ -121,10 +131,10 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert documented == settings_read()
 
 
-def test_every_setting_of_the_template_is_read_or_belongs_to_what_comes_next() -> None:
+def test_every_setting_of_the_template_is_read() -> None:
     variables = {name for function in TEMPLATE.functions().values() for name in function.environment}
     adapter = {name for name in variables if name.startswith("AWS_L")}
-    assert variables - adapter - settings_read().keys() == {"ORDERS_TABLE"}
+    assert variables - adapter - settings_read().keys() == set()
 
 
 def test_every_provider_is_documented() -> None:
@@ -146,6 +156,9 @@ def test_the_variables_of_make_run_are_documented() -> None:
 
 # --- routes
 
+# Pages are for people: docs/ does not list them.
+PAGES = {"/", "/{page+}"}
+
 
 def documented_routes() -> set[tuple[str, str]]:
     return {(method, path) for method, path in (row[0].split(" ") for row in table("api.md", "endpoint"))}
@@ -162,9 +175,23 @@ def test_every_route_of_the_apps_is_documented() -> None:
     assert documented_routes() == served
 
 
+def console_routes() -> set[tuple[str, str]]:
+    return {(method, path) for method, path in (row[0].split(" ") for row in table("console-api.md", "route"))}
+
+
+def test_the_browsers_routes_are_those_of_the_openapi_document() -> None:
+    """Which tests of its own hold to the routes of the code."""
+    wanted = {(each.method, each.path): each.audience for each in OPERATIONS if each.path.startswith("/api/")}
+    del wanted["GET", "/api/models"]
+    rows = {tuple(row[0].split(" ")): row[1].replace(" ", "_") for row in table("console-api.md", "route")}
+    assert rows == wanted
+
+
 def test_every_route_of_the_template_is_documented_or_the_catch_all() -> None:
     paths = {route.path.replace("{model+}", "{id}") for route in TEMPLATE.routes()}
-    assert paths - {path for _, path in documented_routes()} == {"/v1/{proxy+}"}
+    proxies = {"/v1/{proxy+}", "/api/{proxy+}", "/api/admin/{proxy+}"}
+    others = {path for _, path in console_routes()}
+    assert paths - {path for _, path in documented_routes()} - others == proxies | PAGES
     declared = {(route.method, route.path.replace("{model+}", "{id}")) for route in TEMPLATE.routes()}
     assert documented_routes() <= declared
 

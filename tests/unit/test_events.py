@@ -59,7 +59,25 @@ SERVED = {
     "/api/models": "GET",
     "/v1/usage/{request_id}": "GET",
     "/v1/balance": "GET",
+    "/": "GET",
+    "/{page+}": "GET",
+    "/api/site": "GET",
+    "/api/usage.csv": "GET",
 }
+JSON = "application/json"
+# The kind of answer to each event that leaves a usage row.
+PAID = {
+    "chat-chat": JSON,
+    "chat-completions": JSON,
+    "audio-speech": "audio/mpeg",
+    "audio-transcriptions": JSON,
+    "audio-translations": JSON,
+    "images-generations": JSON,
+    "images-edits": JSON,
+    "embeddings-embeddings": JSON,
+    "embeddings-moderations": JSON,
+}
+FREE = {"embeddings-moderations"}
 FILES = sorted(EVENTS.glob("*.json"))
 REQUESTS = [file for file in FILES if "httpMethod" in json.loads(file.read_text())]
 
@@ -125,6 +143,8 @@ def expected_status(path: str, method: str) -> int:
         return 204
     if path not in SERVED:
         return 404
+    if path == "/api/usage.csv" and method == "GET":
+        return 401  # no session
     return 200 if SERVED[path] == method else 405
 
 
@@ -155,12 +175,16 @@ def test_a_request_is_answered(functions: Functions, file: Path) -> None:
         assert set(json.loads(answer["body"])["error"]) >= {"message", "type", "param", "code"}
 
 
-def test_a_chat_call_is_charged_to_the_account_of_the_key(functions: Functions, dynamo: MemoryDynamo) -> None:
-    answer = functions.invoke(EVENTS / "chat-chat-post.json")
+@pytest.mark.parametrize(("name", "media_type"), PAID.items())
+def test_a_call_is_charged_to_the_account_of_the_key(
+    functions: Functions, dynamo: MemoryDynamo, name: str, media_type: str
+) -> None:
+    answer = functions.invoke(EVENTS / f"{name}-post.json")
+    assert (answer["headers"]["content-type"], len(answer["body"]) > 100) == (media_type, True)
     row_id = answer["headers"]["x-request-id"].removeprefix("req_")
     [row] = [row for row in dynamo.items(NAMES["UsageTable"]) if row["request_id"]["S"] == row_id]
-    assert row["account_id"]["S"] == ACCOUNT
-    assert json.loads(answer["body"])["usage"]["completion_tokens"] > 0
+    assert (row["account_id"]["S"], row["ended"]["S"]) == (ACCOUNT, "complete")
+    assert (int(row["cost"]["N"]) > 0) is (name not in FREE)
 
 
 def test_the_usage_row_of_the_event_is_the_one_that_is_shown(functions: Functions) -> None:

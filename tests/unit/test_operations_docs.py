@@ -13,11 +13,14 @@ from multiconnection.services import telemetry
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 PACKAGE = ROOT / "layers/multiconnection/python/multiconnection"
-RESOURCES: dict[str, Any] = read_yaml(ROOT / "template.yaml")["Resources"]
+DOCUMENT: dict[str, Any] = read_yaml(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = DOCUMENT["Resources"]
 ALARMS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::CloudWatch::Alarm"}
 FILTERS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::Logs::MetricFilter"}
 DASHBOARD: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
 NAMESPACE = {"Ref": "MetricsNamespace"}
+CALLS_LOG = {"Ref": "CallsLogGroup"}
+SERVING_CALLS = {"ChatFunction", "AudioFunction", "ImagesFunction", "EmbeddingsFunction"}
 
 
 def groups() -> list[Group]:
@@ -89,7 +92,9 @@ def test_every_alarm_is_sent_when_it_begins_and_when_it_ends() -> None:
 def test_the_filters_match_the_lines_that_the_code_writes() -> None:
     for name, spec in FILTERS.items():
         assert f'$.message = "{telemetry.UPSTREAM_FAILED}"' in spec["FilterPattern"], name
-        assert spec["LogGroupName"] == {"Ref": "ChatLogGroup"}
+        assert spec["LogGroupName"] == CALLS_LOG
+    functions = {name: spec["Properties"] for name, spec in RESOURCES.items() if name in SERVING_CALLS}
+    assert {name for name, spec in functions.items() if spec["LoggingConfig"]["LogGroup"] == CALLS_LOG} == SERVING_CALLS
 
 
 def test_the_dashboard_shows_every_metric() -> None:
@@ -99,4 +104,5 @@ def test_the_dashboard_shows_every_metric() -> None:
 def test_how_to_do_the_usual_things_is_described() -> None:
     headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE))
     assert headings >= {"Rotate a provider key", "Restore a table", "Change a price", "Roll back", "Tear down"}
+    assert "Files of callers" in headings
     assert any("fallback queue" in heading and "dead letters" in heading for heading in headings)

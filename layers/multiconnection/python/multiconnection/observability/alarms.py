@@ -3,7 +3,9 @@
 from .emf import Emf, Group
 
 # Money may be wrong or lost: somebody has to look now. Everything else is being repaired without help.
-CRITICAL = frozenset({"invariant_breached", "freeze_failed", "decision_lost", "drift"})
+CRITICAL = frozenset(
+    {"invariant_breached", "freeze_failed", "decision_lost", "drift", "order_tampered", "order_not_credited"}
+)
 ALARMS = Group((("severity",), ("alarm",)), {"Alarms": "Count"})
 
 

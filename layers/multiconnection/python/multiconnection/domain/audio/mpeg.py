@@ -26,7 +26,7 @@ def _frame(second: int, third: int) -> Frame | None:
     """Of the header's second and third byte; ISO 11172-3, 2.4.1.3 and 13818-3."""
     version, layer = second >> 3 & 3, 4 - (second >> 1 & 3)
     bitrate, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
-    if second < 0xE0 or version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
+    if version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
         return None
     hertz = _RATES[version][rate]
     bits = 1000 * _KBITS[1 if version == 3 else 2, layer][bitrate - 1]
@@ -38,7 +38,7 @@ def _frame(second: int, third: int) -> Frame | None:
 
 _FRAMES = {
     second << 8 | third: frame
-    for second in range(256)
+    for second in range(0xE0, 256)
     for third in range(256)
     if (frame := _frame(second, third)) is not None
 }
