@@ -193,7 +193,7 @@ def test_no_action_and_no_resource_is_a_pattern(resources: Mapping[str, Any]) ->
             assert not [action for action in actions if "*" in action], name
             assert (
                 "*" not in resource
-                or (resource, actions) == (ANY_METRIC, {"cloudwatch:GetMetricData"})
+                or (resource, actions) == (ANY_METRIC, frozenset({"cloudwatch:GetMetricData"}))
                 or resource
                 in (
                     EXECUTIONS,

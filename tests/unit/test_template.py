@@ -130,7 +130,7 @@ def test_every_path_takes_every_method() -> None:
     found: dict[tuple[str, str], set[str]] = {}
     for route in TEMPLATE.routes():
         found.setdefault((route.path, route.function), set()).add(route.method)
-    pages = dict.fromkeys(((path, "SiteFunction") for path in PAGES), {"GET"})
+    pages = {(path, "SiteFunction"): {"GET"} for path in PAGES}
     assert found == dict.fromkeys(ROUTES.items(), METHODS) | pages
 
 

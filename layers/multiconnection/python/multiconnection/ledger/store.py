@@ -52,7 +52,7 @@ class AlreadyCredited(StoreError):
 
 
 class OrderNotApproved(StoreError):
-    """The order is not approved for exactly this account and amount; `status` is what it is, None when there is none."""
+    """The order is not approved for exactly this account and amount. `status` is what it is, None without an order."""
 
     def __init__(self, status: str | None) -> None:
         super().__init__(f"the order is {status or 'not there'}, or approved for another account or amount")

@@ -31,7 +31,7 @@ export function EndedBadge({ ended }) {
 }
 
 export function amountOf(usage) {
-  if (usage.images) return `${count(usage.images)} images`;
+  if (usage.images) return `${count(usage.images)} ${usage.images === 1 ? "image" : "images"}`;
   if (usage.characters) return `${count(usage.characters)} characters`;
   if (usage.seconds) return `${count(usage.seconds)} s`;
   return `${count(usage.prompt_tokens || 0)} → ${count(usage.completion_tokens || 0)}`;
