@@ -14,7 +14,7 @@ from local.connection import NoLocalStack, connected
 from local.deployed import NoSuchStack
 from local.ministack import StateInUse
 from local.run import run
-from local.seed import DEMO_ACCOUNT
+from local.run_file import demo_account
 from multiconnection.bootstrap import Workers
 from multiconnection.domain.errors import GatewayError
 from multiconnection.domain.money import MoneyError
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
     _key_commands(_group(top, "key"))
     usage = _command(_group(top, "usage"), "list", commands.usage_list)
-    usage.add_argument("account", nargs="?", default=DEMO_ACCOUNT)
+    usage.add_argument("account", nargs="?", default=demo_account())
     usage.add_argument("--limit", type=_positive, default=50)
     models = _group(top, "models")
     _command(models, "list", commands.models_list)
@@ -92,14 +92,14 @@ def _account_commands(accounts: Any) -> None:
     create.add_argument("--credit", metavar="USD")
     create.add_argument("--in-flight", type=_positive)
     _limits(create)
-    _command(accounts, "show", commands.account_show).add_argument("account", nargs="?", default=DEMO_ACCOUNT)
+    _command(accounts, "show", commands.account_show).add_argument("account", nargs="?", default=demo_account())
     _command(accounts, "list", commands.account_list)
 
 
 def _key_commands(keys: Any) -> None:
     create = _command(keys, "create", commands.key_create)
     create.add_argument("name")
-    create.add_argument("--account", default=DEMO_ACCOUNT)
+    create.add_argument("--account", default=demo_account())
     create.add_argument("--model", action="append", help="allow only this model; may be repeated")
     create.add_argument("--ip", action="append", metavar="CIDR", help="allow only this range; may be repeated")
     create.add_argument("--budget", metavar="USD")
@@ -108,8 +108,8 @@ def _key_commands(keys: Any) -> None:
     for name, run_ in (("disable", commands.key_disable), ("delete", commands.key_delete)):
         change = _command(keys, name, run_)
         change.add_argument("key_id")
-        change.add_argument("--account", default=DEMO_ACCOUNT)
-    _command(keys, "list", commands.key_list).add_argument("account", nargs="?", default=DEMO_ACCOUNT)
+        change.add_argument("--account", default=demo_account())
+    _command(keys, "list", commands.key_list).add_argument("account", nargs="?", default=demo_account())
 
 
 def _limits(command: argparse.ArgumentParser) -> None:

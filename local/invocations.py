@@ -2,13 +2,13 @@
 
 import importlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from local.processes import HOST
 from local.template import FunctionSpec
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -22,8 +22,8 @@ def handler_of(spec: FunctionSpec) -> Handler:
 
 
 @contextmanager
-def invocations(handlers: Mapping[str, Handler], port: int) -> Iterator[str]:
-    """Serves POST /{name} with an event, each in a thread of its own; yields the base URL.
+def invocations(handlers: Mapping[str, Handler], listening: socket.socket) -> Iterator[str]:
+    """Serves POST /{name} with an event, each in a thread of its own; yields the base URL. Closes the socket.
 
     A handler that raises gets its traceback printed and no answer sent, which the local AWS takes for what it is: the
     function failed.
@@ -41,11 +41,14 @@ def invocations(handlers: Mapping[str, Handler], port: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """The functions' own lines are log enough."""
 
-    server = ThreadingHTTPServer((HOST, port), Invocation)
+    address = listening.getsockname()
+    server = ThreadingHTTPServer(address, Invocation, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listening
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="invocations", daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{server.server_address[1]}"
+        yield f"http://{address[0]}:{address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -14,9 +14,7 @@ def ensure_topics(template: Template, sns: Any, prefix: str) -> dict[str, str]:
 
 
 def ensure_sender(ses: Any, address: str) -> None:
-    """Lets the address write to everybody. `ses` is a client of the service's second API."""
+    """Lets the address send. `ses` is a client of the service's second API."""
     known = {identity["IdentityName"] for identity in ses.list_email_identities()["EmailIdentities"]}
     if address not in known:
         ses.create_email_identity(EmailIdentity=address)
-    if not ses.get_account()["ProductionAccessEnabled"]:
-        ses.put_account_details(MailType="TRANSACTIONAL", WebsiteURL="http://localhost", ProductionAccessEnabled=True)

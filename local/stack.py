@@ -4,9 +4,8 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import httpx
@@ -25,6 +24,7 @@ from local.template import load
 DEFAULT_PORT = 8000
 # The mail page's is this much higher than the gateway's, where that is free.
 MAIL_PORT_OFFSET = 25
+PORT_MAX = 65_535
 READY_S = 60.0
 # A gateway that dies at once again and again is not restarted for ever.
 RESTARTS_MAX = 20
@@ -43,7 +43,8 @@ class Stack:
     workers: Child | None = None
     mailbox: Child | None = None
     mail_port: int = 0
-    workers_port: int = field(default_factory=free_port)
+    # Ours, so that it is the same one however often the workers are started; state machines know its address.
+    invocations: socket.socket = field(default_factory=lambda: socket.create_server((HOST, 0)))
     restarts: int = 0
 
     @property
@@ -58,7 +59,7 @@ class Stack:
         """MiniStack with its state of the last run, and every stateful resource of the template."""
         self.ministack.start()
         template, endpoint_url = load(TEMPLATE), self.ministack.endpoint_url
-        workers_url = f"http://{HOST}:{self.workers_port}"
+        workers_url = f"http://{HOST}:{self.invocations.getsockname()[1]}"
         names = provision(template, endpoint_url, workers_url, local_parameters(template))
         self.queue_urls = {spec.logical_id: names[spec.logical_id] for spec in template.queues()}
         self.environment = function_environment(template, names, endpoint_url)
@@ -81,20 +82,18 @@ class Stack:
         self.gateway.wait_ready(lambda: answers(f"{self.url}/api/models"), READY_S)
 
     def start_workers(self) -> None:
-        urls = {"LOCAL_QUEUE_URLS": json.dumps(self.queue_urls)}
-        self.workers = _start(
-            "workers", ["-m", "local.workers", "--port", str(self.workers_port)], self.environment | urls
-        )
+        urls, listening = {"LOCAL_QUEUE_URLS": json.dumps(self.queue_urls)}, self.invocations.fileno()
+        arguments = ["-m", "local.workers", "--listening", str(listening)]
+        self.workers = _start("workers", arguments, self.environment | urls, [listening])
 
     def start_mailbox(self) -> None:
-        self.mail_port = self.mail_port or free_port(self.port + MAIL_PORT_OFFSET)
+        self.mail_port = self.mail_port or free_port(min(self.port + MAIL_PORT_OFFSET, PORT_MAX))
         self.mailbox = start_mailbox(self.mail_port, self.ministack.endpoint_url)
 
-    def await_helpers(self) -> None:
+    def await_mailbox(self) -> None:
         """Started before the gateway, ready soon after it."""
-        for child, port in ((self.mailbox, self.mail_port), (self.workers, self.workers_port)):
-            if child is not None:
-                child.wait_ready(partial(listens, port), READY_S)
+        if self.mailbox is not None:
+            self.mailbox.wait_ready(lambda: answers(self.mail_url), READY_S)
 
     def revive(self) -> list[str]:
         """Start again what died; returns the names. Raises ChildFailed when that does not help."""
@@ -116,6 +115,7 @@ class Stack:
             if child is not None:
                 child.stop()
         self.ministack.stop()
+        self.invocations.close()
 
 
 def start_mailbox(port: int, endpoint_url: str) -> Child:
@@ -123,7 +123,7 @@ def start_mailbox(port: int, endpoint_url: str) -> Child:
     return _start("mailbox", ["-m", "local.mailbox", "--port", str(port), "--endpoint", endpoint_url], {})
 
 
-def _start(name: str, arguments: list[str], variables: Mapping[str, str]) -> Child:
+def _start(name: str, arguments: list[str], variables: Mapping[str, str], pass_fds: Sequence[int] = ()) -> Child:
     LOG_DIR.mkdir(parents=True, exist_ok=True)
     return Child.start(
         name,
@@ -131,6 +131,7 @@ def _start(name: str, arguments: list[str], variables: Mapping[str, str]) -> Chi
         env=child_environment(variables),
         cwd=ROOT,
         log_path=LOG_DIR / f"{name}.log",
+        pass_fds=pass_fds,
     )
 
 
@@ -139,14 +140,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def port_wanted() -> tuple[int, bool]:

@@ -68,6 +68,15 @@ def assert_error(answer: httpx.Response, kind: str) -> None:
         ("GET", "/v1/usage/req-1/more", "ModelsFunction"),
         ("GET", "/v1/chat", "ModelsFunction"),
         ("POST", "/v1/nowhere", "ModelsFunction"),
+        ("GET", "/", "SiteFunction"),
+        ("GET", "/models", "SiteFunction"),
+        ("GET", "/console/", "SiteFunction"),
+        ("GET", "/console/keys", "SiteFunction"),
+        ("GET", "/v1", "SiteFunction"),
+        ("GET", "/api/site", "SiteFunction"),
+        ("GET", "/api/keys", "AccountFunction"),
+        ("GET", "/api/usage.csv", "ExportFunction"),
+        ("POST", "/api/admin/orders/ord_1/approve", "AdminFunction"),
     ],
 )
 async def test_the_best_route_of_the_template_wins(method: str, path: str, function: str) -> None:
@@ -98,6 +107,7 @@ async def test_repeated_and_trailing_slashes_are_gone_for_the_function_too() -> 
         ("DELETE", "/v2/models"),
         ("TRACE", "/v1/models"),
         ("POST", "/api"),
+        ("POST", "/api/site"),
     ],
 )
 async def test_an_unknown_url_gets_the_gateways_own_answer_with_a_hint(method: str, path: str) -> None:
@@ -211,7 +221,7 @@ async def test_websockets_are_no_part_of_a_rest_api() -> None:
 
 
 def test_a_route_without_an_app_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="AccountFunction, AudioFunction, ChatFunction"):
+    with pytest.raises(ValueError, match="AccountFunction, AdminFunction, AudioFunction, ChatFunction"):
         LocalGateway(TEMPLATE.routes(), {"ModelsFunction": Echo("m")}, RESPONSES)
 
 
