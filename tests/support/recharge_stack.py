@@ -135,7 +135,10 @@ class RechargeStack:
         return await self.desk.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
 
     async def closed(self, order: Order) -> Order:
-        return await self.eventually(order, lambda found: found.notified_s is not None)
+        """The order, once the step that told the user of it has ended as well."""
+        return await self.eventually(
+            order, lambda found: found.notified_s is not None and self.steps_run[-1:] == ["notify"]
+        )
 
     async def eventually(self, order: Order, true: Callable[[Order], bool]) -> Order:
         deadline = time.monotonic() + PATIENCE_S
