@@ -17,6 +17,8 @@ BIN = Path(sys.executable).parent
 SOURCES = ("layers", "functions", "local", "benchmarks", "tests")
 PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests")
 PYTEST = (sys.executable, "-m", "pytest", "--quiet")
+# A file's servers are started once: its tests stay in one process.
+BY_FILE = ("-n", "2", "--dist", "loadfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ STATIC = (
 )
 TESTS = (
     Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation")),
-    Step("conformance and integration", (*PYTEST, "tests/conformance", "tests/integration")),
+    Step("conformance and integration", (*PYTEST, *BY_FILE, "tests/conformance", "tests/integration")),
     Step("adapter", (*PYTEST, "tests/adapter")),
     Step("end to end", (*PYTEST, "tests/e2e")),
 )

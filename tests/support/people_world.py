@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from multiconnection.ledger.accounts import Account, CreditRow
 from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.services.attempts import AttemptQuotas
+from multiconnection.services.console_quota import ConsoleQuota
 from multiconnection.services.identity import Identity, IdentityConfig, identity
 from multiconnection.services.identity_ports import IdentityProvider, TokenVerifier
 from multiconnection.services.keys import KeyService
@@ -71,9 +73,10 @@ async def stream(_: SessionDep) -> PlainTextResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleContainer(Container):
-    """With accounts and sessions."""
+    """With accounts and sessions, and of the console the quota that every session has."""
 
     identity: Identity
+    console: SimpleNamespace
 
 
 async def model_name(code: str) -> str:
@@ -131,7 +134,9 @@ class PeopleWorld:
     def container(self) -> Container:
         base = ChatWorld().container()
         parts = {field.name: getattr(base, field.name) for field in fields(Container)}
-        return PeopleContainer(**parts | {"identity": self.identity, "clock": self.clock})
+        quota = ConsoleQuota(LimitsTable(self.driver, "limits"), self.clock, self.alarms.alarm)
+        people = {"identity": self.identity, "clock": self.clock, "console": SimpleNamespace(quota=quota)}
+        return PeopleContainer(**parts | people)
 
     @asynccontextmanager
     async def browser(self, ip: str = IP, base_url: str = ORIGIN) -> AsyncIterator["Browser"]:

@@ -35,7 +35,9 @@ def loaded(code: str) -> frozenset[str]:
     return frozenset(ran.stdout.decode().split())
 
 
-@pytest.mark.parametrize("function", ["chat", "embeddings", "uploads", "site", "models", "account", "sweeper", "reconciler"])
+@pytest.mark.parametrize(
+    "function", ["chat", "embeddings", "uploads", "site", "models", "account", "sweeper", "reconciler"]
+)
 def test_an_entry_loads_nothing_that_it_may_never_use(function: str) -> None:
     assert not loaded(f"import functions.{function}.app") & HEAVY
 

@@ -78,6 +78,7 @@ NEEDS: Mapping[str, Needs] = {
             BalancesTable="dynamodb:GetItem dynamodb:Scan dynamodb:UpdateItem",
             CreditsTable="dynamodb:PutItem dynamodb:Query",
             UsageTable="dynamodb:Query",
+            LimitsTable="dynamodb:UpdateItem",
             OrdersTable="dynamodb:GetItem dynamodb:UpdateItem",
             AdjustmentsTable="dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
             CatalogTable="dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem",

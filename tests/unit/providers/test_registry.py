@@ -10,7 +10,18 @@ from multiconnection.config import Settings, SettingsError
 from multiconnection.domain.provider import Provider
 from multiconnection.providers.registry import configured_providers
 
-TABLES = ("KEYS_TABLE", "BALANCES_TABLE", "USAGE_TABLE", "CREDITS_TABLE", "CATALOG_TABLE", "LIMITS_TABLE", "ORDERS_TABLE", "AUDIT_TABLE", "REPORTS_TABLE", "ADJUSTMENTS_TABLE")
+TABLES = (
+    "KEYS_TABLE",
+    "BALANCES_TABLE",
+    "USAGE_TABLE",
+    "CREDITS_TABLE",
+    "CATALOG_TABLE",
+    "LIMITS_TABLE",
+    "ORDERS_TABLE",
+    "AUDIT_TABLE",
+    "REPORTS_TABLE",
+    "ADJUSTMENTS_TABLE",
+)
 REQUIRED = dict.fromkeys((*TABLES, "PAYLOAD_BUCKET", "FALLBACK_QUEUE_URL", "AWS_REGION"), "x")
 
 

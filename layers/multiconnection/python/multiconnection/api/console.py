@@ -1,4 +1,4 @@
-"""What the console's routes have in common: the signed-in user within the console's quota, bodies, lists."""
+"""What the console's routes have in common: the signed-in user, bodies, lists."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -18,19 +18,13 @@ LIMIT, LIMIT_MAX = 25, 100
 B = TypeVar("B", bound=BaseModel)
 
 
-async def user(session: SessionDep, services: ConsoleDep) -> Session:
-    """Raises RateLimited besides what a session raises."""
-    await services.console.quota.admit(session.account_id)
-    return session
-
-
 async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
     """For what reads much. Raises RateLimited besides what a session raises."""
     await services.console.quota.admit_heavy(session.account_id)
     return session
 
 
-UserDep = Annotated[Session, Depends(user)]
+UserDep = SessionDep
 HeavyUserDep = Annotated[Session, Depends(heavy_user)]
 LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 CursorQuery = Annotated[str | None, Query(max_length=256)]

@@ -1,4 +1,4 @@
-"""The two cookies of a session, and the headers that every answer to a browser carries.
+"""The two cookies of a session.
 
 Cookies are collected in the scope and written when the answer starts, so that a session that was renewed on the way is
 kept also where the route itself ends in an error or streams.
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class BrowserAnswers:
-    """ASGI app around a function's app: the cookies of the request, and `cache-control: no-store` below /api."""
+    """ASGI app around a function's app: the cookies of its answers."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -43,11 +43,8 @@ class BrowserAnswers:
 
         async def send_with_cookies(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                if "/api/" in scope["path"] and all(name != b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
-                headers += [(b"set-cookie", cookie.encode("latin-1")) for cookie in cookies.values()]
-                message["headers"] = headers
+                found = [(b"set-cookie", cookie.encode("latin-1")) for cookie in cookies.values()]
+                message["headers"] = [*message.get("headers", ()), *found]
             await send(message)
 
         await self._app(scope, receive, send_with_cookies)

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer: request id, CORS and limit headers on every answer, metrics, the last error handler."""
+"""The outermost ASGI layer: request id, CORS, cache and limit headers on every answer, metrics, the last handler."""
 
 import logging
 import time
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 class Envelope:
     """Wraps a function's app; `make_context` reads the scope once for everybody below.
+
+    What is below /api is kept by nobody, unless its route says otherwise.
 
     `on_answered` is told after the answer is complete, and before the process can be frozen: nothing is awaited in
     between. `now` is in epoch seconds.
@@ -55,7 +57,10 @@ class Envelope:
                 started = True
                 context.facts.status = message["status"]
                 context.facts.first_byte_ms = round((self._now() - context.started_s) * 1000)
-                message["headers"] = [*message.get("headers", ()), *context.headers()]
+                headers = [*message.get("headers", ()), *context.headers()]
+                if "/api/" in scope["path"] and all(name != b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
             await send(message)
 
         if scope["method"] == "OPTIONS":

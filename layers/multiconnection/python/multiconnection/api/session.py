@@ -1,9 +1,10 @@
-"""What the console's routes ask for: `SessionDep` and `AdminDep`, with CSRF protection of unsafe methods included."""
+"""What the console's routes ask for: `SessionDep` and `AdminDep`, CSRF protection and the account's quota included."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from multiconnection.bootstrap.console import ConsoleContainer
 from multiconnection.domain.errors import AdminForbidden
 from multiconnection.domain.sessions import Session
 from multiconnection.observability import note_account
@@ -19,13 +20,13 @@ __all__ = ["AccessDep", "AdminDep", "Session", "SessionDep"]
 async def session(request: Request, services: ConsoleDep) -> Session:
     """The signed-in user; an ID token near its end is renewed on the way, with new cookies on the same answer.
 
-    Raises CsrfFailed, SessionRequired, SessionExpired or IdentityUnavailable.
+    Raises CsrfFailed, SessionRequired, SessionExpired, IdentityUnavailable or RateLimited.
     """
     await csrf(request, services)
     current = await services.identity.sessions.current(presented(request))
     if current.renewed is not None:
         set_session(request, current.renewed, services.clock.now())
-    note_account(current.session.account_id)
+    await _admit(services, current.session)
     return current.session
 
 
@@ -44,8 +45,14 @@ async def access(request: Request, services: ConsoleDep) -> Access:
     await csrf(request, services)
     fresh = await services.identity.sessions.access(presented(request))
     set_session(request, fresh.renewed, services.clock.now())
-    note_account(fresh.session.account_id)
+    await _admit(services, fresh.session)
     return fresh
+
+
+async def _admit(services: ConsoleContainer, found: Session) -> None:
+    """Here, so that no route of a session can be without it."""
+    note_account(found.account_id)
+    await services.console.quota.admit(found.account_id)
 
 
 SessionDep = Annotated[Session, Depends(session)]

@@ -18,6 +18,8 @@ from .audit import AuditEntry
 
 Entry = Mapping[str, Any]
 LONG = "long_context"
+# Longer ones are no keys of the table.
+MODEL_ID_CHARS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ class AdminModels:
         return await self.get(model_id)
 
     async def _head(self, model_id: str) -> Head:
-        head = await self.reliable(lambda: self.store.head(model_id)) if model_id else None
+        known = 0 < len(model_id) <= MODEL_ID_CHARS_MAX
+        head = await self.reliable(lambda: self.store.head(model_id)) if known else None
         if head is None:
             raise ModelNotFound(f"There is no model `{model_id[:128]}`.", param="model")
         return head

@@ -167,6 +167,6 @@ def _in_order(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
     """Rows without a value in that column come last either way."""
     if column == "name":
         return sorted(rows, key=lambda row: row.order["name"], reverse=descending)
-    filled = [row for row in rows if row.order[column] not in ("", "0")]
+    filled = [row for row in rows if row.order[column]]
     filled.sort(key=lambda row: Decimal(row.order[column]), reverse=descending)
-    return filled + [row for row in rows if row.order[column] in ("", "0")]
+    return filled + [row for row in rows if not row.order[column]]

@@ -115,7 +115,7 @@ def table_row(model: Mapping[str, Any]) -> Row:
         summary=_summary(model),
         order={
             "name": model["name"].lower(),
-            "context": str(model["context_window"] or 0),
+            "context": str(model["context_window"] or ""),
             "input": prices.get("input", ""),
             "cached": prices.get("cached_input", ""),
             "output": prices.get("output", ""),

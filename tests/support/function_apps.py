@@ -1,0 +1,60 @@
+"""The real apps of all functions, with a container of one's own instead of what bootstrap would make."""
+
+import asyncio
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+class Process:
+    """A function's own module, whose composition root answers with a world's container.
+
+    Its app is kept, as to build it takes longer than most tests; one world at a time has it, from start to shutdown.
+    """
+
+    def __init__(self, function: str) -> None:
+        module = load(function)
+        self.app = module.app
+        self.container: Any = None
+        (builder,) = [name for name in vars(module) if name.startswith("build")]
+        settings = SimpleNamespace(from_environment=lambda: None)
+        vars(module).update({builder: lambda _: self.container, "Settings": settings})
+
+
+@cache
+def process_of(function: str) -> Process:
+    return Process(function)
+
+
+def functions() -> list[str]:
+    """Of the folder; each has an app.py."""
+    return sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
+
+
+def load(function: str) -> ModuleType:
+    """A copy of a function's module; the one that others may have imported stays as it is.
+
+    Mangum takes the loop that is there; where there is none it makes one, and nobody would close it.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_load(function))
+    return _loaded(function)
+
+
+async def _load(function: str) -> ModuleType:
+    return _loaded(function)
+
+
+def _loaded(function: str) -> ModuleType:
+    spec = importlib.util.find_spec(f"functions.{function}.app")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
