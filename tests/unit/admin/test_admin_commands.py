@@ -106,7 +106,12 @@ async def test_orders() -> None:
     rejected = await run(world, "orders", "reject", other.order_id, "--reason", "unpaid", orders=orders)
     assert rejected["status"] == "rejected"
     assert (await orders.settled(order)).status is OrderStatus.CREDITED
-    assert [entry[0] for entry in orders.audit.entries] == [ACTOR, ACTOR]
+    assert [(entry[0], entry[1]) for entry in orders.audit.entries] == [
+        (ACTOR, "order.approved.asked"),
+        (ACTOR, "order.approved"),
+        (ACTOR, "order.rejected.asked"),
+        (ACTOR, "order.rejected"),
+    ]
     await orders.stop()
 
 
