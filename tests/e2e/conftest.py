@@ -13,13 +13,16 @@ from tests.e2e.support.stack import LocalStack
 
 Runs = Mapping[str, Future[SdkRun]]
 HERE = Path(__file__).parent
-# Comments after 0.3 s of silence, its own deadline after 3 s; a catalog that changes while it runs, and no bucket.
+# Comments after 0.3 s of silence, its own deadline after 3 s; a catalog that changes while it runs, no bucket, and
+# orders that expire.
 HASTY = {
     "KEEP_ALIVE_S": "0.3",
     "FUNCTION_TIMEOUT_S": "5",
     "DEADLINE_MARGIN_S": "2",
     "CATALOG_CACHE_S": "0.1",
     "PAYLOAD_BUCKET": "no-such-bucket",
+    "ORDER_TTL_S": "8",
+    "BANK_DETAILS": '[{"label": "IBAN", "value": "DE00 1234 5678"}]',
 }
 # Beside those for chat, which the shipped catalog has.
 MISBEHAVING = (

@@ -46,10 +46,16 @@ def python_before_current() -> str:
 
 def node_script(package: str) -> list[str]:
     """The command that runs the scenarios with the SDK locked in tests/e2e/node/PACKAGE."""
-    require("node", "npm")
+    require("node")
+    return ["node", str(node_modules(package).parent / "run.mjs")]
+
+
+def node_modules(package: str) -> Path:
+    """The packages locked in tests/e2e/node/PACKAGE, installed."""
+    require("npm")
     folder = NODE / package
     _once(folder / "node_modules", folder / "package-lock.json", lambda: _run(["npm", "ci", "--silent"], folder))
-    return ["node", str(folder / "run.mjs")]
+    return folder / "node_modules"
 
 
 def _once(folder: Path, lock: Path, install: Callable[[], None]) -> None:

@@ -59,7 +59,7 @@ export function CallDetails({ call, keyName }) {
   return html`<div class="stack">
     <p class="row between"><${EndedBadge} ended=${call.ended} /><strong class="figure num">${exact(call.cost)}</strong></p>
     <p>${call.why}</p>
-    <div class="table-wrap" tabindex="0" role="group" aria-label="How the cost comes about"><table class="plain-table"><caption class="small muted">Quantity × price, at price version ${call.price_version}</caption>
+    <div class="table-wrap" tabindex="0" role="group" aria-label="How the cost comes about"><table class="plain-table lines"><caption class="small muted">Quantity × price, at price version ${call.price_version}</caption>
       <thead><tr><th scope="col">What</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th><th scope="col" class="num">Amount</th></tr></thead>
       <tbody>${call.lines.map((line) => html`<tr key=${line.kind}><th scope="row">${LINE_NAMES[line.kind] || line.kind}</th><td class="num">${count(line.quantity)}</td>
         <td class="num">${written(line.price)}<span class="muted small"> / ${line.per}</span></td><td class="num">${written(line.amount)}</td></tr>`)}</tbody>

@@ -54,6 +54,6 @@ function compare(a, b, isText, down) {
   const sign = down ? -1 : 1;
   if (isText) return sign * a.localeCompare(b);
   const [x, y] = [Number(a), Number(b)];
-  const [noX, noY] = [a === "" || x === 0, b === "" || y === 0];
+  const [noX, noY] = [a === "", b === ""];
   return noX || noY ? noX - noY : sign * (x - y);
 }

@@ -110,7 +110,7 @@ function options(UPlot, width, rows, groups, setHover) {
     axes: [
       { stroke: ink, font, size: 28, grid: { show: false }, ticks: { show: false }, incrs: [1, 2, 3, 5, 7, 14, 30], space: 60,
         values: (_, splits) => splits.map((n) => (rows[n] ? short(rows[n].day) : "")) },
-      { stroke: ink, font, size: 64, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((v) => `$${+v.toPrecision(3)}`) },
+      { stroke: ink, font, size: (_, labels) => Math.max(64, 16 + 7 * Math.max(0, ...(labels || []).map((label) => label.length))), grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((v) => `$${+v.toPrecision(3)}`) },
     ],
     series: [{}, ...groups.map((_, n) => {
       const fill = colour(name(groups.length - 1 - n));

@@ -86,6 +86,13 @@ function Current({ route, routes }) {
     );
     return () => { gone = true; };
   }, [load]);
+  // A module that could not be loaded once is not asked for again by the same page.
+  useEffect(() => {
+    if (!view.error) return undefined;
+    const again = () => location.reload();
+    addEventListener("online", again);
+    return () => removeEventListener("online", again);
+  }, [view.error]);
   if (!found) return html`<div class="view"><h1>Not found</h1><p class="muted">There is no such page.</p><p><${LinkButton} href=${at()}>Back to the start</${LinkButton}></p></div>`;
   if (view.load !== load) return html`<${Waiting} />`;
   if (view.error) return html`<div class="view"><${Problem} error=${view.error} what="This page could not be loaded." retry=${() => location.reload()} /></div>`;

@@ -56,7 +56,7 @@ function Password() {
   });
   return html`<${Card} title="Password" id="password"><form class="stack" onSubmit=${form.submit} novalidate>
     <${Field} label="Present password" type="password" autocomplete="current-password" ...${form.field("current")} />
-    <${Field} label="New password" type="password" autocomplete="new-password" hint="At least 10 characters, with upper and lower case letters and a digit." ...${form.field("new")} />
+    <${Field} label="New password" type="password" autocomplete="new-password" hint="10 to 256 characters, at least 5 of them different." ...${form.field("new")} />
     <${Problem} error=${form.error} what="The password was not changed." />
     <div class="row"><${Button} type="submit" busy=${form.busy}>Change the password</${Button}><${Saved} show=${saved}>The password is changed.</${Saved}></div></form></${Card}>`;
 }

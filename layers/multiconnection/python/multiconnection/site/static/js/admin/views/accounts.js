@@ -1,0 +1,43 @@
+// Accounts: found by id or by the beginning of an e-mail address.
+import { query } from "../../lib/api.js";
+import { html, useEffect, useState } from "../../lib/html.js";
+import { useResource } from "../../lib/resource.js";
+import { navigate, setQuery, withQuery } from "../../lib/router.js";
+import { date } from "../../lib/time.js";
+import { Button, Card, Empty, LinkButton, Money } from "../../ui/basics.js";
+import { Field } from "../../ui/form.js";
+import { Pager, Table } from "../../ui/table.js";
+import { View } from "../../ui/view.js";
+import { AccountTabs } from "../account_tabs.js";
+import { AccountLink, AccountStatus, accountHref } from "../parts.js";
+
+const COLUMNS = [
+  { key: "email", label: "Owner", head: true, width: "36%", render: (account) => html`<${AccountLink} id=${account.id} email=${account.email} /><code class="sub break">${account.id}</code>` },
+  { key: "name", label: "Name", width: "18%", render: (account) => html`<span class="break">${account.name || "—"}</span>` },
+  { key: "status", label: "Status", width: "13%", render: (account) => html`<${AccountStatus} status=${account.status} />` },
+  { key: "available", label: "Available", num: true, render: (account) => html`<${Money} quiet amount=${account.available} />` },
+  { key: "in_flight", label: "In flight", num: true, render: (account) => html`<${Money} quiet amount=${account.in_flight} />` },
+  { key: "created", label: "Since", render: (account) => date(account.created) },
+];
+
+export default function Accounts({ query: search }) {
+  const wanted = search.get("query") || "";
+  const cursor = search.get("cursor") || "";
+  const accounts = useResource(query("/api/admin/accounts", { query: wanted, cursor }));
+  return html`<${View} title="Accounts"><${AccountTabs} current="accounts" />
+    <${Search} wanted=${wanted} />
+    <${Card} flush><${Table} caption="Accounts" columns=${COLUMNS} resource=${accounts} onOpen=${(account) => navigate(accountHref(account.id))}
+      empty=${wanted ? html`<${Empty} title="Nobody found" action=${html`<${LinkButton} href=${withQuery({ query: null, cursor: null })}>All accounts</${LinkButton}>`}>
+          No account has this id, and no e-mail address begins with “${wanted}”. Who has never signed in has no account.</${Empty}>`
+        : html`<${Empty} title="No accounts yet">An account is opened when somebody signs in for the first time.</${Empty}>`} />
+      <${Pager} resource=${accounts} cursor=${cursor} /></${Card}></${View}>`;
+}
+
+function Search({ wanted }) {
+  const [text, setText] = useState(wanted);
+  useEffect(() => setText(wanted), [wanted]);
+  const go = (event) => { event.preventDefault(); setQuery({ query: text.trim(), cursor: null }); };
+  return html`<form class="filter-row" role="search" aria-label="Find an account" onSubmit=${go}>
+    <${Field} label="E-mail address or account id" type="search" value=${text} onInput=${setText} maxlength="254" autocomplete="off" spellcheck="false" placeholder="anna@" />
+    <${Button} type="submit">Search</${Button}></form>`;
+}

@@ -1,0 +1,91 @@
+"""What may happen to a page that is open: the session ends, the line goes down, an answer fails or breaks off."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.console.support.people import a_user
+from tests.e2e.console.support.visitor import Visitor
+from tests.e2e.support.stack import LocalStack
+
+NO_SESSION = "401 /api/account", "401 /api/balance", "401 /api/keys"
+
+
+def test_a_session_that_ended_is_said_and_the_same_page_comes_back(visitor: Visitor, stack: LocalStack) -> None:
+    person = a_user(stack, "Sophie")
+    visitor.sign_in(person)
+    visitor.context.clear_cookies()
+    visitor.watch.allow(*NO_SESSION[2:])
+    visitor.follow("Keys")
+    visitor.sees("Your session has ended")
+    visitor.press("Sign in")
+    visitor.arrives("/sign-in?next=%2Fconsole%2Fkeys")
+    visitor.fill_sign_in(person)
+    visitor.arrives("/console/keys")
+    visitor.sees("No keys yet")
+
+
+def test_a_page_opened_without_a_session_asks_for_it_and_goes_on(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.watch.allow(*NO_SESSION[:2])
+    visitor.page.goto(f"{visitor.url}/console/billing?tab=credits")
+    visitor.arrives("/sign-in?next=%2Fconsole%2Fbilling%3Ftab%3Dcredits")
+    visitor.fill_sign_in(a_user(stack, "Emmy"))
+    visitor.arrives("/console/billing?tab=credits")
+    expect(visitor.table("Credits").locator("tbody tr")).to_have_count(1)
+
+
+def test_a_target_on_another_host_is_not_followed(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.open("/sign-in?next=//example.com/console")
+    visitor.fill_sign_in(a_user(stack, "Maryam"))
+    visitor.arrives("/console")
+
+
+def test_offline_is_said_and_what_failed_can_be_repeated(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Hedy"), "/console/keys?new=1")
+    visitor.context.set_offline(True)
+    visitor.sees("What you see may be old.")
+    visitor.fill("Name", "made offline")
+    visitor.press("Create key")
+    expect(visitor.dialog.get_by_role("alert")).to_contain_text("You are offline.")
+    visitor.context.set_offline(False)
+    visitor.press("Create key")
+    expect(visitor.dialog).to_contain_text("Copy the key now")
+    expect(visitor.page.get_by_text("What you see may be old.")).to_have_count(0)
+
+
+def test_a_page_that_was_not_loaded_before_comes_with_the_line(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Ida"), "/console/keys")
+    visitor.context.set_offline(True)
+    visitor.follow("Billing")
+    visitor.sees("This page could not be loaded.")
+    visitor.context.set_offline(False)
+    visitor.sees_title("Billing")
+    visitor.sees("No orders yet")
+
+
+def test_a_call_that_fails_says_why_and_can_be_repeated(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.watch.allow("502 /v1/chat/completions")
+    visitor.sign_in(a_user(stack, "Chien"), "/console/playground?model=demo-error-500")
+    visitor.fill("Message", "hello")
+    visitor.press("Send")
+    problem = visitor.page.get_by_role("alert").filter(has_text="The call failed.")
+    expect(problem).to_contain_text("Request req_")
+    visitor.choose("Model", "demo-chat")
+    problem.get_by_role("button", name="Try again").click()
+    visitor.sees("The answer is complete.")
+
+
+def test_a_stopped_call_is_charged_for_what_came_and_says_so(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Lise"), "/console/playground?model=demo-slow")
+    visitor.fill("Message", "one two three four five six seven")
+    visitor.press("Send")
+    expect(visitor.page.get_by_role("group", name="Answer")).to_contain_text("Hello")
+    visitor.press("Stop")
+    visitor.sees("Stopped.")
+    expect(visitor.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+def test_an_answer_that_breaks_off_never_looks_whole(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Rosalind"), "/console/playground?model=demo-cut")
+    visitor.fill("Message", "hello")
+    visitor.press("Send")
+    expect(visitor.page.get_by_role("alert").filter(has_text="The call failed.")).to_be_visible()
+    expect(visitor.page.get_by_text("The answer is complete.")).to_have_count(0)

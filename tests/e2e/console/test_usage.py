@@ -1,0 +1,116 @@
+"""The usage page: filters that live in the URL, pages, and a CSV of exactly what is shown."""
+
+import csv
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.console.support.people import a_user
+from tests.e2e.console.support.visitor import Visitor
+from tests.e2e.support.customers import Customer
+from tests.e2e.support.stack import LocalStack
+
+PAGE_ROWS = 25
+Shown = tuple[str, str, str, str, str]
+
+
+@pytest.fixture
+def customer(visitor: Visitor, stack: LocalStack) -> Customer:
+    """Signed in at `visitor`, with more calls than fit on a page, of two models, one of them failed."""
+    visitor.sign_in(a_user(stack, "Edith"), "/console/keys")
+    made = visitor.api("POST", "/api/keys", {"name": "counted"})
+    customer = Customer(stack, "", made["secret"], made["id"])
+    for _ in range(PAGE_ROWS + 2):
+        customer.chat("deepseek-v4-flash").raise_for_status()
+    customer.chat("gpt-4.1-mini").raise_for_status()
+    assert customer.chat("demo-error-500").status_code >= 500
+    return customer
+
+
+def test_filters_live_in_the_url_and_the_csv_has_exactly_the_rows_that_are_shown(
+    visitor: Visitor, customer: Customer
+) -> None:
+    visitor.open("/console/usage")
+    expect(rows(visitor)).to_have_count(PAGE_ROWS)
+    visitor.choose("Model", "deepseek-v4-flash")
+    visitor.choose("API key", "counted")
+    visitor.arrives(f"/console/usage?model=deepseek-v4-flash&key_id={customer.key_id}")
+    visitor.sees(f"{PAGE_ROWS + 2} calls")
+    found = shown(visitor)
+    visitor.follow("Next page")
+    expect(rows(visitor)).to_have_count(2)
+    found += shown(visitor)
+    assert in_csv(visitor.download("Export CSV")) == found
+    assert len({row[0] for row in found}) == PAGE_ROWS + 2
+
+    visitor.page.reload()
+    expect(rows(visitor)).to_have_count(2)
+    visitor.page.go_back()
+    expect(rows(visitor)).to_have_count(PAGE_ROWS)
+    visitor.page.go_back()
+    assert visitor.path == "/console/usage?model=deepseek-v4-flash"
+    visitor.press("Clear")
+    visitor.arrives("/console/usage")
+    visitor.choose("Model", "gpt-4.1-mini")
+    expect(rows(visitor)).to_have_count(1)
+    assert in_csv(visitor.download("Export CSV")) == shown(visitor)
+
+
+def test_a_call_opens_beside_the_list_and_back_closes_it(visitor: Visitor, customer: Customer) -> None:
+    visitor.open("/console/usage?ended=upstream_error")
+    expect(rows(visitor)).to_have_count(1)
+    rows(visitor).get_by_text("demo-error-500").click()
+    expect(visitor.dialog).to_contain_text("Provider failed")
+    expect(visitor.dialog.locator("tfoot")).to_contain_text("$0.000000000")
+    visitor.page.reload()
+    expect(visitor.dialog).to_contain_text("Provider failed")
+    visitor.page.go_back()
+    expect(visitor.dialog).to_have_count(0)
+    expect(rows(visitor)).to_have_count(1)
+
+
+def test_total_chart_and_its_table_say_what_the_csv_says(visitor: Visitor, customer: Customer) -> None:
+    visitor.open("/console/usage")
+    total = sum(Decimal(row["cost_usd"]) for row in csv.DictReader(visitor.download("Export CSV").splitlines()))
+    expect(visitor.page.locator(".total .money")).to_have_attribute("title", f"${total}")
+    expect(visitor.page.locator(".chart canvas")).to_be_visible()
+    table = visitor.table("Cost per day")
+    days = [Decimal(cell.removeprefix("$")) for cell in table.locator("tbody tr td:last-child").all_inner_texts()]
+    # Every day is rounded down to a millionth.
+    assert 0 <= total - sum(days) < Decimal("0.000001") * len(days)
+    headings = table.locator("thead th").all_inner_texts()
+    assert headings == ["Day", "deepseek-v4-flash", "gpt-4.1-mini", "demo-error-500", "Total"]
+
+
+def rows(visitor: Visitor) -> Locator:
+    return visitor.table("Calls").locator("tbody tr")
+
+
+def shown(visitor: Visitor) -> list[Shown]:
+    """Request id, time, model, exact cost and ending, of every row in its order."""
+    visitor.rest()
+    return [row_of(row) for row in rows(visitor).all()]
+
+
+def row_of(row: Locator) -> Shown:
+    href = row.get_by_role("link").get_attribute("href") or ""
+    at = row.locator("time").get_attribute("datetime") or ""
+    _, model, _, ended, _ = (cell.strip() for cell in row.locator("th, td").all_inner_texts())
+    cost = row.locator(".money").get_attribute("title") or ""
+    return parse_qs(urlsplit(href).query)["call"][0], in_seconds(at), model, cost, ended
+
+
+def in_csv(text: str) -> list[Shown]:
+    words = {"complete": "Complete", "upstream_error": "Provider failed"}
+    return [
+        (row["request_id"], in_seconds(row["created"]), row["model"], f"${row['cost_usd']}", words[row["ended"]])
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def in_seconds(at: str) -> str:
+    """One way of writing a moment."""
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).strftime("%Y-%m-%dT%H:%M:%S")
