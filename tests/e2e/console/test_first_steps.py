@@ -84,7 +84,7 @@ def ask(visitor: Visitor, text: str) -> tuple[str, Decimal]:
 
 
 def look_at_the_call(visitor: Visitor, request_id: str, cost: Decimal) -> None:
-    """The usage row, and in its drawer quantity × price line by line."""
+    """The usage row, and in its drawer quantity times price line by line."""
     visitor.follow("Usage")
     expect(visitor.row("Calls", "deepseek-v4-flash")).to_have_count(1)
     visitor.row("Calls", "deepseek-v4-flash").get_by_role("link").click()

@@ -113,4 +113,4 @@ def in_csv(text: str) -> list[Shown]:
 
 def in_seconds(at: str) -> str:
     """One way of writing a moment."""
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromisoformat(at).strftime("%Y-%m-%dT%H:%M:%S")

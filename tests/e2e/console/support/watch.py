@@ -11,15 +11,16 @@ from tests.e2e.support.stack import LocalStack
 
 # Runs before any script of a page. What moves by itself is kept with the element that moved.
 LISTENING = """
-addEventListener("securitypolicyviolation", (event) =>
-  console.error(`CSP: ${event.violatedDirective} refuses ${event.blockedURI} in ${event.sourceFile}:${event.lineNumber}`));
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) =>
+  console.error(`CSP: ${violatedDirective} refuses ${blockedURI} in ${sourceFile}:${lineNumber}`));
 window.moved = [];
+const box = ({ x, y, width, height }) => `${x},${y} ${width}x${height}`;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
     if (entry.hadRecentInput) continue;
     for (const { node, previousRect: from, currentRect: to } of entry.sources) {
       const name = node?.outerHTML?.slice(0, 120) ?? node?.textContent?.slice(0, 60) ?? "something";
-      window.moved.push(`${name}: ${from.x},${from.y} ${from.width}x${from.height} to ${to.x},${to.y} ${to.width}x${to.height}`);
+      window.moved.push(`${name}: ${box(from)} to ${box(to)}`);
     }
   }
 }).observe({ type: "layout-shift", buffered: true });
