@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,6 @@ BIN = Path(sys.executable).parent
 SOURCES = ("layers", "functions", "local", "benchmarks", "tests")
 PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests")
 PYTEST = (sys.executable, "-m", "pytest", "--quiet")
-# A file's servers are started once: its tests stay in one process.
-BY_FILE = ("-n", "2", "--dist", "loadfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +34,49 @@ STATIC = (
     Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
     Step("template, as SAM reads it", (str(ROOT / ".tools/sam/bin/sam"), "validate", "--lint")),
 )
-TESTS = (
-    Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation")),
-    Step("conformance and integration", (*PYTEST, *BY_FILE, "tests/conformance", "tests/integration")),
-    Step("adapter", (*PYTEST, "tests/adapter")),
-    Step("end to end", (*PYTEST, "tests/e2e")),
+UNIT = Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation"))
+# Side by side: each of them waits more than it computes.
+LANES = (
+    (
+        Step("conformance and integration", (*PYTEST, "tests/conformance", "tests/integration")),
+        Step("adapter", (*PYTEST, "tests/adapter")),
+    ),
+    (
+        Step("end to end", (*PYTEST, "tests/e2e", "--ignore", "tests/e2e/console")),
+        Step("walks in the browser", (*PYTEST, "tests/e2e/console")),
+    ),
 )
 
 
 def run(step: Step) -> bool:
+    """What it says appears as it is said."""
     print(f"\n=== {step.name}", flush=True)
     began = time.monotonic()
     passed = subprocess.run(step.command, cwd=ROOT, env=environment(), check=False).returncode == 0
     print(f"=== {step.name}: {'ok' if passed else 'FAILED'} ({time.monotonic() - began:.0f} s)", flush=True)
     return passed
+
+
+def run_aside(step: Step) -> bool:
+    """What it says appears at its end, in one piece."""
+    began = time.monotonic()
+    done = subprocess.run(
+        step.command, cwd=ROOT, env=environment(), check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    passed, said = done.returncode == 0, done.stdout.decode(errors="replace")
+    verdict = f"=== {step.name}: {'ok' if passed else 'FAILED'} ({time.monotonic() - began:.0f} s)"
+    print(f"\n=== {step.name}\n{said}{verdict}", flush=True)
+    return passed
+
+
+def failures(steps: Sequence[Step], runner: Callable[[Step], bool] = run) -> list[str]:
+    return [step.name for step in steps if not runner(step)]
+
+
+def lanes() -> list[str]:
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        found = pool.map(lambda lane: failures(lane, run_aside), LANES)
+        return [name for names in found for name in names]
 
 
 def environment() -> dict[str, str]:
@@ -60,8 +88,10 @@ def environment() -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
     parser.add_argument("--static", action="store_true", help="lint, types and import rules only")
-    steps = STATIC if parser.parse_args().static else (*STATIC, *TESTS)
-    failed = [step.name for step in steps if not run(step)]
+    static = parser.parse_args().static
+    failed = failures(STATIC if static else (*STATIC, UNIT))
+    if not static:
+        failed += lanes()
     print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'Everything passed.'}", flush=True)
     return 1 if failed else 0
 

@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 
+from .schemas_account import ACCOUNT_SCHEMAS
+
 _ACCOUNT = {
     "id*": "str",
-    "email*": "str",
+    "email*": "str?",
     "name*": "str",
-    "status*": "active|suspended",
+    "status*": "active|suspended|frozen",
     "available*": "money",
     "in_flight*": "money",
+    "credits_in*": "money",
+    "charged*": "money",
     "created*": "time",
+}
+_KEY_KINDS = ("id", "name", "prefix", "last4", "created", "status", "expires_at", "budget", "kind")
+_TAKINGS = {
+    "calls*": "int",
+    "revenue*": "money",
+    "upstream_cost*": "money",
+    "margin*": "money",
+    "unpriced_calls*": "int",
 }
 
 
@@ -17,33 +29,132 @@ def _page(of: str) -> dict[str, str]:
     return {"object*": "str", "data*": f"[{of}]", "next_cursor*": "str?"}
 
 
-ADMIN_SCHEMAS: Mapping[str, Mapping[str, str]] = {
-    "Reason": {"reason*": "str"},
+_ORDERS: Mapping[str, Mapping[str, str]] = {
     "Approval": {"amount*": "money", "account_id*": "str", "note": "str"},
-    "AdminOrder": {"id*": "str", "reference*": "str", "status*": "str", "account": "map", "receipt_url": "str"},
+    "AdminOrder": {
+        **ACCOUNT_SCHEMAS["Order"],
+        "account*": "AdminOrderAccount",
+        "decided_by*": "str?",
+        "receipt_url*": "str?",
+    },
+    "AdminOrderAccount": {
+        "id*": "str",
+        "email*": "str",
+        "balance*": "money",
+        "credits_total*": "money",
+        "orders_count*": "int",
+        "status*": "active|suspended|frozen?",
+    },
     "AdminOrderList": _page("AdminOrder"),
-    "AdminAccount": {**_ACCOUNT, "keys": "[Key]", "orders": "[Order]", "credits": "[Credit]"},
-    "AdminAccountList": _page("AdminAccount"),
-    "AdjustmentRequest": {"amount*": "money", "reason*": "str", "client_token*": "str"},
-    "Adjustment": {"id*": "str", "status*": "applied|awaiting_second|rejected"},
+}
+_ACCOUNTS: Mapping[str, Mapping[str, str]] = {
+    "AdminAccountSummary": _ACCOUNT,
+    "AdminAccountList": _page("AdminAccountSummary"),
+    "AdminAccount": {
+        **_ACCOUNT,
+        "live_calls*": "int",
+        "keys*": "[AdminKey]",
+        "orders*": "[Order]",
+        "credits*": "[Credit]",
+    },
+    "AdminKey": {f"{name}*": ACCOUNT_SCHEMAS["Key"][f"{name}*"] for name in _KEY_KINDS},
+    "AdjustmentRequest": {"amount*": "str", "reason*": "str", "client_token*": "str"},
+    "Adjustment": {
+        "id*": "str",
+        "account_id*": "str",
+        "amount*": "money",
+        "reason*": "str",
+        "status*": "awaiting_second|approved|applied|rejected|refused",
+        "created*": "time",
+        "proposed_by*": "str",
+        "decided_by*": "str?",
+        "decided_at*": "time?",
+        "note*": "str?",
+    },
     "AdjustmentAnswer": {"adjustment*": "Adjustment"},
     "AdjustmentList": _page("Adjustment"),
-    "AdminModel": {"id*": "str", "enabled": "bool", "versions": "[map]"},
+}
+_CATALOG: Mapping[str, Mapping[str, str]] = {
+    "AdminModel": {
+        "id*": "str",
+        "name*": "str",
+        "kind*": "str",
+        "owned_by*": "str",
+        "aliases*": "[str]",
+        "enabled*": "bool",
+        "price_version*": "int",
+        "prices*": "map",
+        "cost_prices*": "map?",
+        "upstreams*": "[map]",
+        "versions*": "[PriceVersion]",
+    },
     "AdminModelList": _page("AdminModel"),
-    "PriceChangeRequest": {"prices*": "map", "base_version*": "int"},
-    "PriceDifference": {"kind*": "str", "old*": "str?", "new*": "str?", "percent*": "str?"},
-    "PriceChange": {"version": "int", "diff*": "[PriceDifference]"},
-    "AdminProvider": {"name*": "str", "configured*": "bool", "enabled*": "bool", "health": "map", "models": "int"},
+    "PriceVersion": {
+        "version*": "int",
+        "prices*": "map",
+        "cost_prices*": "map?",
+        "created*": "time?",
+        "created_by*": "str?",
+    },
+    "PriceChangeRequest": {
+        "prices*": "map",
+        "base_version*": "int",
+        "cost_prices": "map?",
+        "confirm": "bool",
+        "reason": "str",
+    },
+    "PriceDifference": {"kind*": "str", "old*": "str?", "new*": "str", "percent*": "num?"},
+    "PriceChange": {
+        "dry_run*": "bool",
+        "model*": "str",
+        "version*": "int",
+        "prices*": "map",
+        "diff*": "[PriceDifference]",
+        "cost_diff*": "[PriceDifference]",
+        "needs_confirmation*": "bool",
+    },
+    "AdminProvider": {
+        "name*": "str",
+        "configured*": "bool",
+        "enabled*": "bool",
+        "health*": "ProviderHealth",
+        "models*": "int",
+    },
     "AdminProviderList": _page("AdminProvider"),
-    "RevenueRow": {"name*": "str", "calls*": "int", "revenue*": "money", "upstream_cost*": "money", "margin*": "str"},
-    "Revenue": {"rows*": "[RevenueRow]", "total*": "map"},
+    "ProviderHealth": {
+        "state*": "ok|degraded|down|unknown",
+        "answers*": "int",
+        "errors*": "int",
+        "p90_ms*": "int?",
+    },
+}
+_BOOKS: Mapping[str, Mapping[str, str]] = {
+    "RevenueRow": {"name*": "str", **_TAKINGS},
+    "RevenueTotal": _TAKINGS,
+    "Revenue": {
+        "group*": "day|model|account",
+        "rows*": "[RevenueRow]",
+        "total*": "RevenueTotal",
+        "missing_days*": "[str]",
+        "truncated*": "bool",
+    },
+    "ReconciliationRequest": {"accounts_max": "int"},
     "Reconciliation": {
-        "at*": "time",
-        "accounts*": "int",
-        "drift*": "money",
-        "unverified*": "int",
+        "at*": "time?",
+        "accounts*": "int?",
+        "drift*": "money?",
+        "unverified*": "int?",
+        "stale_holds*": "int?",
+        "complete*": "bool?",
+        "findings*": "[Finding]",
+    },
+    "Finding": {
+        "account_id*": "str",
+        "verified*": "bool",
+        "charged_drift*": "money",
+        "credits_drift*": "money",
         "stale_holds*": "int",
-        "findings*": "[map]",
+        "breaches*": "[str]",
     },
     "AuditEntry": {
         "id*": "str",
@@ -51,10 +162,18 @@ ADMIN_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "actor*": "str",
         "action*": "str",
         "subject*": "str",
-        "before": "any",
-        "after": "any",
-        "reason": "str?",
-        "request_id": "str?",
+        "before*": "map",
+        "after*": "map",
+        "reason*": "str?",
+        "request_id*": "str?",
     },
     "AuditList": _page("AuditEntry"),
+}
+ADMIN_SCHEMAS: Mapping[str, Mapping[str, str]] = {
+    "Reason": {"reason*": "str"},
+    "MaybeReason": {"reason": "str"},
+    **_ORDERS,
+    **_ACCOUNTS,
+    **_CATALOG,
+    **_BOOKS,
 }

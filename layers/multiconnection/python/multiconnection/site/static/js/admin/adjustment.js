@@ -37,10 +37,12 @@ export function AdjustmentDrawer({ id, onClose, onChange }) {
   };
   const close = () => { setDoing(""); adjustment.reload(); };
   const owner = account.data?.email || data?.account_id;
+  // Both or neither, so that nothing moves under the button.
+  const isKnown = data && (account.data || account.error);
   return html`<${Dialog} drawer title="Adjustment" onClose=${onClose}><div class="stack"><${CopyLine} text=${id} label="adjustment id" />
       ${late && html`<${Late} title="Somebody was faster" details=${late} word=${(status) => STATES[status]?.[0].toLowerCase() || status} />`}
       ${adjustment.error && html`<${Problem} error=${adjustment.error} what="This adjustment could not be loaded." retry=${adjustment.reload} />`}
-      ${data ? html`<${Details} adjustment=${data} account=${account} onDecide=${setDoing} />` : !adjustment.error && html`<${Skeleton} lines=${8} height="24px" />`}</div>
+      ${isKnown ? html`<${Details} adjustment=${data} account=${account} onDecide=${setDoing} />` : !adjustment.error && html`<${Skeleton} lines=${8} height="24px" />`}</div>
     ${doing === "approve" && html`<${Decision} title="Approve this adjustment?" label=${`Approve ${isNegative(data.amount) ? "-" : "+"}$${trimmed(data.amount)}`} onClose=${close} send=${decide("approve")} what="The adjustment was not booked.">
       <p><strong><${Change} amount=${data.amount} /></strong> for <strong class="break">${owner}</strong>, at once.</p><p><code class="break">${data.account_id}</code></p></${Decision}>`}
     ${doing === "reject" && html`<${Decision} title="Reject this adjustment?" label="Reject the adjustment" danger reason=${{ label: "Reason", hint: "Kept with the adjustment." }} onClose=${close} send=${decide("reject")}>

@@ -7,8 +7,8 @@ import { Card, Empty, LinkButton, Problem, Skeleton, Time } from "../ui/basics.j
 
 const KINDS = { "application/pdf": "PDF", "image/png": "PNG picture", "image/jpeg": "JPEG picture", "image/webp": "WebP picture" };
 // The place is there before the picture is, and a picture of any size fits in.
-const PLACE = { minHeight: "420px" };
-const FITTING = { maxWidth: "100%", maxHeight: "72vh", display: "block", margin: "0 auto" };
+const PLACE = { height: "min(560px, 80vw)" };
+const FITTING = { width: "100%", height: "100%", objectFit: "contain", objectPosition: "top" };
 const size = (bytes) => `${count(Math.ceil(bytes / 1024))} KB`;
 
 export function ReceiptPreview({ order }) {
@@ -41,7 +41,7 @@ function Picture({ url, version, reference }) {
   if (state.error) return html`<${Problem} error=${state.error} what="The receipt could not be shown." retry=${() => setTurn(turn + 1)} />`;
   return html`<div style=${PLACE}>${state.shown
     ? html`<img src=${state.shown} style=${FITTING} alt=${`Receipt of order ${reference}`} onError=${() => setState({ shown: "", error: new ApiError("The file is no picture that can be read.") })} />`
-    : html`<${Skeleton} height="420px" />`}</div>`;
+    : html`<${Skeleton} height="min(560px, 80vw)" />`}</div>`;
 }
 
 async function picture(url, signal) {

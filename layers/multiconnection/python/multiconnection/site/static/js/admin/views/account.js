@@ -55,7 +55,7 @@ export default function Account({ id }) {
   };
   const booked = (adjustment) => { setAdjusted(adjustment); close(); account.reload(); };
   const isOwn = own.data.account_id === id;
-  return html`<${View} title=${data?.email || "Account"} back=${[at("/accounts"), "Accounts"]} actions=${data && html`
+  return html`<div class="break"><${View} title=${data?.email || "Account"} back=${[at("/accounts"), "Accounts"]} actions=${data && html`
       <${Button} disabled=${isOwn} onClick=${() => setDoing("adjust")}>Adjust the balance</${Button}>
       ${data.status === "active" ? html`<${Button} kind="danger" onClick=${() => setDoing("suspend")}>Suspend</${Button}>`
         : html`<${Button} kind="primary" onClick=${() => setDoing("resume")}>Resume</${Button}>`}`}>
@@ -72,7 +72,7 @@ export default function Account({ id }) {
     ${doing === "suspend" && html`<${Decision} title="Suspend this account?" label="Suspend the account" danger reason=${{ label: "Reason", hint: "Kept in the audit log." }} onClose=${close} send=${change("suspend")}>
       <p><strong class="break">${data.email || data.id}</strong> with ${exact(data.available)} available. The next call is refused; calls that run are finished and charged.</p></${Decision}>`}
     ${doing === "resume" && html`<${Decision} title="Resume this account?" label="Resume the account" reason=${{ label: "Reason", hint: "Kept in the audit log." }} onClose=${close} send=${change("resume")}>
-      <p><strong class="break">${data.email || data.id}</strong> can make calls again at once.</p></${Decision}>`}</${View}>`;
+      <p><strong class="break">${data.email || data.id}</strong> can make calls again at once.</p></${Decision}>`}</${View}></div>`;
 }
 
 const Told = ({ account, isOwn, adjusted }) => html`

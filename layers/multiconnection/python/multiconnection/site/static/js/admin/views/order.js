@@ -61,8 +61,7 @@ const withNames = (order) => ({
 function Deciding({ order, isOwn, onDecide }) {
   const waits = order.status === "in_review";
   return html`<${Card} title="Decision" id="decision" actions=${html`<${OrderBadge} status=${order.status} />`}><div class="stack">
-    <div role="status"><span class="visually-hidden">The order is ${order.status.replaceAll("_", " ")}.</span></div>
-    <p class="figure num">${amountOf(order)}</p>
+    <div><div role="status"><span class="visually-hidden">The order is ${order.status.replaceAll("_", " ")}.</span></div><p class="figure num">${amountOf(order)}</p></div>
     <${Facts} items=${[
       ["Credit", html`<span class="num">${exact(order.credit)}</span>`],
       order.currency !== "USD" && ["Rate", rateText(order.currency, order.rate)],

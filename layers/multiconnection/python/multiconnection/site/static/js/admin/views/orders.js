@@ -1,10 +1,10 @@
 // The queue: what waits longest is on top. Who comes too late sees it at once, as the list refreshes itself.
 import { query } from "../../lib/api.js";
 import { html } from "../../lib/html.js";
-import { exact } from "../../lib/money.js";
+import { usd } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { navigate, withQuery } from "../../lib/router.js";
-import { Badge, Card, Cost, Empty, LinkButton, LinkTabs, Time } from "../../ui/basics.js";
+import { Badge, Card, Empty, LinkButton, LinkTabs, Money, Time } from "../../ui/basics.js";
 import { Pager, Table } from "../../ui/table.js";
 import { View } from "../../ui/view.js";
 import { METHODS, STATES, amountOf } from "../../console/orders.js";
@@ -25,7 +25,7 @@ export default function Orders({ query: search }) {
     { key: "account", label: "Account", width: "29%", render: (order) => html`<${AccountLink} id=${order.account.id} email=${order.account.email} /><span class="sub">${history(order.account)}</span>` },
     { key: "receipt", label: "Receipt", width: "12%", render: (order) => (order.receipt ? html`<${Badge} tone="good">Sent</${Badge}>` : html`<${Badge}>None</${Badge}>`) },
     { key: "amount", label: "Amount", num: true, render: amountOf },
-    { key: "credit", label: "Credit", num: true, render: (order) => html`<span title=${exact(order.credit)}><${Cost} amount=${order.credit} /></span>` },
+    { key: "credit", label: "Credit", num: true, render: (order) => html`<${Money} quiet amount=${order.credit} />` },
   ];
   return html`<${View} title="Orders" lead="Oldest first.">
     <${LinkTabs} label="State of the orders" current=${status} tabs=${TABS.map((name) => [name, STATES[name][0]])}
@@ -39,4 +39,4 @@ const Nothing = ({ status }) => (status === WAITING
   ? html`<${Empty} title="Nothing waits for you" action=${html`<${LinkButton} href=${withQuery({ status: "credited", cursor: null })}>Credited orders</${LinkButton}>`}>A new order appears here by itself.</${Empty}>`
   : html`<${Empty} title="No such orders" action=${html`<${LinkButton} href=${withQuery({ status: null, cursor: null })}>Orders in review</${LinkButton}>`}>There is no order in this state.</${Empty}>`);
 
-const history = (account) => html`${account.orders_count === 1 ? "First order" : `${account.orders_count} orders`}, <${Cost} amount=${account.credits_total} /> credited`;
+const history = (account) => `${account.orders_count === 1 ? "First order" : `${account.orders_count} orders`}, ${usd(account.credits_total)} credited`;
