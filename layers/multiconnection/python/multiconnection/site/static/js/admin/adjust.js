@@ -33,8 +33,8 @@ export function Adjust({ account, onClose, onDone }) {
     footer=${html`<${Button} onClick=${onClose}>Cancel</${Button}><${Button} kind="primary" busy=${form.busy} onClick=${form.submit}>Adjust</${Button}>`}>
     <form class="stack" onSubmit=${form.submit} novalidate>
       <p>Of <strong class="break">${account.email || account.id}</strong>. A large amount waits for a second administrator.</p>
-      <div class="two"><${Field} label="Direction" type="select" options=${DIRECTIONS} ...${form.field("sign")} />
-        <${Field} label="Amount" before="$" inputmode="decimal" autocomplete="off" ...${form.field("amount")} /></div>
+      <${Field} label="Direction" type="select" options=${DIRECTIONS} ...${form.field("sign")} />
+      <${Field} label="Amount" before="$" inputmode="decimal" autocomplete="off" ...${form.field("amount")} />
       <${Field} label="Reason" type="textarea" rows="2" maxlength="500" hint="The owner reads it beside the credit." ...${form.field("reason")} />
       <${Facts} items=${[["Available now", html`<span class="num">${written(trimmed(account.available))}</span>`],
         ["Available then", html`<span class="num" aria-live="polite">${after === null ? "—" : `${isNegative(after) ? "-" : ""}$${trimmed(after)}`}</span>`]]} />

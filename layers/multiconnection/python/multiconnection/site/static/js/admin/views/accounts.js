@@ -12,13 +12,15 @@ import { AccountTabs } from "../account_tabs.js";
 import { AccountLink, AccountStatus, accountHref } from "../parts.js";
 
 const COLUMNS = [
-  { key: "email", label: "Owner", head: true, width: "36%", render: (account) => html`<${AccountLink} id=${account.id} email=${account.email} /><code class="sub break">${account.id}</code>` },
-  { key: "name", label: "Name", width: "18%", render: (account) => html`<span class="break">${account.name || "—"}</span>` },
-  { key: "status", label: "Status", width: "13%", render: (account) => html`<${AccountStatus} status=${account.status} />` },
+  { key: "email", label: "Owner", head: true, width: "34%", render: (account) => html`<${AccountLink} id=${account.id} email=${account.email} />${account.email ? html`<code class="sub break">${account.id}</code>` : html`<span class="sub">Has no e-mail address yet</span>`}` },
+  { key: "name", label: "Name", width: "16%", render: (account) => html`<span class="break">${account.name || "—"}</span>` },
+  { key: "status", label: "Status", width: "12%", render: (account) => html`<${AccountStatus} status=${account.status} />` },
   { key: "available", label: "Available", num: true, render: (account) => html`<${Money} quiet amount=${account.available} />` },
   { key: "in_flight", label: "In flight", num: true, render: (account) => html`<${Money} quiet amount=${account.in_flight} />` },
-  { key: "created", label: "Since", render: (account) => date(account.created) },
+  { key: "created", label: "Since", width: "13%", render: (account) => date(account.created) },
 ];
+
+const ONE_FIELD = { gridTemplateColumns: "minmax(0, 420px) auto", justifyContent: "start" };
 
 export default function Accounts({ query: search }) {
   const wanted = search.get("query") || "";
@@ -37,7 +39,7 @@ function Search({ wanted }) {
   const [text, setText] = useState(wanted);
   useEffect(() => setText(wanted), [wanted]);
   const go = (event) => { event.preventDefault(); setQuery({ query: text.trim(), cursor: null }); };
-  return html`<form class="filter-row" role="search" aria-label="Find an account" onSubmit=${go}>
+  return html`<form class="filter-row" style=${ONE_FIELD} role="search" aria-label="Find an account" onSubmit=${go}>
     <${Field} label="E-mail address or account id" type="search" value=${text} onInput=${setText} maxlength="254" autocomplete="off" spellcheck="false" placeholder="anna@" />
     <${Button} type="submit">Search</${Button}></form>`;
 }

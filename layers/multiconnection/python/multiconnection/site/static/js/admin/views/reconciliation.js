@@ -6,7 +6,7 @@ import { useAction, useResource } from "../../lib/resource.js";
 import { zone } from "../../lib/time.js";
 import { Badge, Button, Card, Empty, Money, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
 import { Table } from "../../ui/table.js";
-import { View } from "../../ui/view.js";
+import { View, Waiting } from "../../ui/view.js";
 import { AccountLink } from "../parts.js";
 
 const COLUMNS = [
@@ -22,6 +22,7 @@ export default function ReconciliationView() {
   const latest = useResource("/api/admin/reconciliation");
   const reconcile = useAction(async () => latest.set(await api.post("/api/admin/reconciliation")));
   const report = latest.data;
+  if (!report && !latest.error) return html`<${Waiting} />`;
   const run = html`<${Button} kind="primary" busy=${reconcile.busy} onClick=${() => reconcile.run()}>Run now</${Button}>`;
   return html`<${View} title="Reconciliation" lead="Balances against every credit and every charge, added up again." actions=${run}>
     <${Problem} error=${reconcile.error} what="The reconciliation did not run to its end." />

@@ -5,7 +5,7 @@ import { count, nano } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { setQuery, withQuery } from "../../lib/router.js";
 import { DAY_S, nowS } from "../../lib/time.js";
-import { Button, Card, Empty, LinkTabs, Money, Notice, Problem, Skeleton } from "../../ui/basics.js";
+import { Badge, Button, Card, Empty, LinkTabs, Money, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { UsageChart } from "../../ui/chart.js";
 import { Field } from "../../ui/form.js";
 import { Table } from "../../ui/table.js";
@@ -28,12 +28,12 @@ export default function Revenue({ query: search }) {
   const tabs = html`<${LinkTabs} label="Grouped" current=${group} tabs=${GROUPS} href=${(value) => withQuery({ group: value === "day" ? null : value })} />`;
   return html`<${View} title="Revenue" lead="Charges of calls against what they cost upstream. Days are in UTC.">
     <${Filters} search=${search} from=${from} to=${to} error=${revenue.error?.param === "from" ? revenue.error.message : ""} />
-    <${Totals} total=${data?.total} />
-    ${data && html`<${Gaps} data=${data} />`}
+    <${Totals} total=${data?.total} incomplete=${data && hasGaps(data)} />
     ${group === "day" && html`<${Card} title="Revenue per day" id="chart"><div class="chart-box"><${Chart} revenue=${revenue} days=${daysBetween(from, to)} /></div></${Card}>`}
     <${Card} title="Figures" id="figures" flush actions=${tabs}>
       <${Table} caption=${`Revenue ${HEADS[group]}`} columns=${columnsOf(group)} rowKey="name" resource=${revenue} rows=${data ? shownRows(data) : undefined}
-        empty=${html`<${Empty} title="No calls in this time">Choose another time.</${Empty}>`} /></${Card}></${View}>`;
+        empty=${html`<${Empty} title="No calls in this time">Choose another time.</${Empty}>`} /></${Card}>
+    ${data && html`<${Gaps} data=${data} />`}</${View}>`;
 }
 
 const shownRows = (data) => (data.group === "day" ? [...data.rows].reverse() : data.rows);
@@ -47,15 +47,17 @@ function Filters({ search, from, to, error }) {
     <${Button} kind="quiet" disabled=${!used} onClick=${() => setQuery({ from: null, to: null })}>Last ${DAYS} days</${Button}></form>`;
 }
 
-function Totals({ total }) {
+function Totals({ total, incomplete }) {
   const figure = (name, content) => html`<div><dt class="muted small">${name}</dt><dd class="figure num">${total ? content() : html`<${Skeleton} width="6ch" />`}</dd></div>`;
   return html`<section class="card" aria-label="Totals"><dl class="figure-row">
-    ${figure("Calls", () => count(total.calls))}${figure("Revenue", () => html`<${Money} amount=${total.revenue} />`)}
+    ${figure("Calls", () => html`<span>${count(total.calls)} ${incomplete && html`<${Badge} tone="warn">Incomplete</${Badge}>`}</span>`)}${figure("Revenue", () => html`<${Money} amount=${total.revenue} />`)}
     ${figure("Upstream cost", () => html`<${Money} amount=${total.upstream_cost} />`)}
     ${figure("Margin", () => html`<span><${Money} amount=${total.margin} /> <span class="muted small">${marginOf(total)}</span></span>`)}</dl></section>`;
 }
 
-// Everything that makes these figures less than the whole truth.
+const hasGaps = ({ missing_days: missing, truncated, total }) => Boolean(truncated || missing.length || total.unpriced_calls);
+
+// Everything that makes these figures less than the whole truth; below them, where its coming moves nothing.
 function Gaps({ data }) {
   const { missing_days: missing, truncated, total } = data;
   return html`${truncated && html`<${Notice} tone="warn" title="The latest days are not complete">There was more to read than one request has time for. Figures of finished days are exact.</${Notice}>`}
