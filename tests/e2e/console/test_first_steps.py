@@ -88,13 +88,12 @@ def look_at_the_call(visitor: Visitor, request_id: str, cost: Decimal) -> None:
     visitor.follow("Usage")
     expect(visitor.row("Calls", "deepseek-v4-flash")).to_have_count(1)
     visitor.row("Calls", "deepseek-v4-flash").get_by_role("link").click()
-    assert visitor.path == f"/console/usage?call={request_id}"
+    visitor.is_at(f"/console/usage?call={request_id}")
     expect(visitor.dialog.get_by_role("group", name="request id")).to_have_text(request_id)
-    lines = visitor.dialog.locator("tbody tr").all()
-    amounts = [Decimal(line.locator("td").last.inner_text().removeprefix("$")) for line in lines]
-    assert sum(amounts) == cost > 0
     expect(visitor.dialog.locator("tfoot")).to_contain_text(f"${cost}")
+    amounts = visitor.dialog.locator("tbody td:last-child").all_inner_texts()
+    assert sum(Decimal(amount.removeprefix("$")) for amount in amounts) == cost > 0
     expect(visitor.dialog).to_contain_text("Input tokens")
     expect(visitor.dialog).to_contain_text("Output tokens")
     visitor.press("Close")
-    assert visitor.path == "/console/usage"
+    visitor.is_at("/console/usage")

@@ -27,19 +27,20 @@ def test_prices_are_searched_and_sorted_while_one_types(visitor: Visitor) -> Non
     every = rows(visitor).count()
     visitor.fill("Search models", "deepseek flash")
     expect(visitor.page.get_by_text(f"2 of {every} models")).to_be_visible()
-    assert visitor.path == "/?q=deepseek+flash"
+    visitor.is_at("/?q=deepseek+flash")
     visitor.page.reload()
     expect(rows(visitor)).to_have_count(2)
     visitor.fill("Search models", "no such model")
     visitor.sees("No model matches.")
     visitor.fill("Search models", "")
     visitor.page.get_by_role("columnheader", name="Input").get_by_role("link").click()
+    expect(visitor.page.get_by_role("columnheader", name="Input")).to_have_attribute("aria-sort", "ascending")
     ascending = prices(visitor)
     assert ascending == sorted(ascending)
     visitor.page.get_by_role("columnheader", name="Input").get_by_role("link").click()
     expect(visitor.page.get_by_role("columnheader", name="Input")).to_have_attribute("aria-sort", "descending")
     assert prices(visitor) == sorted(ascending, reverse=True)
-    assert visitor.path == "/?sort=-input"
+    visitor.is_at("/?sort=-input")
 
 
 def test_prices_are_searched_and_sorted_without_scripts(visitors: Visitors) -> None:

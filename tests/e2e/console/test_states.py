@@ -1,8 +1,8 @@
 """What may happen to a page that is open: the session ends, the line goes down, an answer fails or breaks off."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
-from tests.e2e.console.support.people import a_user
+from tests.e2e.console.support.people import a_user, demo_admin
 from tests.e2e.console.support.visitor import Visitor
 from tests.e2e.support.stack import LocalStack
 
@@ -89,3 +89,43 @@ def test_an_answer_that_breaks_off_never_looks_whole(visitor: Visitor, stack: Lo
     visitor.press("Send")
     expect(visitor.page.get_by_role("alert").filter(has_text="The call failed.")).to_be_visible()
     expect(visitor.page.get_by_text("The answer is complete.")).to_have_count(0)
+
+
+def test_a_list_that_failed_once_says_so_and_is_asked_for_again(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.page.clock.install()
+    visitor.sign_in(demo_admin(stack), "/admin/providers")
+    busy = iter([True])
+
+    def once_busy(route: Route) -> None:
+        if next(busy, False):
+            route.fulfill(status=503, json={"error": {"message": "Too busy.", "code": "overloaded"}})
+        else:
+            route.continue_()
+
+    visitor.watch.allow("503 /api/admin/providers")
+    visitor.page.route("**/api/admin/providers", once_busy)
+    rows = visitor.table("Providers").locator("tbody tr")
+    every = rows.count()
+    visitor.page.clock.fast_forward("01:00")
+    visitor.sees("This list could not be refreshed.")
+    expect(rows).to_have_count(every)
+    visitor.page.clock.fast_forward("01:00")
+    expect(visitor.page.get_by_text("This list could not be refreshed.")).to_have_count(0)
+    assert next(busy, None) is None
+
+
+def test_an_address_of_nothing_is_said_and_not_a_blank_page(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.watch.allow("404 /api/orders/%25zz")
+    visitor.sign_in(a_user(stack, "Grete"))
+    visitor.open("/console/billing/orders/%zz")
+    visitor.sees("This order could not be loaded.")
+
+
+def test_the_focus_is_back_where_a_dialog_was_opened(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Olga"), "/console/settings")
+    opener = visitor.page.get_by_role("button", name="Sign out everywhere", exact=True)
+    opener.press("Enter")
+    expect(visitor.dialog).to_be_visible()
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.dialog).to_have_count(0)
+    expect(opener).to_be_focused()

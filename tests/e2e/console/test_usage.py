@@ -51,7 +51,7 @@ def test_filters_live_in_the_url_and_the_csv_has_exactly_the_rows_that_are_shown
     visitor.page.go_back()
     expect(rows(visitor)).to_have_count(PAGE_ROWS)
     visitor.page.go_back()
-    assert visitor.path == "/console/usage?model=deepseek-v4-flash"
+    visitor.is_at("/console/usage?model=deepseek-v4-flash")
     visitor.press("Clear")
     visitor.arrives("/console/usage")
     visitor.choose("Model", "gpt-4.1-mini")

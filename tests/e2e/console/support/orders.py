@@ -17,7 +17,7 @@ _DROP = """([zone, name, type, data]) => {
 
 
 def order(visitor: Visitor, amount: str, method: str = "Bank transfer") -> str:
-    """From the billing page to the order's own; gives its reference."""
+    """From the billing page to the order's own, until it is in review; gives its reference."""
     visitor.open("/console/billing")
     visitor.page.get_by_role("link", name="Add funds").first.click()
     visitor.fill("Amount", amount)
@@ -28,7 +28,7 @@ def order(visitor: Visitor, amount: str, method: str = "Bank transfer") -> str:
     visitor.press("Submit the order")
     heading = visitor.page.get_by_role("heading", level=1)
     expect(heading).to_have_text(re.compile(r"Order MC-\w+"))
-    visitor.rest()
+    expect(visitor.page.get_by_role("region", name="Progress").locator(".badge")).to_have_text("In review")
     return heading.inner_text().removeprefix("Order ")
 
 

@@ -65,8 +65,11 @@ class Visitor:
 
     @property
     def path(self) -> str:
-        parts = urlsplit(self.page.url)
-        return parts.path + (f"?{parts.query}" if parts.query else "")
+        return urlsplit(self.page.url).path
+
+    def is_at(self, path: str) -> None:
+        """At this path and query, or there in a moment."""
+        expect(self.page).to_have_url(f"{self.url}{path}")
 
     def fill(self, label: str, value: str) -> None:
         self.page.get_by_label(label, exact=True).fill(value)
@@ -82,8 +85,9 @@ class Visitor:
         self.here.get_by_role("link", name=name, exact=True).click()
 
     @property
-    def here(self) -> Page | Locator:
-        return self.dialog if self.dialog.is_visible() else self.page
+    def here(self) -> Locator:
+        """The open dialog, else the page; looked for anew until what is wanted of it is there."""
+        return self.page.locator("body:not(:has(dialog[open])), dialog[open]").last
 
     @property
     def dialog(self) -> Locator:

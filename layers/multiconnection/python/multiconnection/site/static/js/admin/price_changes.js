@@ -1,10 +1,9 @@
 // What two price tables, or two sets of facts in the log, have that differs; in the words of the price table.
-import { html } from "../lib/html.js";
-import { Badge } from "../ui/basics.js";
-import { dollars, kindOf, percentText, rowsOf } from "./price_table.js";
+import { dollars, kindOf, rowsOf } from "./price_table.js";
 
 export const kindName = (key) => kindOf(key.split("."))[0];
-export const unitOf = (key) => kindOf(key.split("."))[1];
+// Beside an input there is no room for two lines.
+export const unitOf = (key) => kindOf(key.split("."))[1].replaceAll(" ", "\u00a0");
 export const priceText = (price) => (price ? dollars(price) : "—");
 
 // [{kind, old, new}] by path; undefined where there was or is none
@@ -14,5 +13,3 @@ export function changes(before, after) {
     .map((kind) => ({ kind, old: old.get(kind), new: now.get(kind) }))
     .filter((each) => each.old !== each.new);
 }
-
-export const Percent = ({ value }) => html`<${Badge} tone=${value === null || value > 0 ? "warn" : "accent"}>${percentText(value)}</${Badge}>`;

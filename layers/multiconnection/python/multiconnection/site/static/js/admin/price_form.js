@@ -5,8 +5,8 @@ import { Button, Card, Notice, Problem } from "../ui/basics.js";
 import { Confirm } from "../ui/dialog.js";
 import { Check, Field, useForm } from "../ui/form.js";
 import { modelPath } from "./parts.js";
-import { Percent, kindName, priceText, unitOf } from "./price_changes.js";
-import { dollars, nested, priceProblem, rowsOf } from "./price_table.js";
+import { kindName, priceText, unitOf } from "./price_changes.js";
+import { dollars, nested, percentText, priceProblem, rowsOf } from "./price_table.js";
 import { Reason, withReason } from "./switching.js";
 
 const COST = "cost:";
@@ -40,7 +40,7 @@ export function PriceForm({ model, onChanged }) {
 }
 
 const PriceInputs = ({ caption, rows, prefix, form }) => html`<fieldset class="stack tight"><legend class="small">${caption}</legend>
-  ${rows.map((row) => html`<${Field} key=${row.key} label=${kindName(row.key)} before="$" after=${`/ ${unitOf(row.key)}`} inputmode="decimal" autocomplete="off"
+  ${rows.map((row) => html`<${Field} key=${row.key} label=${kindName(row.key)} before="$" after=${`/\u00a0${unitOf(row.key)}`} inputmode="decimal" autocomplete="off"
     hint=${`In force: ${dollars(row.value)}`} ...${form.field(prefix + row.key)} />`)}</fieldset>`;
 
 function Publish({ model, change, onClose, onDone }) {
@@ -60,5 +60,5 @@ const Differences = ({ caption, rows }) => (rows.length
   ? html`<div class="table-wrap" tabindex="0" role="group" aria-label=${caption}><table class="plain-table"><caption class="small muted">${caption}</caption>
     <thead><tr><th scope="col">What</th><th scope="col" class="num">Old</th><th scope="col" class="num">New</th><th scope="col" class="num">Difference</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.kind}><th scope="row">${kindName(row.kind)}<span class="muted small"> / ${unitOf(row.kind)}</span></th>
-      <td class="num">${priceText(row.old)}</td><td class="num"><strong>${priceText(row.new)}</strong></td><td class="num"><${Percent} value=${row.percent} /></td></tr>`)}</tbody></table></div>`
+      <td class="num">${priceText(row.old)}</td><td class="num"><strong>${priceText(row.new)}</strong></td><td class="num">${percentText(row.percent)}</td></tr>`)}</tbody></table></div>`
   : null);

@@ -2,6 +2,10 @@
 import { api } from "./api.js";
 import { useCallback, useEffect, useRef, useState } from "./html.js";
 
+// A poll that failed for a reason that passes is repeated, or what is shown would grow old without a word.
+const AGAIN_MS = 15000;
+const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
+
 const EMPTY = { data: null, error: null, loading: true };
 
 // `path` null loads nothing. `poll(data)` says in how many milliseconds to ask again; 0 or nothing: not.
@@ -30,7 +34,9 @@ export function useResource(path, { poll, keep = false } = {}) {
         if (wait) timer = setTimeout(() => setTurn((n) => n + 1), wait);
       },
       (error) => {
-        if (error.name !== "AbortError") setState((old) => ({ ...old, error, loading: false }));
+        if (error.name === "AbortError") return;
+        setState((old) => ({ ...old, error, loading: false }));
+        if (pollRef.current && passes(error)) timer = setTimeout(() => setTurn((n) => n + 1), Math.max(AGAIN_MS, error.retryAfter * 1000));
       },
     );
     return () => { abort.abort(); clearTimeout(timer); };

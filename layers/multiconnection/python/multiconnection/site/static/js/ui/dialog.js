@@ -8,10 +8,11 @@ import { Field } from "./form.js";
 export function Dialog({ title, onClose, drawer, locked, children, footer, wide }) {
   const id = useId();
   const ref = useRef(null);
-  const opener = useRef(document.activeElement);
   useLayoutEffect(() => {
-    ref.current.showModal();
-    return () => opener.current?.isConnected && opener.current.focus();
+    const dialog = ref.current;
+    dialog.showModal();
+    // Everything outside is inert until it is closed: only then can the focus go back, and the browser takes it there.
+    return () => dialog.close();
   }, []);
   const outside = (event) => event.target === ref.current && !locked && onClose();
   return html`<dialog ref=${ref} class=${`${drawer ? "drawer" : ""} ${wide ? "wide" : ""}`} aria-labelledby=${id}

@@ -99,6 +99,15 @@ function Current({ route, routes }) {
   return html`<${view.Component} key=${found.key} ...${found.params} query=${route.query} />`;
 }
 
+// An address that somebody mistyped is the name of nothing, and no reason to show nothing.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function match(routes, path) {
   const parts = path.split("/").filter(Boolean);
   for (const [pattern, load] of routes) {
@@ -107,7 +116,7 @@ function match(routes, path) {
     const params = {};
     const fits = wanted.every((part, n) => {
       if (!part.startsWith(":")) return part === parts[n];
-      params[part.slice(1)] = decodeURIComponent(parts[n]);
+      params[part.slice(1)] = decoded(parts[n]);
       return true;
     });
     if (fits) return { load, params, key: pattern + JSON.stringify(params) };

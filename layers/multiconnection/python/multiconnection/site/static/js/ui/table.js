@@ -14,7 +14,7 @@ export function Table({ caption, columns, resource, rows, empty, skeletonRows = 
   if (data && !data.length) {
     return resource?.data?.next_cursor ? html`<p class="pad muted">Nothing in this part of the list; the next page goes on.</p>` : empty;
   }
-  return html`<div class="table-wrap" tabindex="0" role="group" aria-label=${caption} aria-busy=${data ? undefined : "true"}>
+  return html`${resource?.error && html`<div class="pad"><${Problem} error=${resource.error} what="This list could not be refreshed." retry=${resource.reload} /></div>`}<div class="table-wrap" tabindex="0" role="group" aria-label=${caption} aria-busy=${data ? undefined : "true"}>
     <table class="rows"><caption class="visually-hidden">${caption}</caption>
       <colgroup>${columns.map((column) => html`<col key=${column.key} style=${column.width ? { width: column.width } : undefined} />`)}</colgroup>
       <thead><tr>${columns.map((column) => html`<th key=${column.key} scope="col" class=${column.num ? "num" : ""}>

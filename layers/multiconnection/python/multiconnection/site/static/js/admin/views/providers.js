@@ -2,7 +2,7 @@
 import { html, useState } from "../../lib/html.js";
 import { count } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
-import { Badge, Button, Card, Empty, Problem } from "../../ui/basics.js";
+import { Badge, Button, Card, Empty } from "../../ui/basics.js";
 import { Table } from "../../ui/table.js";
 import { View } from "../../ui/view.js";
 import { SwitchDialog } from "../switching.js";
@@ -26,7 +26,6 @@ export default function Providers() {
       aria-label=${`${row.enabled ? "Disable" : "Enable"} ${row.name}`}>${row.enabled ? "Disable" : "Enable"}</${Button}>` },
   ];
   return html`<${View} title="Providers" lead="Health is that of the last quarter of an hour.">
-    ${list && html`<${Problem} error=${providers.error} what="The figures could not be loaded again." retry=${providers.reload} />`}
     <${Card} flush><${Table} caption="Providers" columns=${columns} rowKey="name" resource=${providers}
       empty=${html`<${Empty} title="No provider">A provider is configured with its key in the environment or the secret.</${Empty}>`} /></${Card}>
     ${chosen && html`<${SwitchDialog} path=${`/api/admin/providers/${encodeURIComponent(chosen.name)}`} name=${chosen.name} enable=${!chosen.enabled}

@@ -24,16 +24,22 @@ export default function Revenue({ query: search }) {
   const usual = lastDays(nowS(), DAYS);
   const [from, to] = ["from", "to"].map((name) => (isDay(search.get(name)) ? search.get(name) : usual[name]));
   const revenue = useResource(query("/api/admin/revenue", { from: startOf(from), to: startOf(to) + DAY_S, group }));
+  // Said beside its field, and only there.
+  const problem = revenue.error?.param === "from" ? revenue.error.message : "";
+  return html`<${View} title="Revenue" lead="Charges of calls against what they cost upstream. Days are in UTC.">
+    <${Filters} search=${search} from=${from} to=${to} error=${problem} />
+    ${!problem && html`<${Figures} revenue=${revenue} group=${group} days=${daysBetween(from, to)} />`}</${View}>`;
+}
+
+function Figures({ revenue, group, days }) {
   const data = revenue.data;
   const tabs = html`<${LinkTabs} label="Grouped" current=${group} tabs=${GROUPS} href=${(value) => withQuery({ group: value === "day" ? null : value })} />`;
-  return html`<${View} title="Revenue" lead="Charges of calls against what they cost upstream. Days are in UTC.">
-    <${Filters} search=${search} from=${from} to=${to} error=${revenue.error?.param === "from" ? revenue.error.message : ""} />
-    <${Totals} total=${data?.total} incomplete=${data && hasGaps(data)} />
-    ${group === "day" && html`<${Card} title="Revenue per day" id="chart"><div class="chart-box"><${Chart} revenue=${revenue} days=${daysBetween(from, to)} /></div></${Card}>`}
+  return html`<${Totals} total=${data?.total} incomplete=${data && hasGaps(data)} />
+    ${group === "day" && html`<${Card} title="Revenue per day" id="chart"><div class="chart-box"><${Chart} revenue=${revenue} days=${days} /></div></${Card}>`}
     <${Card} title="Figures" id="figures" flush actions=${tabs}>
       <${Table} caption=${`Revenue ${HEADS[group]}`} columns=${columnsOf(group)} rowKey="name" resource=${revenue} rows=${data ? shownRows(data) : undefined}
         empty=${html`<${Empty} title="No calls in this time">Choose another time.</${Empty}>`} /></${Card}>
-    ${data && html`<${Gaps} data=${data} />`}</${View}>`;
+    ${data && html`<${Gaps} data=${data} />`}`;
 }
 
 const shownRows = (data) => (data.group === "day" ? [...data.rows].reverse() : data.rows);
