@@ -36,6 +36,7 @@ from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
 from multiconnection.services.speech import SpeechService
+from multiconnection.services.standing import Standing
 from multiconnection.services.streamed import StreamedAnswer
 from multiconnection.services.transcription import TranscriptionService
 from multiconnection.services.uploads import UploadConfig, UploadService
@@ -236,6 +237,7 @@ class ChatWorld:
             rng=self.rng,
             limiter=self.limiter,
             seen=self.seen,
+            standing=Standing(self.ledger.store),
             authenticator=self.authenticator,
             listing=ListingService(self.catalog, self.settings.markup_basis_points),
             usage=UsageService(self.ledger.store),

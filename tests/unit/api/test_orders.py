@@ -17,6 +17,7 @@ from multiconnection.domain.order_terms import BankDetail
 from multiconnection.domain.orders import OrderStatus
 from multiconnection.domain.sessions import Session
 from multiconnection.services.order_desk import OrderDesk
+from multiconnection.services.standing import Standing
 from tests.support.orders_world import ADMIN, OTHER, SECOND_ADMIN, TERMS, TTL_S, USER, OrdersWorld
 from tests.support.virtual_time import START_S
 
@@ -28,6 +29,7 @@ START = int(START_S)
 @dataclass
 class Services:
     orders: OrderDesk
+    standing: Standing
 
 
 class Console:
@@ -49,7 +51,7 @@ class Console:
 
     # Coroutines: while a thread works, virtual time would run away.
     async def _services(self) -> Services:
-        return Services(self.world.desk)
+        return Services(self.world.desk, Standing(self.world.ledger.store))
 
     async def _session(self) -> Session:
         return self.user

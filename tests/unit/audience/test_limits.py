@@ -150,3 +150,31 @@ async def test_an_order_of_a_suspended_account_is_credited_and_still_buys_nothin
         assert (await world.world.image(world.ada.account_id)).credits_in == 100_500_000_000
         chat = Route("chat", "POST", "/v1/chat/completions")
         assert outcome(await world.ask(chat, bearer(world.key), **good(world, chat))) == (403, "account_suspended")
+
+
+BEGINNINGS = (
+    Route("account", "POST", "/api/keys"),
+    Route("account", "POST", "/api/keys/session"),
+    Route("account", "POST", "/api/keys/{key_id}/rotate"),
+    Route("account", "POST", "/api/orders"),
+    Route("uploads", "POST", "/v1/uploads"),
+)
+
+
+@pytest.mark.parametrize("route", BEGINNINGS, ids=str)
+async def test_a_suspended_account_begins_nothing(route: Route) -> None:
+    async with scene() as world:
+        await suspended(world)
+        before = world.world.state()
+        headers = bearer(world.key) if DECLARED[route] == "api_key" else world.ada.headers
+        assert outcome(await world.ask(route, headers, **good(world, route))) == (403, "account_suspended")
+        assert world.world.state() == before
+
+
+async def test_a_suspended_account_still_ends_what_it_began() -> None:
+    async with scene() as world:
+        await suspended(world)
+        cancel = Route("account", "POST", "/api/orders/{order_id}/cancel")
+        assert (await world.ask(cancel, world.ada.headers)).json()["status"] == "cancelled"
+        delete = Route("account", "DELETE", "/api/keys/{key_id}")
+        assert (await world.ask(delete, world.ada.headers)).status_code == 204

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.services.attempts import AttemptQuotas
 from tests.support.assertions import assert_error
 from tests.support.fake_cognito import ID_LIFE_S, Person
 from tests.support.people_world import Browser, PeopleWorld
@@ -167,3 +168,36 @@ async def test_a_deleted_person_keeps_the_session_no_longer_than_the_token() -> 
         del world.cognito.people[ADA]
         assert (await browser.get("/api/auth/session")).json()["user"]["totp_enabled"] is False
         assert (await browser.post("/api/auth/sign-out-everywhere")).status_code == 204
+
+
+async def test_made_up_refresh_tokens_are_asked_about_a_few_times_for_each_address() -> None:
+    world = PeopleWorld(quotas=AttemptQuotas(ip_renewals=2))
+    async with world.browser() as browser:
+        for number in range(2):
+            browser.present(refresh_token=f"made-up-{number}")
+            assert_error(await browser.get("/api/guarded"), "session_expired", 401)
+        browser.present(refresh_token="made-up-2")
+        error = assert_error(await browser.get("/api/guarded"), "rate_limited", 429)
+        assert error["reason"] == "renewal_attempts"
+        assert (await browser.post("/api/auth/sign-out")).status_code == 204
+    assert (world.cognito.calls["refresh"], world.cognito.calls["revoke"]) == (2, 0)
+    async with world.browser(ip="192.0.2.8") as elsewhere:
+        await signed_in(world, elsewhere)
+        world.hand.at += ID_LIFE_S
+        assert (await elsewhere.get("/api/guarded")).status_code == 200
+
+
+async def test_good_renewals_use_nothing_up_and_a_token_that_is_still_good_needs_none() -> None:
+    world = PeopleWorld(quotas=AttemptQuotas(ip_renewals=1))
+    async with world.browser() as browser:
+        await signed_in(world, browser)
+        for _ in range(3):
+            world.hand.at += ID_LIFE_S
+            assert (await browser.get("/api/guarded")).status_code == 200
+        world.hand.at += ID_LIFE_S - 30
+        good = browser.id_token
+        browser.present(refresh_token="made-up")
+        assert_error(await browser.get("/api/guarded"), "session_expired", 401)
+        browser.present(good, refresh_token="made-up")
+        assert (await browser.get("/api/guarded")).status_code == 200
+    assert world.cognito.calls["refresh"] == 4

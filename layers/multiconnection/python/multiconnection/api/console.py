@@ -24,7 +24,14 @@ async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
     return session
 
 
+async def active_user(session: SessionDep, services: ConsoleDep) -> Session:
+    """For what begins something new. Raises AccountSuspended besides what a session raises."""
+    await services.standing.require_active(session.account_id)
+    return session
+
+
 UserDep = SessionDep
+ActiveUserDep = Annotated[Session, Depends(active_user)]
 HeavyUserDep = Annotated[Session, Depends(heavy_user)]
 LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 CursorQuery = Annotated[str | None, Query(max_length=256)]

@@ -14,6 +14,7 @@ from multiconnection.domain.errors import IdentityUnavailable
 from multiconnection.services.sessions import Presented, Renewal
 
 from .app import create_app
+from .context import SCOPE_KEY, RequestContext
 from .envelope import App, Message, Receive, Scope, Send
 
 # The prefix makes browsers refuse them from any other host, from plain http and for any narrower path.
@@ -56,7 +57,8 @@ def create_browser_app(make_container: Callable[[], Container], routers: Sequenc
 
 
 def presented(request: Request) -> Presented:
-    return Presented(request.cookies.get(ID_COOKIE) or None, request.cookies.get(REFRESH_COOKIE) or None)
+    facts: RequestContext = request.scope[SCOPE_KEY]
+    return Presented(request.cookies.get(ID_COOKIE) or None, request.cookies.get(REFRESH_COOKIE) or None, facts.ip)
 
 
 def set_session(request: Request, renewed: Renewal, now_s: float) -> None:

@@ -28,6 +28,7 @@ from multiconnection.services.open_bills import OpenBills
 from multiconnection.services.reservation import Reserver
 from multiconnection.services.routing import Router
 from multiconnection.services.speech import SpeechService
+from multiconnection.services.standing import Standing
 from multiconnection.services.telemetry import Telemetry
 from multiconnection.services.transcription import TranscriptionService
 from multiconnection.services.uploads import UploadService
@@ -49,6 +50,7 @@ class Container:
     rng: Rng
     limiter: Limiter
     seen: AccountsSeen
+    standing: Standing
     authenticator: Authenticator
     listing: ListingService
     usage: UsageService
@@ -94,6 +96,7 @@ def build_container(base: Base) -> Container:
         rng=base.rng,
         limiter=base.limiter,
         seen=base.seen,
+        standing=Standing(base.ledger.store),
         authenticator=base.authenticator,
         listing=ListingService(base.catalog, settings.markup_basis_points),
         usage=UsageService(base.ledger.store),

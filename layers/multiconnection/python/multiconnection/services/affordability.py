@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from multiconnection.domain.bounds import OUTPUT_TOKENS_MIN, CostBound
 from multiconnection.domain.errors import (
-    AccountSuspended,
     ApiKeyInvalid,
     GatewayError,
     InsufficientBalance,
@@ -14,6 +13,8 @@ from multiconnection.domain.errors import (
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.ledger.accounts import Account
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
+
+from .standing import suspended
 
 IN_FLIGHT_RETRY_AFTER_S = 1.0
 _OR_SHORTEN = "Recharge, raise the key's budget, or lower `max_tokens`."
@@ -79,7 +80,7 @@ def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> In
 def refusal_error(exc: ReserveRefused) -> GatewayError:
     """The caller's error for a refusal that is not about money."""
     if exc.refusal is Refusal.STATUS:
-        return AccountSuspended("This account is suspended. Contact support.")
+        return suspended()
     if exc.refusal is Refusal.IN_FLIGHT:
         return RateLimited(
             "Too many calls of this account are in flight.",

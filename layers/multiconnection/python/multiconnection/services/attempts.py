@@ -1,5 +1,6 @@
 """How often somebody may try: passwords, codes and mails, per address of the network and per e-mail address.
 
+Renewals of sessions are counted too: a forged one costs a question to the identity provider.
 Every attempt is one exact conditional write per subject before it is made, so concurrent guesses in several processes
 cannot pass a quota; a right guess is given back. Without the store nobody may try: a limit that fails open under load
 is a limit that an attacker can switch off.
@@ -23,7 +24,12 @@ _QUARTER_S = 900
 # The limits table keeps an idle subject for an hour; a longer window would be forgotten on the way.
 _HOUR_S = 3600
 _UNUSED_RATE = Rate(1)
-_WHAT = {"sign_in": "attempts to sign in", "code": "attempts to enter a code", "mail": "requests for a code"}
+_WHAT = {
+    "sign_in": "attempts to sign in",
+    "code": "attempts to enter a code",
+    "mail": "requests for a code",
+    "renewal": "requests with sessions that have ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,18 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class AttemptQuotas:
-    """`ip_*` of one network address, `email_*` of one person; passwords and codes per 15 minutes, mails per hour."""
+    """`ip_*` of one network address, `email_*` of one person; mails per hour, all others per 15 minutes."""
 
     ip_attempts: int = 60
     email_attempts: int = 10
     ip_mails: int = 30
     email_mails: int = 6
+    # An office's browsers come back from a weekend at once, each page with several requests.
+    ip_renewals: int = 300
+
+    @property
+    def renewals(self) -> Quota:
+        return Quota(self.ip_renewals, _QUARTER_S)
 
     def of(self, kind: Kind) -> tuple[Quota, Quota]:
         if kind == "mail":
@@ -84,10 +96,13 @@ class Attempts:
     async def admit(self, kind: Kind, ip: str, person: str) -> Attempt:
         """`person` is an e-mail address or a user id. Raises RateLimited or IdentityUnavailable."""
         of_ip, of_person = self._quotas.of(kind)
-        attempt = Attempt(((f"{kind}:ip:{_network(ip)}", of_ip), (f"{kind}:who:{_hidden(person)}", of_person)))
-        for subject, quota in attempt.subjects:
-            await self._count(kind, subject, quota)
-        return attempt
+        return await self._admitted(
+            kind, (f"{kind}:ip:{_network(ip)}", of_ip), (f"{kind}:who:{_hidden(person)}", of_person)
+        )
+
+    async def admit_renewal(self, ip: str) -> Attempt:
+        """Nobody is known yet, so only the address is counted. Raises RateLimited or IdentityUnavailable."""
+        return await self._admitted("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
 
     async def give_back(self, attempt: Attempt) -> None:
         """It was right: only failures use a quota up. Never raises; what is not given back comes back with time."""
@@ -96,7 +111,12 @@ class Attempts:
             with contextlib.suppress(IdentityUnavailable):
                 await self._take(subject, quota, -1, now_ns)
 
-    async def _count(self, kind: Kind, subject: str, quota: Quota) -> None:
+    async def _admitted(self, kind: str, *subjects: tuple[str, Quota]) -> Attempt:
+        for subject, quota in subjects:
+            await self._count(kind, subject, quota)
+        return Attempt(subjects)
+
+    async def _count(self, kind: str, subject: str, quota: Quota) -> None:
         now_ns = self._now_ns()
         refused_at_ns = await self._take(subject, quota, 1, now_ns)
         if refused_at_ns is None:

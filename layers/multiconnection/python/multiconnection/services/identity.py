@@ -73,8 +73,8 @@ def identity(
     config: IdentityConfig,
 ) -> Identity:
     """Put together from its ports."""
-    sessions = Sessions(provider, verifier, clock)
     attempts = Attempts(limits, clock, config.quotas)
+    sessions = Sessions(provider, verifier, attempts, clock)
     onboarding = Onboarding(ledger, ledger.store, profiles, clock, rng, config.test_credit_nano)
     return Identity(
         sessions=sessions,

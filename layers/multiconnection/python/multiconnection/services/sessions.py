@@ -4,10 +4,11 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from multiconnection.domain.errors import IdentityUnavailable, SessionExpired, SessionRequired
+from multiconnection.domain.errors import IdentityUnavailable, RateLimited, SessionExpired, SessionRequired
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import Session, account_id_of
 
+from .attempts import Attempts
 from .identity_ports import (
     Claims,
     CredentialsRefused,
@@ -26,10 +27,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a browser's cookies hold."""
+    """What a browser's cookies hold, and the address of the network that they come from."""
 
     id_token: str | None = field(repr=False)
     refresh_token: str | None = field(repr=False)
+    ip: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,15 @@ class Access:
 class Sessions:
     """One per process. ID tokens are believed until they end, refresh tokens are asked about each time."""
 
-    def __init__(self, provider: IdentityProvider, verifier: TokenVerifier, clock: Clock) -> None:
+    def __init__(self, provider: IdentityProvider, verifier: TokenVerifier, attempts: Attempts, clock: Clock) -> None:
         self._provider = provider
         self._verifier = verifier
+        self._attempts = attempts
         self._clock = clock
         self._flights: dict[str, asyncio.Task[Access]] = {}
 
     async def current(self, presented: Presented) -> Current:
-        """Raises SessionRequired, SessionExpired or IdentityUnavailable."""
+        """Raises SessionRequired, SessionExpired, RateLimited or IdentityUnavailable."""
         claims, had_token = await self._claims(presented.id_token)
         if claims is not None and claims.expires_s - self._clock.now() >= RENEW_BEFORE_S:
             return Current(session_of(claims))
@@ -76,19 +79,19 @@ class Sessions:
                 return Current(session_of(claims))
             raise SessionExpired(_EXPIRED) if had_token else SessionRequired("Please sign in.")
         try:
-            renewed = await self._renewed(presented.refresh_token)
-        except (SessionExpired, IdentityUnavailable):
-            # The last minute of a token that is still good is served, whatever the provider says.
+            renewed = await self._renewed(presented.refresh_token, presented.ip)
+        except (SessionExpired, RateLimited, IdentityUnavailable):
+            # The last minute of a token that is still good is served, whatever becomes of its renewal.
             if claims is None:
                 raise
             return Current(session_of(claims))
         return Current(renewed.session, renewed.renewed)
 
     async def access(self, presented: Presented) -> Access:
-        """Raises SessionRequired, SessionExpired or IdentityUnavailable."""
+        """Raises SessionRequired, SessionExpired, RateLimited or IdentityUnavailable."""
         if presented.refresh_token is None:
             raise SessionExpired(_EXPIRED) if presented.id_token else SessionRequired("Please sign in.")
-        return await self._renewed(presented.refresh_token)
+        return await self._renewed(presented.refresh_token, presented.ip)
 
     async def begun(self, tokens: Tokens) -> Access:
         """The session that tokens fresh from the provider stand for. Raises IdentityUnavailable."""
@@ -110,11 +113,11 @@ class Sessions:
         except TokenRefused:
             return None, False
 
-    async def _renewed(self, refresh_token: str) -> Access:
+    async def _renewed(self, refresh_token: str, ip: str) -> Access:
         """A page's requests arrive together and carry the same token: one of them renews it for all."""
         flight = self._flights.get(refresh_token)
         if flight is None:
-            flight = asyncio.ensure_future(self._renew(refresh_token))
+            flight = asyncio.ensure_future(self._renew(refresh_token, ip))
             self._flights[refresh_token] = flight
             flight.add_done_callback(lambda done: self._landed(refresh_token, done))
         return await asyncio.shield(flight)
@@ -125,11 +128,13 @@ class Sessions:
             # Looked at, even where every request that waited for it has gone.
             flight.exception()
 
-    async def _renew(self, refresh_token: str) -> Access:
+    async def _renew(self, refresh_token: str, ip: str) -> Access:
+        attempt = await self._attempts.admit_renewal(ip)
         try:
             tokens = await self._provider.refresh(refresh_token)
         except CredentialsRefused as exc:
             raise SessionExpired(_EXPIRED) from exc
+        await self._attempts.give_back(attempt)
         return await self.begun(tokens)
 
 

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable, SignInFailed
+from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable, RateLimited, SignInFailed
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import Account
 
@@ -11,7 +11,7 @@ from .attempts import Attempts
 from .identity_ports import Challenge, CodeRefused, IdentityProvider, IdentityRefused, PasswordRefused, Tokens
 from .onboarding import Onboarding
 from .passwords import refused_password, require_strong
-from .sessions import Renewal, Sessions
+from .sessions import Presented, Renewal, Sessions
 from .uniform import at_least
 
 # Cognito answers for an unconfirmed address before it looks at the password; a separate answer would betray it.
@@ -81,13 +81,14 @@ class SignIn:
         await self._attempts.give_back(attempt)
         return await self._begun(outcome, totp_enabled=False)
 
-    async def out(self, refresh_token: str | None) -> None:
+    async def out(self, presented: Presented) -> None:
         """Never fails: the browser forgets its cookies in any case."""
-        if refresh_token is None:
+        if presented.refresh_token is None:
             return
         try:
-            await self._provider.revoke(refresh_token)
-        except (IdentityRefused, IdentityUnavailable) as exc:
+            await self._attempts.admit_renewal(presented.ip)
+            await self._provider.revoke(presented.refresh_token)
+        except (IdentityRefused, RateLimited, IdentityUnavailable) as exc:
             log.warning("refresh_token_not_revoked", extra={"error": type(exc).__name__})
 
     async def out_everywhere(self, session: Session) -> None:

@@ -81,7 +81,7 @@ async def answer_new_password(request: Request, services: ConsoleDep, context: C
 @router.post("/sign-out", status_code=204)
 async def sign_out(request: Request, services: ConsoleDep) -> Response:
     """Needs no session: whatever the cookies hold ends here."""
-    await services.identity.sign_in.out(presented(request).refresh_token)
+    await services.identity.sign_in.out(presented(request))
     clear_session(request)
     return Response(status_code=204)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from multiconnection.api.console import UserDep, body_of, list_object
+from multiconnection.api.console import ActiveUserDep, UserDep, body_of, list_object
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.domain.api_keys import PREFIX
 from multiconnection.domain.money import nano_to_usd
@@ -22,14 +22,14 @@ async def list_keys(services: ConsoleDep, user: UserDep, session: bool = False) 
 
 
 @router.post("/api/keys", status_code=201)
-async def create_key(request: Request, services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+async def create_key(request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
     """The only answer with the secret."""
     view, secret = await services.console.keys.create(user.account_id, await body_of(request, KeyBody))
     return key_object(view) | {"secret": secret}
 
 
 @router.post("/api/keys/session", status_code=201)
-async def create_session_key(request: Request, services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+async def create_session_key(request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
     """For the playground: short-lived, with a budget of its own."""
     await body_of(request, SessionKeyBody)
     key, secret = await services.console.keys.session_key(user.account_id)
@@ -51,7 +51,7 @@ async def delete_key(key_id: str, services: ConsoleDep, user: UserDep) -> Respon
 
 
 @router.post("/api/keys/{key_id}/rotate", status_code=201)
-async def rotate_key(key_id: str, request: Request, services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+async def rotate_key(key_id: str, request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
     """The same key with a new secret, shown once; the old one is accepted for `overlap_s` more."""
     body = await body_of(request, RotateBody)
     new, old, secret = await services.console.keys.rotate(user.account_id, key_id, body.overlap_s)

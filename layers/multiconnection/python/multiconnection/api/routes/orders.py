@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from multiconnection.api.console import ActiveUserDep
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.session import SessionDep
 from multiconnection.domain.money import nano_to_usd
@@ -33,7 +34,7 @@ async def list_orders(
 
 @router.post("/api/orders")
 async def create_order(
-    request: Request, response: Response, services: ConsoleDep, session: SessionDep
+    request: Request, response: Response, services: ConsoleDep, session: ActiveUserDep
 ) -> dict[str, Any]:
     """201 for a new order, 200 with the first one for a client token that was used before."""
     body = await body_of(request, OrderBody)

@@ -19,6 +19,7 @@ async def create_upload(request: Request, services: ContainerDep, caller: Caller
     """Counts as one request of the key; nothing is charged."""
     body = await read_json(request, BODY_BYTES_MAX)
     await services.limiter.admit(caller.api_key, 0, services.seen.limits(caller.account_id))
+    await services.standing.require_active(caller.account_id)
     return upload_object(await services.uploads.create(caller.account_id, body))
 
 

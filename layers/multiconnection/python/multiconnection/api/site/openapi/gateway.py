@@ -59,7 +59,7 @@ GATEWAY = (
         "UploadRequest",
         "Upload",
         status=201,
-        errors=(400, 401, 429, 503),
+        errors=(400, 401, 403, 413, 429, 503),
     ),
     Operation("GET", "/v1/models", "Models", "List the models this key may use", "api_key", None, "ModelList"),
     Operation("GET", "/v1/models/{model}", "Models", "Retrieve a model", "api_key", None, "Model", errors=READ),
