@@ -1,6 +1,5 @@
 """Images through the real adapter: megabytes in base64, links into the bucket, events, forms with pictures."""
 
-import json
 from base64 import b64decode
 from typing import Any
 
@@ -24,12 +23,6 @@ MB = 1_000_000
 
 def drawn(model: str = MINI, **members: object) -> dict[str, Any]:
     return {"model": model, "prompt": PROMPT, "size": "1024x1536", "quality": "low", **members}
-
-
-def events(body: bytes) -> list[tuple[str, Any]]:
-    """Name and data of each server-sent event."""
-    pairs = (block.removeprefix("event: ").split("\ndata: ") for block in body.decode().strip().split("\n\n"))
-    return [(name, json.loads(data)) for name, data in pairs]
 
 
 async def test_images_of_more_than_ten_megabytes_arrive_whole(images: Sandbox, customer: Customer) -> None:
@@ -60,7 +53,7 @@ async def test_partial_images_arrive_while_the_next_is_drawn(images: Sandbox, cu
     await invocation.until(lambda one: b"image_generation.partial_image" in one.raw)
     assert invocation.ended_s is None
     answer = await images.finish(invocation)
-    found = events(answer.body)
+    found = answer.named_events()
     assert [name for name, _ in found] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
     assert all(b64decode(data["b64_json"]).startswith(PNG) for _, data in found)
     assert float(found[-1][1]["usage"]["cost"]) * 10**9 == pytest.approx((await customer.settled_row()).cost)
@@ -68,7 +61,7 @@ async def test_partial_images_arrive_while_the_next_is_drawn(images: Sandbox, cu
 
 async def test_an_event_of_megabytes_arrives_whole(images: Sandbox, customer: Customer) -> None:
     answer = await images.invoke(gateway_event(drawn(BIG, stream=True), path=GENERATIONS, api_key=customer.api_key))
-    [(name, data)] = events(answer.body)
+    [(name, data)] = answer.named_events()
     assert name == "image_generation.completed"
     assert b64decode(data["b64_json"]) == noise(f"{PROMPT} 0", TALL, "png")
 
@@ -77,7 +70,7 @@ async def test_a_stream_that_breaks_off_says_so(images: Sandbox, customer: Custo
     body = drawn(f"{MINI}+cut", stream=True, partial_images=3)
     answer = await images.invoke(gateway_event(body, path=GENERATIONS, api_key=customer.api_key))
     assert answer.status == 200
-    (*partials, (name, data)) = events(answer.body)
+    (*partials, (name, data)) = answer.named_events()
     assert {partial for partial, _ in partials} == {"image_generation.partial_image"}
     assert (name, data["error"]["code"]) == ("error", "upstream_error")
     row = await customer.settled_row()

@@ -68,7 +68,6 @@ class ConsoleWorld(ChatWorld):
             on_limit_error=self.alarms.alarm,
             clock=self.clock,
             rng=self.rng,
-            markup_basis_points=self.settings.markup_basis_points,
         )
 
     def container(self) -> Container:

@@ -35,6 +35,13 @@ class Answer:
         blocks = self.body.decode().split("\n\n")
         return [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
 
+    def named_events(self) -> list[tuple[str, Any]]:
+        """Name and data of each event that has a name; comments are left out, and nothing else may be there."""
+        *blocks, rest = self.body.decode().split("\n\n")
+        assert not rest, rest[:200]
+        pairs = (block.removeprefix("event: ").split("\ndata: ") for block in blocks if not block.startswith(":"))
+        return [(name, json.loads(data)) for name, data in pairs]
+
 
 @dataclass(slots=True)
 class Invocation:

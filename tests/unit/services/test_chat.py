@@ -20,6 +20,7 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.ledger.accounts import AccountLimits
 from multiconnection.ledger.store import StoreThrottled
 from multiconnection.services.chat import CompletedChat
+from multiconnection.services.price_lines import price_lines
 from multiconnection.storage.driver import Driver
 from tests.support.chat_bodies import PIXEL, content, parsed
 from tests.support.chat_world import ChatWorld, a_model
@@ -104,6 +105,7 @@ async def test_a_markup_is_part_of_hold_charge_and_shown_cost(stream: bool) -> N
     seen = await world.call(await world.caller(), stream=stream)
     row = await world.settled_row()
     assert row.cost == COST * 11 // 10
+    assert price_lines(row, a_model())[-1].kind != "adjustment"
     assert row.hold == parsed(stream=stream).cost_bound(a_model(), 1000).hold_nano
     assert seen.body is None or seen.body["usage"]["cost"] == nano_to_usd(row.cost)
 

@@ -27,8 +27,8 @@ def a_charge(usage: Usage, markup: int = 0, hold: int = 10**18, **changes: Any) 
     model = a_model(**changes)
     cost = cost_nano(model, usage, markup)
     charged = min(cost, hold)
-    row = a_row(usage=usage, cost=charged, overrun=cost - charged, hold=hold)
-    lines = price_lines(row, model, markup)
+    row = a_row(usage=usage, cost=charged, overrun=cost - charged, hold=hold, markup_basis_points=markup)
+    lines = price_lines(row, model)
     assert sum(Decimal(line.amount) for line in lines) == Decimal(charged).scaleb(-9)
     return lines
 
@@ -82,24 +82,24 @@ def test_what_is_above_the_hold_is_taken_off() -> None:
 
 
 def test_what_was_waived_is_taken_off() -> None:
-    lines = price_lines(a_row(usage=Usage(input=10), cost=0), a_model(), 0)
+    lines = price_lines(a_row(usage=Usage(input=10), cost=0), a_model())
     assert kinds(lines) == ["input", "not_charged"]
     assert sum(line.units for line in lines) == 0
 
 
 def test_a_charge_that_nobody_can_explain_any_more_is_one_line() -> None:
-    (line,) = price_lines(a_row(cost=123), None, 0)
+    (line,) = price_lines(a_row(cost=123), None)
     assert (line.kind, line.amount) == ("adjustment", "0.000000123")
 
 
-def test_another_markup_than_todays_is_an_adjustment() -> None:
-    lines = price_lines(a_row(usage=Usage(input=10), cost=11_000), a_model(), 0)
+def test_what_the_prices_do_not_explain_is_an_adjustment() -> None:
+    lines = price_lines(a_row(usage=Usage(input=10), cost=11_000), a_model())
     assert [(line.kind, line.amount) for line in lines] == [("input", "0.000010000"), ("adjustment", "0.000001000")]
 
 
 def test_images_of_a_size_without_a_price_are_not_priced() -> None:
     usage = Usage(images=1, image_size="1x1", image_quality="low")
-    assert kinds(price_lines(a_row(usage=usage, cost=5), a_model(), 0)) == ["adjustment"]
+    assert kinds(price_lines(a_row(usage=usage, cost=5), a_model())) == ["adjustment"]
 
 
 @pytest.mark.parametrize(

@@ -56,5 +56,4 @@ def build_console_services(base: Base) -> Console:
         on_limit_error=lambda name: base.alarms.alarm("limiter", error=name),
         clock=base.clock,
         rng=base.rng,
-        markup_basis_points=settings.markup_basis_points,
     )

@@ -44,7 +44,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """The immutable decision about one call; `cost` is what is charged, never more than `hold`."""
+    """The immutable decision about one call; `cost` is what is charged, never more than `hold`.
+
+    With the price version, `markup_basis_points` makes a charge computable from its row alone, whatever is set later.
+    """
 
     account_id: str
     hold_id: str
@@ -65,6 +68,7 @@ class UsageRow:
     endpoint: str = ""
     streamed: bool = False
     duration_ms: int = 0
+    markup_basis_points: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ def console(
     on_limit_error: Callable[[str], None],
     clock: Clock,
     rng: Rng,
-    markup_basis_points: int,
 ) -> Console:
     """Put together from its ports."""
     history = UsageHistory(reader, rng)
@@ -51,5 +50,5 @@ def console(
         history=history,
         clock=clock,
     )
-    usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock, markup_basis_points)
+    usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
     return Console(keys, usage, ConsoleMoney(books), ConsoleQuota(limits, clock, on_limit_error))

@@ -47,7 +47,6 @@ class ConsoleUsage:
     prices: PriceBook
     keys: KeyRecords
     clock: Clock
-    markup_basis_points: int
 
     async def page(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> ExplainedPage:
         """Newest first. Raises RequestInvalid."""
@@ -88,10 +87,7 @@ class ConsoleUsage:
     async def _explained(self, rows: Sequence[UsageRow]) -> list[Explained]:
         with readable("The prices of your calls"):
             models = await self.prices.of(rows)
-        return [
-            Explained(row, price_lines(row, models.get(version_of(row)), self.markup_basis_points), why(row))
-            for row in rows
-        ]
+        return [Explained(row, price_lines(row, models.get(version_of(row))), why(row)) for row in rows]
 
     async def _key_names(self, account_id: str) -> Mapping[str, str]:
         with readable("Your keys"):

@@ -33,11 +33,10 @@ class Line:
         return exact_usd(self.units)
 
 
-def price_lines(row: UsageRow, model: Model | None, markup_basis_points: int) -> list[Line]:
+def price_lines(row: UsageRow, model: Model | None) -> list[Line]:
     """The lines of a charge; their amounts add up to `row.cost` exactly. `model` is None where it is not known."""
-    priced = (
-        [] if model is None else list(_priced(row.usage, _prices(model, row.usage), BASIS_POINTS + markup_basis_points))
-    )
+    factor = BASIS_POINTS + row.markup_basis_points
+    priced = [] if model is None else list(_priced(row.usage, _prices(model, row.usage), factor))
     return priced + _balancing(row, sum(line.units for line in priced))
 
 
@@ -85,7 +84,7 @@ def _balancing(row: UsageRow, priced: int) -> list[Line]:
     if charged - priced < 0 and (row.overrun or not row.cost):
         lines.append(_single("not_charged", charged - priced))
     elif charged != priced:
-        # Charged with another markup than today's, or by a version that cannot be read any more.
+        # Charged by a version that cannot be read any more.
         lines.append(_single("adjustment", charged - priced))
     return lines
 

@@ -86,6 +86,7 @@ class Bill:
             endpoint=self.endpoint,
             streamed=self.streamed,
             duration_ms=int((now - self.started_s) * 1000),
+            markup_basis_points=self.markup_basis_points,
         )
 
     def _cost(self, usage: Usage) -> int:

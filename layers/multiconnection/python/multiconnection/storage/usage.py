@@ -11,6 +11,7 @@ from .driver import Item
 
 _TEXTS = ("key_id", "model", "decided_by", "provider", "endpoint")
 _NUMBERS = ("birth", "hold", "cost", "overrun", "price_version", "created_ms", "attempts", "duration_ms")
+_MARKUP = "markup_basis_points"
 
 
 def item_key(account_id: str, hold_id: str) -> Item:
@@ -27,6 +28,7 @@ def to_item(row: UsageRow) -> Item:
         "usage_source": a.text(row.usage_source.value),
         "ended": a.text(row.ended.value),
         "streamed": a.flag(row.streamed),
+        **({_MARKUP: a.number(row.markup_basis_points)} if row.markup_basis_points else {}),
     }
 
 
@@ -53,6 +55,7 @@ def parse(item: Item) -> UsageRow:
         decided_by=a.read_text(item, "decided_by"),
         provider=a.read_text(item, "provider"),
         endpoint=a.read_text(item, "endpoint"),
+        markup_basis_points=a.read_number_or_none(item, _MARKUP) or 0,
     )
 
 
