@@ -22,7 +22,7 @@ from benchmarks.requests_counted import count_requests
 from benchmarks.world import Server, World, world
 from local.paths import LOCAL_DIR
 from local.processes import ChildFailed
-from multiconnection.bootstrap import Workers
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.ledger.reconcile import totals
 
 # Many short rounds rather than few long ones: what else the machine does then falls on both servers alike.

@@ -20,7 +20,7 @@ from local.resources import clients, create
 from local.seed import catalog_file, seed_catalog, seed_demo_account, working_key
 from local.stack import answers
 from local.template import Template, load
-from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 
 READY_S = 60.0

@@ -12,7 +12,8 @@ from multiconnection.api.routes.admin_models import change_object, model_object
 from multiconnection.api.routes.admin_orders import reviewed_object
 from multiconnection.api.routes.admin_providers import provider_object
 from multiconnection.api.routes.admin_revenue import reconciliation_object, revenue_object
-from multiconnection.bootstrap import SystemRng, Workers
+from multiconnection.bootstrap.foundation import SystemRng
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.ids import new_short_id
 from multiconnection.domain.sessions import Session
 from multiconnection.observability import begin_correlation

@@ -15,7 +15,7 @@ from local.deployed import NoSuchStack
 from local.ministack import StateInUse
 from local.run import run
 from local.run_file import demo_account
-from multiconnection.bootstrap import Workers
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.errors import GatewayError
 from multiconnection.domain.money import MoneyError
 from multiconnection.ledger.credit import CreditRefused

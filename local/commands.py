@@ -8,7 +8,8 @@ from typing import Any
 
 from local.seed import catalog_file
 from multiconnection.api.routes.usage import usage_object
-from multiconnection.bootstrap import SystemRng, Workers
+from multiconnection.bootstrap.foundation import SystemRng
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.api_keys import ApiKey
 from multiconnection.domain.ids import new_short_id
 from multiconnection.domain.money import nano_to_usd, usd_to_nano

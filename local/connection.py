@@ -10,7 +10,8 @@ from local.aws import local_aws
 from local.deployed import deployed_environment
 from local.environment import adopt, aws_environment
 from local.paths import STACK_FILE
-from multiconnection.bootstrap import SystemClock, Workers, build_workers
+from multiconnection.bootstrap.foundation import SystemClock
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import Emf
 

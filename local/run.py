@@ -17,7 +17,7 @@ from local.run_file import remember, remembered
 from local.seed import seed_catalog, seed_demo_account, working_key
 from local.stack import Stack, answers, port_wanted
 from local.upstream_models import UpstreamUnreadable
-from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.providers.registry import configured_providers
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from local.upstream_models import upstream_entries
-from multiconnection.bootstrap import Workers
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.api_keys import hash_secret
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.ledger.accounts import AccountLimits, CreditRow

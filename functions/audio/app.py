@@ -2,7 +2,7 @@
 
 from multiconnection.api.app import create_app
 from multiconnection.api.routes import speech, transcriptions
-from multiconnection.bootstrap import build
+from multiconnection.bootstrap.data_plane import build
 from multiconnection.config import Settings
 
 app = create_app(

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from multiconnection.bootstrap import build_workers
+from multiconnection.bootstrap.workers import build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import begin_correlation
 

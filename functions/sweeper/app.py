@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from multiconnection.bootstrap import build_workers
+from multiconnection.bootstrap.workers import build_workers
 from multiconnection.config import Settings
 from multiconnection.observability import begin_correlation
 from multiconnection.storage.queue import decode

@@ -4,7 +4,7 @@ from mangum import Mangum
 
 from multiconnection.api.app import create_app
 from multiconnection.api.routes import uploads
-from multiconnection.bootstrap import build
+from multiconnection.bootstrap.data_plane import build
 from multiconnection.config import Settings
 
 app = create_app(lambda: build(Settings.from_environment()), [uploads.router])

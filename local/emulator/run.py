@@ -25,7 +25,7 @@ from local.processes import HOST, ChildFailed, free_port
 from local.run_file import write_private
 from local.seed import seed_catalog, seed_demo_account, working_key
 from local.stack import start_mailbox
-from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 
 FOLDER = LOCAL_DIR / "deploy"

@@ -17,7 +17,7 @@ from local.processes import Child
 from local.resources import clients, create
 from local.seed import catalog_file, seed_catalog
 from local.template import Template, load
-from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from tests.support import lambda_adapter
 from tests.support.adapter_world import Customer, NewCustomer, new_customer

@@ -25,7 +25,7 @@ from local.sample_events import QUEUED_HOLD, QUEUED_ROW
 from local.seed import DEMO_CREDIT_NANO
 from local.template import load
 from local.template_values import read_yaml
-from multiconnection.bootstrap import Workers, build_workers
+from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.storage.queue import encode

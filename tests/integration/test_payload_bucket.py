@@ -16,7 +16,7 @@ from aiodynamo.credentials import Key, StaticCredentials
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load
-from multiconnection.bootstrap import SystemClock, SystemRng
+from multiconnection.bootstrap.foundation import SystemClock, SystemRng
 from multiconnection.services.payloads import (
     PayloadMissing,
     PayloadStore,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from multiconnection.bootstrap import Workers
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.money import usd_to_nano
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.invariants import breaches

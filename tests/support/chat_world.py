@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.config import Settings
 from multiconnection.domain.catalog import Model, parse_model
 from multiconnection.domain.errors import GatewayError

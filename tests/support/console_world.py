@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from multiconnection.api.cookies import ID_COOKIE, BrowserAnswers, create_browser_app
 from multiconnection.api.routes import console_balance, console_keys, console_usage, usage_export
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.call_times import id_bound
 from multiconnection.domain.errors import SessionRequired
 from multiconnection.domain.ids import random_text

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from multiconnection.api.cookies import ID_COOKIE, REFRESH_COOKIE, create_browser_app
 from multiconnection.api.routes import account, auth
 from multiconnection.api.session import AdminDep, SessionDep
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.config import Settings
 from multiconnection.domain.errors import UsageNotFound
 from multiconnection.domain.money import NANO_PER_USD

@@ -14,7 +14,7 @@ import httpx
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load as load_template
-from multiconnection.bootstrap import SystemClock, SystemRng
+from multiconnection.bootstrap.foundation import SystemClock, SystemRng
 from multiconnection.domain.order_terms import OrderTerms
 from multiconnection.domain.orders import Order
 from multiconnection.ledger.ledger import Ledger, Margins

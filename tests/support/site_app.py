@@ -7,8 +7,7 @@ import httpx
 from multiconnection.api.app import create_app
 from multiconnection.api.envelope import Envelope
 from multiconnection.api.routes import site
-from multiconnection.bootstrap import Container
-from multiconnection.bootstrap.data_plane import parts_of
+from multiconnection.bootstrap.data_plane import Container, parts_of
 from multiconnection.bootstrap.site import SiteContainer
 from multiconnection.domain.catalog import Model
 from multiconnection.services.site import ProviderState, SiteConfig, SiteService

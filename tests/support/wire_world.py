@@ -14,7 +14,8 @@ from fastapi import APIRouter
 
 from multiconnection.api.app import create_app
 from multiconnection.api.routes import chat, models, usage
-from multiconnection.bootstrap import Container, SystemClock, SystemRng, build
+from multiconnection.bootstrap.data_plane import Container, build
+from multiconnection.bootstrap.foundation import SystemClock, SystemRng
 from multiconnection.config import Settings
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.ledger.accounts import AccountLimits, CreditRow

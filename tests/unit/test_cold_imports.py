@@ -42,6 +42,17 @@ def test_an_entry_loads_nothing_that_it_may_never_use(function: str) -> None:
     assert not loaded(f"import functions.{function}.app") & HEAVY
 
 
+@pytest.mark.parametrize("function", ["chat", "audio", "images", "embeddings", "uploads", "models"])
+def test_the_data_plane_loads_nothing_of_the_console(function: str) -> None:
+    parts = "{name for name in sys.modules if name.startswith('multiconnection.bootstrap.')}"
+    code = f"import sys, functions.{function}.app; print(*sorted({parts}))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True
+    )
+    loaded_parts = {name.rpartition(".")[2] for name in ran.stdout.decode().split()}
+    assert loaded_parts == {"base", "data_plane", "foundation"}
+
+
 def test_the_first_answer_of_the_data_plane_needs_no_aws_sdk() -> None:
     """Keys, limits, money, the providers' secret and the answer itself: all of it over aiohttp. httpx is the test's."""
     assert not loaded(FIRST_ANSWER) & (HEAVY - {"httpx"})

@@ -23,7 +23,7 @@ from local.sample_events import (
 )
 from local.template import load
 from local.template_values import read_yaml
-from multiconnection.bootstrap import SystemClock
+from multiconnection.bootstrap.foundation import SystemClock
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.ledger.accounts import AccountLimits, CreditRow
 from multiconnection.services.keys import KeyService

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.bootstrap import SystemRng
+from multiconnection.bootstrap.foundation import SystemRng
 from multiconnection.domain.api_keys import new_secret
 from tests.e2e.support.customers import Customer, new_customer
 from tests.e2e.support.stack import PASSED_ON, ROOT

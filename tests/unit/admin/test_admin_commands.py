@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from local.cli import REFUSALS, parser
-from multiconnection.bootstrap import Workers
+from multiconnection.bootstrap.workers import Workers
 from multiconnection.domain.errors import SelfApprovalForbidden
 from multiconnection.domain.orders import OrderStatus
 from tests.support.admin_world import FUNDS, SECOND, USER, AdminWorld

@@ -9,7 +9,7 @@ import pytest
 
 from multiconnection.api.app import ContainerHolder, create_app
 from multiconnection.api.routes import models
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.usage import Ended
 from tests.support.assertions import assert_common_headers, assert_error

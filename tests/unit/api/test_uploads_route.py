@@ -11,7 +11,7 @@ import pytest
 
 from multiconnection.api.app import create_app
 from multiconnection.api.routes import uploads
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.services.uploads import UploadConfig, UploadService
 from tests.support.assertions import assert_common_headers, assert_error
 from tests.support.chat_world import IP, ChatWorld

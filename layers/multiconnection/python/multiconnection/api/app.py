@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.ids import new_hold_id
 
 from . import errors

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, Request
 
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.errors import IdentityUnavailable
 from multiconnection.services.sessions import Presented, Renewal
 

@@ -11,7 +11,7 @@ from multiconnection.api.cookies import clear_session, presented, set_session
 from multiconnection.api.csrf import csrf
 from multiconnection.api.dependencies import ContextDep
 from multiconnection.api.session import AccessDep, SessionDep
-from multiconnection.bootstrap import Container
+from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.errors import ParameterMissing
 from multiconnection.domain.sessions import Session
 from multiconnection.schemas import auth as bodies
