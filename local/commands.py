@@ -96,7 +96,7 @@ async def models_publish(workers: Workers, _: Namespace) -> Row:
 async def sweep(workers: Workers, options: Namespace) -> Row:
     maintenance = workers.maintenance
     report = await (maintenance.sweep_all() if options.all else maintenance.sweep_active())
-    return asdict(report)
+    return asdict(report) | {"orders": asdict(await workers.order_repair.repair_orders())}
 
 
 async def reconcile(workers: Workers, _: Namespace) -> Row:

@@ -37,7 +37,7 @@ SiteDep = Annotated[SiteService, Depends(site_of)]
 class Visit:
     """One request for a page: who asks, and how an answer is made."""
 
-    def __init__(self, request: Request, site: SiteDep) -> None:
+    def __init__(self, request: Request, site: SiteService) -> None:
         self.request = request
         self.site = site
         self.visitor: Visitor = visitor_of(request.scope)
@@ -64,7 +64,12 @@ class Visit:
         return "html" not in accept and "*/*" not in accept
 
 
-VisitDep = Annotated[Visit, Depends(Visit)]
+async def visit_of(request: Request, site: SiteDep) -> Visit:
+    """A coroutine, because a class as a dependency is called in a thread."""
+    return Visit(request, site)
+
+
+VisitDep = Annotated[Visit, Depends(visit_of)]
 
 
 @router.get("/")
