@@ -16,7 +16,7 @@ from local.ministack import StateInUse
 from local.run import run
 from local.run_file import demo_account
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import MoneyError
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.ledger.store import StoreError

@@ -14,7 +14,7 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 from local.people import ensure_user
 from multiconnection.bootstrap.foundation import SystemClock
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.sessions import Session, account_id_of
 from multiconnection.ledger.invariants import breaches

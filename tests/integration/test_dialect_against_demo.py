@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from local.demo_upstream import BEHAVIOURS
 from local.demo_upstream.child import demo_upstream
 from multiconnection.domain import errors
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Provider, Quirks
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import AiohttpClient
@@ -32,7 +33,7 @@ EXPECTED = {
     "demo-deepseek": Usage(3, 3, output=14, reasoning=8),
     "demo-gemini": Usage(6, output=14),
 }
-REFUSED: dict[str, tuple[type[errors.GatewayError], bool]] = {
+REFUSED: dict[str, tuple[type[GatewayError], bool]] = {
     "demo-error-500": (errors.UpstreamFailed, True),
     "demo-error-429": (errors.RateLimited, True),
     "demo-error-400": (errors.UpstreamRejected, False),

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from multiconnection.domain.errors import GatewayError, LedgerUnavailable
+from multiconnection.domain.errors import LedgerUnavailable
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.orders import Order
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.store import StoreError

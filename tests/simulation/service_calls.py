@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from multiconnection.domain.bounds import chat_cost_bound
 from multiconnection.domain.catalog import parse_model
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.services.accounts_seen import AccountsSeen

@@ -7,7 +7,7 @@ from typing import Any
 from multiconnection.bootstrap.data_plane import Container
 from multiconnection.config import Settings
 from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.ids import new_hold_id
 from multiconnection.domain.money import usd_to_nano
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from multiconnection.domain.errors import GatewayError, RateLimited, UpstreamRejected
+from multiconnection.domain import errors
+from multiconnection.domain.errors import RateLimited, UpstreamRejected
+from multiconnection.domain.gateway_error import GatewayError
 
 
 def _below(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -19,5 +21,7 @@ def _sample(kind: type[GatewayError]) -> GatewayError:
     return kind("an example")
 
 
-ALL = [kind for kind in _below(GatewayError) if kind.__module__ == GatewayError.__module__]
+# Those that are only there to be inherited have no code of their own.
+ABSTRACT = frozenset({errors.Unauthenticated, errors.KeyRefused, errors.NotFound, errors.Unavailable})
+ALL = [kind for kind in _below(GatewayError) if kind.__module__ == errors.__name__ and kind not in ABSTRACT]
 SAMPLES = {kind: _sample(kind) for kind in ALL}

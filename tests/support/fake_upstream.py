@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.errors import GatewayError, UpstreamFailed
+from multiconnection.domain.errors import UpstreamFailed
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Provider, Quirks
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.ports import ChatCall, Completion, CostOf, Outcome, UpstreamError

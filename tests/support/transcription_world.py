@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.providers.http import TransportFailure
 from multiconnection.services.authenticate import Caller

@@ -5,13 +5,7 @@ import asyncio
 import pytest
 
 from multiconnection.domain.api_keys import ApiKey, hash_secret, new_secret
-from multiconnection.domain.errors import (
-    ApiKeyInvalid,
-    ApiKeyRequired,
-    IpNotAuthorized,
-    LedgerUnavailable,
-    RateLimited,
-)
+from multiconnection.domain.errors import ApiKeyInvalid, ApiKeyRequired, IpNotAuthorized, LedgerUnavailable, RateLimited
 from multiconnection.ledger.store import StoreError, StoreUnavailable
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.limiter import Limiter

@@ -39,7 +39,7 @@ def test_a_forgotten_password_is_replaced_with_a_code_from_the_mail(
 def test_a_new_password_is_refused_beside_its_field_and_the_old_one_ends(visitor: Visitor, stack: LocalStack) -> None:
     person = a_user(stack, "Barbara")
     visitor.sign_in(person, "/console/settings")
-    visitor.fill("Present password", person.password)
+    visitor.fill("Current password", person.password)
     visitor.fill("New password", "aaaaaaaaaaaa")
     visitor.watch.allow("400 /api/auth/change-password")
     visitor.press("Change the password")

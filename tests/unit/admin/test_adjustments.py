@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.invariants import breaches

@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.ledger.accounts import SUSPENDED
 from multiconnection.ledger.store import StoreUnavailable
 from tests.support.assertions import assert_error

@@ -11,7 +11,8 @@ from starlette.types import Message
 
 from multiconnection.api.form_parts import NAME_CHARS_MAX, PARTS_MAX, TEXT_BYTES_MAX
 from multiconnection.api.multipart import read_form
-from multiconnection.domain.errors import GatewayError, MediaTypeUnsupported, RequestInvalid, RequestTooLarge
+from multiconnection.domain.errors import MediaTypeUnsupported, RequestInvalid, RequestTooLarge
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.services.form import Form, FormFile
 
 BYTES_MAX = 4 * 1024 * 1024

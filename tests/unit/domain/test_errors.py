@@ -6,13 +6,13 @@ from multiconnection.domain import errors
 from multiconnection.domain.errors import (
     ApiKeyInvalid,
     ApiKeyRequired,
-    GatewayError,
     InsufficientBalance,
     RateLimited,
     RequestInvalid,
     UpstreamFailed,
     UpstreamRejected,
 )
+from multiconnection.domain.gateway_error import GatewayError
 from tests.support.errors import ALL, SAMPLES
 
 TYPES = {

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from multiconnection.domain.errors import GatewayError, UpstreamFailed, UpstreamRejected, UpstreamTimeout
+from multiconnection.domain.errors import UpstreamFailed, UpstreamRejected, UpstreamTimeout
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import AnswerTimedOut, ConnectionCut, TransportFailure
 from multiconnection.providers.openai_compatible import OpenAiCompatible

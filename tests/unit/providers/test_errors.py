@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from multiconnection.domain import errors as tree
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.providers import http
 from multiconnection.providers.errors import reported_error, retry_after_s, status_error, transport_error
 from multiconnection.providers.http import _failure
@@ -35,7 +36,7 @@ def refused(status: int, body: Any = None, headers: Mapping[str, str] | None = N
 @pytest.mark.parametrize("body", [None, {"error": {"message": LEAKY}}, b"<html>oops</html>", b"\xff", []])
 def test_every_status_maps_and_no_answer_leaks(status: int, body: Any) -> None:
     error = refused(status, body)
-    assert isinstance(error.error, tree.GatewayError)
+    assert isinstance(error.error, GatewayError)
     assert error.error.http_status in (400, 413, 429, 502)
     shown = orjson.dumps(error.error.body()).decode()
     for secret in (SECRET, "abc.def", "acme-models", "https://", "<html"):

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import ConnectionCut, TransportFailure
 from multiconnection.providers.named_events import NamedEventStream, event_bytes

@@ -8,11 +8,11 @@ from multiconnection.domain.bounds import OUTPUT_TOKENS_MIN, CostBound
 from multiconnection.domain.errors import (
     AccountSuspended,
     ApiKeyInvalid,
-    GatewayError,
     InsufficientBalance,
     LedgerUnavailable,
     RateLimited,
 )
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.holds import Hold
 from multiconnection.domain.money import usd_to_nano
 from multiconnection.ledger.accounts import ACTIVE, Account

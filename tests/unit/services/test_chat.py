@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from multiconnection.domain.errors import (
-    GatewayError,
     InsufficientBalance,
     ModelNotAllowed,
     ModelNotFound,
@@ -15,6 +14,7 @@ from multiconnection.domain.errors import (
     RateLimited,
     UpstreamTimeout,
 )
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.ledger.accounts import AccountLimits

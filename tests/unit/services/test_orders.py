@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from multiconnection.domain.errors import (
-    GatewayError,
     LedgerUnavailable,
     OrderConflict,
     OrderNotFound,
@@ -14,6 +13,7 @@ from multiconnection.domain.errors import (
     RequestInvalid,
     TooManyOrders,
 )
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.orders import OrderStatus
 from multiconnection.storage.orders import OrdersTable

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiconnection.domain.errors import (
-    GatewayError,
     ParameterMissing,
     RequestInvalid,
     RequestTooLarge,
     StorageUnavailable,
     UploadNotFound,
 )
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.services.payload_types import UPLOAD_TYPES
 from multiconnection.services.uploads import REFERENCES_MAX, UploadConfig, UploadService
 from tests.support.fake_objects import FakeObjects

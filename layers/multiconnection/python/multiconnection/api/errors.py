@@ -7,13 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from multiconnection.domain.errors import (
-    GatewayError,
-    InternalError,
-    MethodNotAllowed,
-    RequestInvalid,
-    UrlUnknown,
-)
+from multiconnection.domain.errors import InternalError, MethodNotAllowed, RequestInvalid, UrlUnknown
+from multiconnection.domain.gateway_error import GatewayError
 
 from .context import SCOPE_KEY, RequestContext
 

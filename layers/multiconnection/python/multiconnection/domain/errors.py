@@ -7,25 +7,28 @@ GatewayError
 │   ├── ContextTooLong        400  context_length_exceeded
 │   ├── CodeInvalid           400  code_invalid
 │   └── PasswordTooWeak       400  password_too_weak
-├── ApiKeyRequired            401  api_key_required
-├── ApiKeyInvalid             401  invalid_api_key
-├── SessionRequired           401  session_required
-├── SessionExpired            401  session_expired
-├── SignInFailed              401  sign_in_failed
+├── Unauthenticated           401
+│   ├── KeyRefused
+│   │   ├── ApiKeyRequired    401  api_key_required
+│   │   └── ApiKeyInvalid     401  invalid_api_key
+│   ├── SessionRequired       401  session_required
+│   ├── SessionExpired        401  session_expired
+│   └── SignInFailed          401  sign_in_failed
 ├── InsufficientBalance       402  insufficient_balance
-├── AccessDenied              403  permission_error
+├── AccessDenied              403  access_denied
 │   ├── AdminForbidden        403  admin_forbidden
 │   ├── CsrfFailed            403  csrf_failed
 │   ├── SelfApprovalForbidden 403  self_approval_forbidden
 │   ├── ModelNotAllowed       403  model_not_allowed
 │   ├── IpNotAuthorized       403  ip_not_authorized
 │   └── AccountSuspended      403  account_suspended
-├── ModelNotFound             404  model_not_found
-├── UrlUnknown                404  unknown_url
-├── UsageNotFound             404  usage_not_found
-├── ApiKeyNotFound            404  key_not_found
-├── OrderNotFound             404  order_not_found
-├── UploadNotFound            404  upload_not_found
+├── NotFound                  404
+│   ├── ModelNotFound         404  model_not_found
+│   ├── UrlUnknown            404  unknown_url
+│   ├── UsageNotFound         404  usage_not_found
+│   ├── ApiKeyNotFound        404  key_not_found
+│   ├── OrderNotFound         404  order_not_found
+│   └── UploadNotFound        404  upload_not_found
 ├── MethodNotAllowed          405  method_not_allowed
 ├── OrderConflict             409  order_conflict
 │   ├── OrderNotPending       409  order_not_pending
@@ -39,77 +42,14 @@ GatewayError
 │   ├── UpstreamAuthFailed    502  upstream_auth_error
 │   ├── UpstreamRejected      4xx  upstream's own code (the request was at fault)
 │   └── UpstreamTimeout       504  upstream_timeout
-├── NoAvailableUpstream       503  no_available_upstream
-├── LedgerUnavailable         503  ledger_unavailable
-├── IdentityUnavailable       503  identity_unavailable
-└── StorageUnavailable        503  storage_unavailable
+└── Unavailable               503
+    ├── NoAvailableUpstream   503  no_available_upstream
+    ├── LedgerUnavailable     503  ledger_unavailable
+    ├── IdentityUnavailable   503  identity_unavailable
+    └── StorageUnavailable    503  storage_unavailable
 """
 
-from collections.abc import Mapping
-from math import ceil
-from typing import ClassVar
-
-INVALID_REQUEST = "invalid_request_error"
-PERMISSION = "permission_error"
-SERVER = "server_error"
-
-
-class GatewayError(Exception):
-    """An answer to the caller: HTTP status, OpenAI error type and a documented code.
-
-    `details` are extra members of the error object, such as `reason` or `affordable_max_tokens`.
-    `retry_after_s` becomes `Retry-After` (whole seconds, rounded up). `retryable` becomes
-    `x-should-retry`, which both OpenAI SDKs obey before they look at the status.
-    """
-
-    status: ClassVar[int] = 500
-    type: str = SERVER
-    code: str | None = "internal_error"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        param: str | None = None,
-        details: Mapping[str, object] | None = None,
-        retry_after_s: float | None = None,
-        retryable: bool | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.details = dict(details or {})
-        self.retry_after_s = retry_after_s
-        self.retryable = retryable
-
-    @property
-    def http_status(self) -> int:
-        """The status of this very answer; only `UpstreamRejected` differs from its class."""
-        return self.status
-
-    @property
-    def metric_code(self) -> str:
-        """The code where it has to be one of a fixed set, as each value of a metric's dimension is paid for."""
-        return self.code or "invalid_request"
-
-    def body(self) -> dict[str, object]:
-        """The one error shape: {"error": {"message", "type", "param", "code", …}}."""
-        core: dict[str, object] = {
-            "message": self.message,
-            "type": self.type,
-            "param": self.param,
-            "code": self.code,
-        }
-        return {"error": core | self.details}
-
-    def headers(self) -> dict[str, str]:
-        """Headers that tell a program what to do next."""
-        headers: dict[str, str] = {}
-        if self.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, ceil(self.retry_after_s)))
-        if self.retryable is not None:
-            headers["x-should-retry"] = "true" if self.retryable else "false"
-        return headers
+from .gateway_error import INVALID_REQUEST, PERMISSION, GatewayError
 
 
 class RequestInvalid(GatewayError):
@@ -140,43 +80,41 @@ class PasswordTooWeak(RequestInvalid):
     code = "password_too_weak"
 
 
-class ApiKeyRequired(GatewayError):
+class Unauthenticated(GatewayError):
+    """Never raised itself."""
+
     status = 401
     type = INVALID_REQUEST
+
+
+class KeyRefused(Unauthenticated):
+    """Never raised itself."""
+
+    def headers(self) -> dict[str, str]:
+        return super().headers() | {"www-authenticate": "Bearer"}
+
+
+class ApiKeyRequired(KeyRefused):
     code = "api_key_required"
 
-    def headers(self) -> dict[str, str]:
-        return super().headers() | {"www-authenticate": "Bearer"}
 
-
-class ApiKeyInvalid(GatewayError):
-    status = 401
-    type = INVALID_REQUEST
+class ApiKeyInvalid(KeyRefused):
     code = "invalid_api_key"
 
-    def headers(self) -> dict[str, str]:
-        return super().headers() | {"www-authenticate": "Bearer"}
 
-
-class SessionRequired(GatewayError):
-    status = 401
-    type = INVALID_REQUEST
+class SessionRequired(Unauthenticated):
     code = "session_required"
 
 
-class SessionExpired(GatewayError):
+class SessionExpired(Unauthenticated):
     """There was a session, and it cannot be renewed."""
 
-    status = 401
-    type = INVALID_REQUEST
     code = "session_expired"
 
 
-class SignInFailed(GatewayError):
+class SignInFailed(Unauthenticated):
     """A wrong password, an unknown or an unconfirmed address: one identical answer."""
 
-    status = 401
-    type = INVALID_REQUEST
     code = "sign_in_failed"
 
 
@@ -218,35 +156,34 @@ class AccountSuspended(AccessDenied):
     code = "account_suspended"
 
 
-class ModelNotFound(GatewayError):
+class NotFound(GatewayError):
+    """Never raised itself. What belongs to another account is not there, with the same words."""
+
     status = 404
     type = INVALID_REQUEST
+
+
+class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
-class UrlUnknown(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class UrlUnknown(NotFound):
     code = "unknown_url"
 
 
-class UsageNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class UsageNotFound(NotFound):
     code = "usage_not_found"
 
 
-class ApiKeyNotFound(GatewayError):
-    """No such key in this account; another account's is no different."""
-
-    status = 404
-    type = INVALID_REQUEST
+class ApiKeyNotFound(NotFound):
     code = "key_not_found"
 
 
-class UploadNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class OrderNotFound(NotFound):
+    code = "order_not_found"
+
+
+class UploadNotFound(NotFound):
     code = "upload_not_found"
 
 
@@ -254,12 +191,6 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = INVALID_REQUEST
     code = "method_not_allowed"
-
-
-class OrderNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
-    code = "order_not_found"
 
 
 class OrderConflict(GatewayError):
@@ -354,27 +285,29 @@ class UpstreamRejected(UpstreamFailed):
         return self._status
 
 
-class NoAvailableUpstream(GatewayError):
+class Unavailable(GatewayError):
+    """Never raised itself."""
+
     status = 503
+
+
+class NoAvailableUpstream(Unavailable):
     code = "no_available_upstream"
 
 
-class LedgerUnavailable(GatewayError):
+class LedgerUnavailable(Unavailable):
     """Money could not be reserved safely; nothing was forwarded and nothing is charged."""
 
-    status = 503
     code = "ledger_unavailable"
 
 
-class IdentityUnavailable(GatewayError):
+class IdentityUnavailable(Unavailable):
     """The identity provider, or the count of attempts, could not be asked."""
 
-    status = 503
     code = "identity_unavailable"
 
 
-class StorageUnavailable(GatewayError):
+class StorageUnavailable(Unavailable):
     """The payload bucket could not be written or read; the caller is not charged for what was not delivered."""
 
-    status = 503
     code = "storage_unavailable"

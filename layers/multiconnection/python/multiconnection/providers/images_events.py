@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Quirks
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.images_ports import ImageCall

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Quirks
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.ports import ChatCall, Outcome

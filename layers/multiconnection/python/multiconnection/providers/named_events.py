@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any, Protocol
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import Outcome, UpstreamError
 

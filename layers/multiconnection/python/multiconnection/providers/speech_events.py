@@ -3,7 +3,7 @@
 from base64 import b64decode
 from typing import Any
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.services.ports import CostOf, Outcome
 from multiconnection.services.speech_ports import SpeechCall
 

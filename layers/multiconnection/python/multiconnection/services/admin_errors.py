@@ -1,6 +1,6 @@
 """What only the administrators' API answers."""
 
-from multiconnection.domain.errors import INVALID_REQUEST, GatewayError
+from multiconnection.domain.gateway_error import INVALID_REQUEST, GatewayError
 
 
 class AccountNotFound(GatewayError):

@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 
 from multiconnection.domain.bounds import OUTPUT_TOKENS_MIN, CostBound
-from multiconnection.domain.errors import (
-    ApiKeyInvalid,
-    GatewayError,
-    InsufficientBalance,
-    LedgerUnavailable,
-    RateLimited,
-)
+from multiconnection.domain.errors import ApiKeyInvalid, InsufficientBalance, LedgerUnavailable, RateLimited
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.ledger.accounts import Account
 from multiconnection.ledger.reserve import Refusal, ReserveRefused

@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from multiconnection.domain.bounds import CostBound
 from multiconnection.domain.catalog import Model, UpstreamRef
-from multiconnection.domain.errors import GatewayError, ModelNotAllowed, NoAvailableUpstream
+from multiconnection.domain.errors import ModelNotAllowed, NoAvailableUpstream
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.provider import Provider

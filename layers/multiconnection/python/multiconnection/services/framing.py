@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from multiconnection.domain.errors import GatewayError
+from multiconnection.domain.gateway_error import GatewayError
 
 SSE_MEDIA_TYPE = "text/event-stream; charset=utf-8"
 

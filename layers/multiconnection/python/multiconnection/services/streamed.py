@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 
-from multiconnection.domain.errors import GatewayError, InternalError, NoAvailableUpstream, UpstreamTimeout
+from multiconnection.domain.errors import InternalError, NoAvailableUpstream, UpstreamTimeout
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 

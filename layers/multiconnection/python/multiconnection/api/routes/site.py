@@ -11,7 +11,8 @@ from multiconnection.api.site.openapi.document import openapi_document
 from multiconnection.api.site.pages import FORMS, docs_page, home_page, model_page, models_page, status_page
 from multiconnection.api.site.render import IMMUTABLE, Pages, page_response
 from multiconnection.api.site.visitor import Visitor, visitor_of
-from multiconnection.domain.errors import GatewayError, UrlUnknown
+from multiconnection.domain.errors import UrlUnknown
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.services.site import SiteService
 
 router = APIRouter()

@@ -3,7 +3,7 @@ import { api } from "../lib/api.js";
 import { html, useRef } from "../lib/html.js";
 import { amountProblem, nano, written } from "../lib/money.js";
 import { randomToken } from "../lib/resource.js";
-import { Button, Facts, Problem } from "../ui/basics.js";
+import { Button, Facts, Failure } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, useForm } from "../ui/form.js";
 import { isNegative, sum, trimmed } from "./amounts.js";
@@ -38,7 +38,7 @@ export function Adjust({ account, onClose, onDone }) {
       <${Field} label="Reason" type="textarea" rows="2" maxlength="500" hint="The owner reads it beside the credit." ...${form.field("reason")} />
       <${Facts} items=${[["Available now", html`<span class="num">${written(trimmed(account.available))}</span>`],
         ["Available then", html`<span class="num" aria-live="polite">${after === null ? "—" : `${isNegative(after) ? "-" : ""}$${trimmed(after)}`}</span>`]]} />
-      <${Problem} error=${form.error} what="The balance was not adjusted." />
+      <${Failure} error=${form.error} what="The balance was not adjusted." />
       <button type="submit" hidden></button></form></${Dialog}>`;
 }
 

@@ -1,6 +1,6 @@
 // A decision is confirmed: what it is about is repeated, why it is made is asked for, and what failed is said here.
 import { html, useState } from "../lib/html.js";
-import { Button, Problem } from "../ui/basics.js";
+import { Button, Failure } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Check, Field, useForm } from "../ui/form.js";
 
@@ -23,6 +23,6 @@ export function Decision({ title, label, danger, reason, sure, typed, wide, send
       ${reason && html`<${Field} label=${reason.label} hint=${reason.hint} type="textarea" rows="2" maxlength=${REASON_MAX} ...${form.field("reason")} />`}
       ${typed && html`<${Field} label=${`Type “${typed}” to confirm`} autocomplete="off" spellcheck="false" ...${form.field("typed")} />`}
       ${sure && html`<${Check} label=${sure} checked=${ticked} onChange=${setTicked} />`}
-      <${Problem} error=${form.error} what=${what} />
+      <${Failure} error=${form.error} what=${what} />
       <button type="submit" hidden></button></form></${Dialog}>`;
 }

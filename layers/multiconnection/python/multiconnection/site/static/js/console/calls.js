@@ -2,7 +2,7 @@
 import { html } from "../lib/html.js";
 import { count, exact, written } from "../lib/money.js";
 import { useResource } from "../lib/resource.js";
-import { zone } from "../lib/time.js";
+import { toTheSecond, zone } from "../lib/time.js";
 import { Badge, CopyLine, Cost, Facts, Problem, Skeleton, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 
@@ -34,13 +34,14 @@ export function amountOf(usage) {
   if (usage.images) return `${count(usage.images)} ${usage.images === 1 ? "image" : "images"}`;
   if (usage.characters) return `${count(usage.characters)} characters`;
   if (usage.seconds) return `${count(usage.seconds)} s`;
+  if (!usage.prompt_tokens && !usage.completion_tokens) return "—";
   return `${count(usage.prompt_tokens || 0)} → ${count(usage.completion_tokens || 0)}`;
 }
 
 // `href(call)` is where a call opens.
 export const callColumns = (href) => [
-  { key: "created", label: `Time (${zone})`, head: true, width: "24%", render: (call) => html`<a class="plain" href=${href(call)}><${Time} at=${call.created} /></a>` },
-  { key: "model", label: "Model", width: "28%", render: (call) => html`<span class="break">${call.model}</span>` },
+  { key: "created", label: `Time (${zone})`, head: true, width: "25%", render: (call) => html`<a class="plain" href=${href(call)}><${Time} at=${call.created} as=${toTheSecond} /></a>` },
+  { key: "model", label: "Model", width: "27%", render: (call) => html`<span class="break">${call.model}</span>` },
   { key: "tokens", label: "In → out", num: true, width: "18%", render: (call) => amountOf(call.usage) },
   { key: "ended", label: "Ended", render: (call) => html`<${EndedBadge} ended=${call.ended} />` },
   { key: "cost", label: "Cost", num: true, render: (call) => html`<${Cost} amount=${call.cost} />` },
@@ -65,7 +66,7 @@ export function CallDetails({ call, keyName }) {
         <td class="num">${written(line.price)}<span class="muted small"> / ${line.per}</span></td><td class="num">${written(line.amount)}</td></tr>`)}</tbody>
       <tfoot><tr><th scope="row" colspan="3">Charged</th><td class="num">${exact(call.cost)}</td></tr></tfoot></table></div>
     <${Facts} items=${[
-      ["Time", html`<${Time} at=${call.created} /> ${zone}`],
+      ["Time", html`<${Time} at=${call.created} as=${toTheSecond} /> ${zone}`],
       ["Model", call.model],
       ["API key", keyName?.(call.key_id) || html`<code>${call.key_id}</code>`],
       call.endpoint && ["Endpoint", call.endpoint + (call.streamed ? ", streamed" : "")],

@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { amountProblem } from "../lib/money.js";
 import { useResource } from "../lib/resource.js";
 import { dayOf, nowS, startOfDay } from "../lib/time.js";
-import { Button, Problem } from "../ui/basics.js";
+import { Button, Failure } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, useForm } from "../ui/form.js";
 
@@ -43,7 +43,7 @@ export function KeyForm({ apiKey, onClose, onSaved }) {
   return html`<${Dialog} title=${title} onClose=${onClose}
     footer=${html`<${Button} onClick=${onClose}>Cancel</${Button}><${Button} kind="primary" busy=${form.busy} onClick=${form.submit}>${apiKey ? "Save" : "Create key"}</${Button}>`}>
     <form class="stack" onSubmit=${form.submit} novalidate>
-      <${Problem} error=${form.error} what="The key was not saved." />
+      <${Failure} error=${form.error} what="The key was not saved." />
       <${Field} label="Name" maxlength="80" autocomplete="off" placeholder="production-backend" ...${form.field("name")} />
       <${Field} label="Budget (optional)" before="$" inputmode="decimal" hint="The key stops when it has spent this much." ...${form.field("budget")} />
       <div class="two"><${Field} label="Calls per minute (optional)" inputmode="numeric" ...${form.field("requests_per_minute")} />

@@ -2,7 +2,7 @@
 import { api } from "../lib/api.js";
 import { html, useState } from "../lib/html.js";
 import { useAction } from "../lib/resource.js";
-import { Button, Facts, Problem, Time } from "../ui/basics.js";
+import { Button, Facts, Failure, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field } from "../ui/form.js";
 import { NewSecret, keyLabel } from "./key_secret.js";
@@ -23,5 +23,5 @@ export function RotateKey({ apiKey, onClose, onDone }) {
     footer=${html`<${Button} onClick=${onClose}>Cancel</${Button}><${Button} kind="primary" busy=${rotate.busy} onClick=${rotate.run}>Make the new key</${Button}>`}>
     <div class="stack"><p>A new key with the same limits is made. The old one, <code>${keyLabel(apiKey)}</code>, goes on working until it ends.</p>
       <${Field} label="The old key ends" type="select" options=${OVERLAPS} value=${overlap} onInput=${setOverlap} />
-      <${Problem} error=${rotate.error} what="The key was not rotated." /></div></${Dialog}>`;
+      <${Failure} error=${rotate.error} what="The key was not rotated." /></div></${Dialog}>`;
 }

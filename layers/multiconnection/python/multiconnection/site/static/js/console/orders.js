@@ -24,13 +24,15 @@ export const rateText = (currency, rate) => `1 ${currency} = $${rate}`;
 
 export const OrderBadge = ({ status }) => html`<${Badge} tone=${STATES[status]?.[1]}>${STATES[status]?.[0] || status}</${Badge}>`;
 
+const WHO = { you: "you", administrator: "an administrator", system: "the system" };
+
 // What happened, then what is still to come; after a bad end nothing is.
 export function stepsOf(order) {
   const done = order.timeline.map((entry, n) => {
     const last = n === order.timeline.length - 1;
     const bad = ["rejected", "expired", "cancelled"].includes(entry.status);
     return {
-      label: STATES[entry.status]?.[0] || entry.status, at: entry.at, by: entry.by, reason: entry.reason || (bad && last ? order.reason : null),
+      label: STATES[entry.status]?.[0] || entry.status, at: entry.at, by: WHO[entry.by] || entry.by, reason: entry.reason || (bad && last ? order.reason : null),
       state: bad ? "bad" : last && isPending(order) ? "now" : "done",
     };
   });

@@ -7,6 +7,8 @@ export class ApiError extends Error {
     Object.assign(this, { status, code, param, requestId, retryAfter, details });
   }
   get isOffline() { return this.status === 0; }
+  // Nothing of ours has answered: what was asked for may have been done all the same.
+  get isUnknown() { return this.status === 0 || (this.status >= 500 && !this.code); }
   get isSession() { return this.status === 401 && /^session_/.test(this.code || ""); }
 }
 

@@ -43,6 +43,8 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const inside = link.origin === location.origin && (link.pathname === root || link.pathname.startsWith(`${root}/`));
   if (!inside || link.target || link.hasAttribute("download")) return;
+  // A place on this page, such as the one that "Skip to content" leads to, is the browser's own affair.
+  if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
   event.preventDefault();
   if (link.href !== location.href) navigate(link.pathname + link.search);
 });

@@ -2,6 +2,7 @@
 export const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" })
   .formatToParts().find((part) => part.type === "timeZoneName").value;
 const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const withSeconds = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const dayOnly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -11,6 +12,7 @@ export const DAY_S = 86400;
 export const nowS = () => Math.floor(Date.now() / 1000);
 export const iso = (s) => new Date(s * 1000).toISOString();
 export const moment = (s) => short.format(s * 1000);
+export const toTheSecond = (s) => withSeconds.format(s * 1000);
 export const wholeMoment = (s) => full.format(s * 1000);
 export const date = (s) => dayOnly.format(s * 1000);
 export const offsetMinutes = () => -new Date().getTimezoneOffset();
@@ -22,6 +24,9 @@ export function ago(s) {
   }
   return seconds > 0 ? "in less than a minute" : "just now";
 }
+
+// What is near is counted down, what is far has a date.
+export const until = (s) => (Math.abs(s - nowS()) < 2 * DAY_S ? ago(s) : date(s));
 
 // "2026-11-22" in the reader's zone.
 export function dayOf(s) {

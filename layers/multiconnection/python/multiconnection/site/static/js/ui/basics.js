@@ -2,6 +2,7 @@
 import { copy } from "../lib/copy.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { exact, usd, usdSmall } from "../lib/money.js";
+import { url } from "../lib/base.js";
 import { ago, iso, moment, wholeMoment } from "../lib/time.js";
 import { Icon } from "./icons.js";
 
@@ -29,8 +30,9 @@ export const Money = ({ amount, places = 2, quiet }) => html`<span class="money 
 // A charge: small ones keep the digits that matter.
 export const Cost = ({ amount }) => html`<span class="money" title=${exact(amount)}>${usdSmall(amount)}</span>`;
 
-export const Time = ({ at, relative }) => (at
-  ? html`<time datetime=${iso(at)} title=${wholeMoment(at)}>${relative ? ago(at) : moment(at)}</time>`
+// as: another way to write it, such as `toTheSecond`
+export const Time = ({ at, relative, as = relative ? ago : moment }) => (at
+  ? html`<time datetime=${iso(at)} title=${wholeMoment(at)}>${as(at)}</time>`
   : html`<span class="muted">Never</span>`);
 
 export function CopyButton({ text, label = "Copy", small = true, ...rest }) {
@@ -52,13 +54,23 @@ export const CopyLine = ({ text, label }) => html`<div class="copyline"><code ta
 export const Notice = ({ tone = "", title, children, alert }) => html`<div class="notice ${tone}" role=${alert ? "alert" : undefined}>
   ${title && html`<strong>${title}</strong>`}${children}</div>`;
 
-// What failed, the request's id, and a way on; announced.
+const signInHere = () => `${url("/sign-in")}?next=${encodeURIComponent(location.pathname + location.search)}`;
+
+// What failed, the request's id, and a way on; announced. A dialog covers the page's own offer to sign in again.
 export const Problem = ({ error, what = "This did not work.", retry }) => (error
   ? html`<${Notice} tone="bad" title=${what} alert>
       <p>${error.message}${error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : ""}</p>
       <p class="row small">${error.requestId && html`<span class="muted">Request <code>${error.requestId}</code></span>`}
-        ${retry && html`<${Button} small onClick=${retry}>Try again</${Button}>`}</p></${Notice}>`
+        ${error.isSession ? html`<${LinkButton} small kind="primary" href=${signInHere()}>Sign in again</${LinkButton}>`
+          : retry && html`<${Button} small onClick=${retry}>Try again</${Button}>`}</p></${Notice}>`
   : null);
+
+// The same for something that changes what is stored. Without an answer nobody knows whether it was changed;
+// `safe` where a repetition cannot do it twice.
+export const Failure = ({ error, what, safe }) => (error?.isUnknown
+  ? html`<${Notice} tone="bad" title="It is not known whether this was done" alert><p>${error.message} No answer has come.
+      ${safe ? "You can send it again: it is done once at most." : "Look at what is there now before you repeat it."}</p></${Notice}>`
+  : html`<${Problem} error=${error} what=${what} />`);
 
 // What would be here, and the one next action.
 export const Empty = ({ title, children, action }) => html`<div class="empty"><p class="empty-title">${title}</p><p class="muted">${children}</p>${action}</div>`;

@@ -96,6 +96,12 @@ function data(rows, groups) {
   return [rows.map((_, n) => n), ...series.reverse()];
 }
 
+// As many digits as the finest step needs, and the same for all.
+const digitsOf = (splits) => {
+  const needed = Math.max(0, ...splits.map((v) => (String(+v.toPrecision(6)).split(".")[1] || "").length));
+  return needed === 1 ? 2 : needed;
+};
+
 function options(UPlot, width, rows, groups, setHover) {
   const [ink, line] = [colour("--ink-3"), colour("--line")];
   const font = "12px system-ui, sans-serif";
@@ -110,7 +116,7 @@ function options(UPlot, width, rows, groups, setHover) {
     axes: [
       { stroke: ink, font, size: 28, grid: { show: false }, ticks: { show: false }, incrs: [1, 2, 3, 5, 7, 14, 30], space: 60,
         values: (_, splits) => splits.map((n) => (rows[n] ? short(rows[n].day) : "")) },
-      { stroke: ink, font, size: (_, labels) => Math.max(64, 16 + 7 * Math.max(0, ...(labels || []).map((label) => label.length))), grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((v) => `$${+v.toPrecision(3)}`) },
+      { stroke: ink, font, size: (_, labels) => Math.max(64, 16 + 7 * Math.max(0, ...(labels || []).map((label) => label.length))), grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((v) => `$${v.toFixed(digitsOf(splits))}`) },
     ],
     series: [{}, ...groups.map((_, n) => {
       const fill = colour(name(groups.length - 1 - n));

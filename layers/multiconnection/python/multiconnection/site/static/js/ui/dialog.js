@@ -1,7 +1,7 @@
 // Dialogs and drawers are the browser's own <dialog>: focus stays inside, Escape closes, focus returns.
 import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "../lib/html.js";
 import { useAction } from "../lib/resource.js";
-import { Button, Problem } from "./basics.js";
+import { Button, Failure } from "./basics.js";
 import { Field } from "./form.js";
 
 // `drawer` slides in at the side. `locked` refuses Escape: what is shown is shown once.
@@ -23,18 +23,18 @@ export function Dialog({ title, onClose, drawer, locked, children, footer, wide 
     ${footer && html`<footer>${footer}</footer>`}</dialog>`;
 }
 
-// Names the object; `typed` has to be typed where nothing brings it back.
-export function Confirm({ title, children, action, label, danger = true, typed, onClose, onDone }) {
+// Names the object; `typed` has to be typed where nothing brings it back; `keep` is what not doing it is called.
+export function Confirm({ title, children, action, label, keep = "Cancel", danger = true, typed, onClose, onDone }) {
   const [text, setText] = useState("");
   const { busy, error, run } = useAction(action);
   const ready = !typed || text.trim() === typed;
   const go = async () => { if (ready && (await run())) onDone(); };
   return html`<${Dialog} title=${title} onClose=${onClose}
-    footer=${html`<${Button} onClick=${onClose}>Keep it</${Button}>
+    footer=${html`<${Button} onClick=${onClose}>${keep}</${Button}>
       <${Button} kind=${danger ? "danger" : "primary"} busy=${busy} disabled=${!ready} onClick=${go}>${label}</${Button}>`}>
     <div class="stack">${children}
       ${typed && html`<${Field} label=${`Type “${typed}” to confirm`} value=${text} onInput=${setText} autocomplete="off" />`}
-      <${Problem} error=${error} what="Nothing was changed." /></div></${Dialog}>`;
+      <${Failure} error=${error} what="Nothing was changed." /></div></${Dialog}>`;
 }
 
 // A menu of actions behind one button. items: [{label, onClick, danger}]

@@ -4,7 +4,7 @@ import { html, useState } from "../../lib/html.js";
 import { count, exact } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at, navigate } from "../../lib/router.js";
-import { date, zone } from "../../lib/time.js";
+import { date, until, zone } from "../../lib/time.js";
 import { Badge, Button, Card, CopyLine, Empty, Facts, Money, Notice, Problem, Time } from "../../ui/basics.js";
 import { useShared } from "../../ui/shell.js";
 import { Table } from "../../ui/table.js";
@@ -22,7 +22,7 @@ const KEYS = [
   { key: "kind", label: "Kind", render: (key) => (key.kind === "session" ? "Playground" : "API") },
   { key: "budget", label: "Budget", num: true, render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget} />` : html`<span class="muted">No limit</span>`) },
   { key: "created", label: "Created", render: (key) => date(key.created) },
-  { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} relative />` : html`<span class="muted">Never</span>`) },
+  { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} as=${until} />` : html`<span class="muted">Never</span>`) },
 ];
 const ORDERS = [
   { key: "reference", label: "Reference", head: true, render: (order) => html`<a href=${orderHref(order.id)}><code>${order.reference}</code></a>` },
@@ -47,13 +47,12 @@ export default function Account({ id }) {
   const data = account.data;
   if (!data && !account.error) return html`<${Waiting} />`;
 
-  const close = () => setDoing("");
+  const close = () => { setDoing(""); account.reload(); };
   const change = (action) => async (reason) => {
     account.set({ ...data, ...(await api.post(`${path}/${action}`, { reason })) });
     close();
-    account.reload();
   };
-  const booked = (adjustment) => { setAdjusted(adjustment); close(); account.reload(); };
+  const booked = (adjustment) => { setAdjusted(adjustment); close(); };
   const isOwn = own.data.account_id === id;
   return html`<div class="break"><${View} title=${data?.email || "Account"} back=${[at("/accounts"), "Accounts"]} actions=${data && html`
       <${Button} disabled=${isOwn} onClick=${() => setDoing("adjust")}>Adjust the balance</${Button}>

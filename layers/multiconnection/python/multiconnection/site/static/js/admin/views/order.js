@@ -17,7 +17,7 @@ import { ReceiptPreview } from "../receipt.js";
 const POLL_MS = 10000;
 const CREDITING_POLL_MS = 2000;
 const COUNTED_MAX = 100;
-const WHO = { you: "the customer", administrator: "an administrator", system: "the system" };
+const CUSTOMER = "the customer";
 
 export default function OrderView({ id }) {
   const path = `/api/admin/orders/${encodeURIComponent(id)}`;
@@ -40,7 +40,8 @@ export default function OrderView({ id }) {
     setDeciding(null);
     order.reload();
   };
-  const close = () => setDeciding(null);
+  // Whatever became of it: what is there now is shown.
+  const close = () => { setDeciding(null); order.reload(); };
   return html`<${View} title=${data ? `Order ${data.reference}` : "Order"} back=${[at("/orders"), "Orders"]}>
     ${order.error && html`<${Problem} error=${order.error} what=${data ? "The order could not be refreshed." : "This order could not be loaded."} retry=${order.reload} />`}
     ${late && html`<${Late} title="Somebody was faster" details=${late} word=${(status) => STATES[status]?.[0].toLowerCase() || status} />`}
@@ -55,7 +56,7 @@ export default function OrderView({ id }) {
 
 const withNames = (order) => ({
   ...order,
-  timeline: order.timeline.map((entry) => ({ ...entry, by: (entry.by === "administrator" && order.decided_by) || WHO[entry.by] || entry.by })),
+  timeline: order.timeline.map((entry) => ({ ...entry, by: (entry.by === "administrator" && order.decided_by) || (entry.by === "you" ? CUSTOMER : entry.by) })),
 });
 
 function Deciding({ order, isOwn, onDecide }) {
@@ -82,7 +83,7 @@ function Deciding({ order, isOwn, onDecide }) {
 
 const Customer = ({ account }) => html`<${Card} title="Account" id="account"><${Facts} items=${[
   ["Owner", html`<${AccountLink} id=${account.id} email=${account.email} />`],
-  ["Account id", html`<code>${account.id}</code>`],
+  ["Account id", html`<code class="small">${account.id}</code>`],
   ["Status", account.status ? html`<${AccountStatus} status=${account.status} />` : "There is no such account"],
   ["Available", html`<${Money} amount=${account.balance} />`],
   ["Credited so far", html`<${Money} amount=${account.credits_total} />`],

@@ -4,7 +4,7 @@ import { html } from "../../lib/html.js";
 import { count } from "../../lib/money.js";
 import { useAction, useResource } from "../../lib/resource.js";
 import { zone } from "../../lib/time.js";
-import { Badge, Button, Card, Empty, Money, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
+import { Badge, Button, Card, Empty, Failure, Money, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
 import { Table } from "../../ui/table.js";
 import { View, Waiting } from "../../ui/view.js";
 import { AccountLink } from "../parts.js";
@@ -25,7 +25,7 @@ export default function ReconciliationView() {
   if (!report && !latest.error) return html`<${Waiting} />`;
   const run = html`<${Button} kind="primary" busy=${reconcile.busy} onClick=${() => reconcile.run()}>Run now</${Button}>`;
   return html`<${View} title="Reconciliation" lead="Balances against every credit and every charge, added up again." actions=${run}>
-    <${Problem} error=${reconcile.error} what="The reconciliation did not run to its end." />
+    <${Failure} error=${reconcile.error} what="The reconciliation did not run to its end." />
     ${latest.error && html`<${Problem} error=${latest.error} what="The latest report could not be loaded." retry=${latest.reload} />`}
     <div role="status">${reconcile.busy && html`<p class="muted">Adding up …</p>`}</div>
     ${report && !report.at ? html`<${Card} flush><${Empty} title="No reconciliation yet">It runs once a day by itself, and whenever you start it.</${Empty}></${Card}>`

@@ -1,8 +1,10 @@
 // API keys: list, create, change, rotate, disable, delete.
 import { api, query } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
+import { count } from "../../lib/money.js";
 import { useAction, useResource } from "../../lib/resource.js";
 import { setQuery, withQuery } from "../../lib/router.js";
+import { until } from "../../lib/time.js";
 import { Badge, Card, Empty, LinkButton, Money, Problem, Time } from "../../ui/basics.js";
 import { Confirm, Menu } from "../../ui/dialog.js";
 import { useShared } from "../../ui/shell.js";
@@ -34,7 +36,7 @@ export default function Keys({ query: search }) {
     { key: "limits", label: "Limits", width: "20%", render: (key) => html`<span class="small">${limits(key)}</span>` },
     { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget_left ?? key.budget} /> <span class="muted small">of <${Money} quiet amount=${key.budget} /></span>` : html`<span class="muted">No limit</span>`) },
     { key: "used", label: "Last used", render: (key) => html`<${Time} at=${key.last_used} relative />` },
-    { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} relative />` : html`<span class="muted">Never</span>`) },
+    { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} as=${until} />` : html`<span class="muted">Never</span>`) },
     { key: "menu", label: "", num: true, width: "72px", render: (key) => html`<${Menu} label=${`Actions for ${key.name}`} items=${[
       { label: "Change", onClick: () => setQuery({ edit: key.id }) },
       key.status !== "expired" && { label: "Rotate", onClick: () => setQuery({ rotate: key.id }) },
@@ -61,8 +63,8 @@ function limits(key) {
   const parts = [
     key.models.length && `${key.models.length} model${key.models.length > 1 ? "s" : ""}`,
     key.ips.length && `${key.ips.length} address range${key.ips.length > 1 ? "s" : ""}`,
-    key.requests_per_minute && `${key.requests_per_minute} calls/min`,
-    key.tokens_per_minute && `${key.tokens_per_minute} tokens/min`,
+    key.requests_per_minute && `${count(key.requests_per_minute)} calls/min`,
+    key.tokens_per_minute && `${count(key.tokens_per_minute)} tokens/min`,
   ].filter(Boolean);
   return parts.join(", ") || html`<span class="muted">None</span>`;
 }

@@ -5,7 +5,7 @@ import { exact } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at } from "../../lib/router.js";
 import { moment, zone } from "../../lib/time.js";
-import { Button, Card, CopyLine, Facts, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
+import { Button, Card, CopyLine, Facts, LinkButton, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
 import { Confirm } from "../../ui/dialog.js";
 import { balanceChanged } from "../../ui/shell.js";
 import { Timeline } from "../../ui/timeline.js";
@@ -29,7 +29,7 @@ export default function OrderView({ id }) {
 
   if ((!data && !order.error) || (!options.data && !options.error)) return html`<${Waiting} />`;
   return html`<${View} title=${data ? `Order ${data.reference}` : "Order"} back=${[at("/billing"), "Billing"]}
-    actions=${data && isOpen(data) && html`<${Button} kind="danger" onClick=${() => setCancelling(true)}>Cancel the order</${Button}>`}>
+    actions=${data && html`<${Actions} order=${data} onCancel=${() => setCancelling(true)} />`}>
     ${order.error && html`<${Problem} error=${order.error} what=${data ? "The order could not be refreshed." : "This order could not be loaded."} retry=${order.reload} />`}
     ${data && html`<div class="columns"><div class="stack">
         ${isOpen(data) && html`<${Pay} order=${data} options=${options} />`}
@@ -39,6 +39,7 @@ export default function OrderView({ id }) {
           data.currency !== "USD" && ["Rate", rateText(data.currency, data.rate)],
           ["Credit", html`<span class="num">${exact(data.credit)}</span>`],
           ["Method", METHODS[data.method] || data.method],
+          options.data && ["Paid to", options.data.legal_entity],
           ["Created", html`<${Time} at=${data.created} /> ${zone}`],
           isPending(data) && ["Expires", html`<${Time} at=${data.expires_at} /> ${zone}`],
           data.note && ["Note", data.note],
@@ -47,9 +48,16 @@ export default function OrderView({ id }) {
       <div class="stack"><${Card} title="Progress" id="progress" actions=${html`<${OrderBadge} status=${data.status} />`}>
         <div role="status"><span class="visually-hidden">The order is ${data.status.replaceAll("_", " ")}.</span></div>
         <${Timeline} label="Progress of the order" steps=${stepsOf(data)} /></${Card}>
-        ${data.status === "credited" && html`<${Notice} tone="good" title="Credited">${exact(data.credit)} were added to your balance.</${Notice}>`}</div></div>`}
-    ${cancelling && html`<${Confirm} title=${`Cancel order ${data.reference}?`} label="Cancel the order" action=${async () => order.set(await api.post(`${path}/cancel`))}
+        ${data.status === "credited" && html`<${Notice} tone="good" title="Credited">${exact(data.credit)} were added to your balance. <a href=${at("/billing?tab=credits")}>See all credits</a></${Notice}>`}</div></div>`}
+    ${cancelling && html`<${Confirm} title=${`Cancel order ${data.reference}?`} label="Cancel the order" keep="Keep the order" action=${async () => order.set(await api.post(`${path}/cancel`))}
       onClose=${() => setCancelling(false)} onDone=${() => setCancelling(false)}><p>${amountOf(data)} by ${METHODS[data.method] || data.method}. If you have transferred the money already, send the receipt instead.</p></${Confirm}>`}</${View}>`;
+}
+
+// While it is open it can be cancelled, once it is paid it can be printed, and after a bad end there can be another one.
+function Actions({ order, onCancel }) {
+  if (isOpen(order)) return html`<${Button} kind="danger" onClick=${onCancel}>Cancel the order</${Button}>`;
+  if (order.status === "credited") return html`<${Button} onClick=${() => print()}>Print</${Button}>`;
+  return isPending(order) ? null : html`<${LinkButton} kind="primary" icon="plus" href=${at("/billing/recharge")}>New order</${LinkButton}>`;
 }
 
 function Pay({ order, options }) {

@@ -1,7 +1,7 @@
 // Balance, first steps, the last thirty days, the latest calls.
 import { query } from "../../lib/api.js";
 import { html, useEffect, useMemo } from "../../lib/html.js";
-import { count } from "../../lib/money.js";
+import { count, nano } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at } from "../../lib/router.js";
 import { DAY_S, nowS, offsetMinutes } from "../../lib/time.js";
@@ -38,7 +38,8 @@ export default function Overview() {
     <${Card} title=${`Cost per day, last ${DAYS} days`} id="chart" actions=${html`<a class="small" href=${at("/usage")}>All usage</a>`}>
       <div class="chart-box">${summary.error ? html`<${Problem} error=${summary.error} what="The chart could not be loaded." retry=${summary.reload} />`
         : !summary.data ? html`<${Skeleton} height="268px" />`
-          : summary.data.total.calls ? html`<${UsageChart} days=${filledDays(summary.data.days, span)} label="Cost per day and model" />`
+          : nano(summary.data.total.cost) > 0n ? html`<${UsageChart} days=${filledDays(summary.data.days, span)} label="Cost per day and model" />`
+            : summary.data.total.calls ? html`<${Empty} title="Nothing was charged">None of the calls in this time cost anything.</${Empty}>`
             : html`<${Empty} title="No calls yet">The cost of each day shows up here, stacked by model.</${Empty}>`}</div></${Card}>
     <${Card} title="Latest calls" id="latest" flush>
       <${Table} caption="Latest calls" columns=${callColumns((call) => at(`/usage?call=${call.request_id}`))} rowKey="request_id" resource=${calls}

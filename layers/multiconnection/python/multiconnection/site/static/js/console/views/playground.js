@@ -5,7 +5,7 @@ import { count, exact } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at, setQuery } from "../../lib/router.js";
 import { chatSnippets } from "../../lib/snippets.js";
-import { Button, Card, Problem, Skeleton } from "../../ui/basics.js";
+import { Button, Card, CopyButton, Problem, Skeleton } from "../../ui/basics.js";
 import { CodeTabs } from "../../ui/code.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Field } from "../../ui/form.js";
@@ -116,7 +116,7 @@ async function rowOf(requestId) {
 function Answer({ state, retry }) {
   const words = { idle: "", running: "The answer is coming.", done: "The answer is complete.", stopped: "Stopped.", failed: "" }[state.phase];
   return html`<section class="card answer" aria-labelledby="answer"><header><h2 id="answer">Answer</h2>
-      <span class="small muted" role="status">${words}</span></header>
+      <div class="row"><span class="small muted" role="status">${words}</span>${state.text && state.phase !== "running" && html`<${CopyButton} text=${state.text} aria-label="Copy the answer" />`}</div></header>
     <div class="body">${state.text ? html`<div class="answer-text" tabindex="0" role="group" aria-label="Answer" aria-busy=${state.phase === "running" ? "true" : "false"}>${state.text}</div>`
       : state.phase === "running" ? html`<${Skeleton} lines=${3} />`
         : state.phase === "idle" && html`<p class="muted">The answer appears here as it is made, with its tokens, its cost and its request id.</p>`}

@@ -4,7 +4,7 @@ import { html, useEffect, useRef } from "../../lib/html.js";
 import { amountProblem, exact, inCurrency, usd } from "../../lib/money.js";
 import { randomToken, useResource } from "../../lib/resource.js";
 import { at, navigate, setQuery } from "../../lib/router.js";
-import { Button, Card, Facts, LinkButton, Problem, Skeleton } from "../../ui/basics.js";
+import { Button, Card, Facts, Failure, LinkButton, Problem, Skeleton } from "../../ui/basics.js";
 import { Field, useForm } from "../../ui/form.js";
 import { View } from "../../ui/view.js";
 import { METHODS, rateText, worth } from "../orders.js";
@@ -70,7 +70,7 @@ function Wizard({ options, search }) {
       ["Paid to", options.legal_entity],
       values.note.trim() && ["Note", values.note],
     ]} /><p class="small muted">The order gets a reference. Until it is approved nothing is credited; you can cancel it at any time before.</p>`}
-    <${Problem} error=${form.error} what="The order was not created." />
+    <${Failure} safe error=${form.error} what="The order was not created." />
     <div class="row between">${step ? html`<${Button} onClick=${() => setQuery({ step: STEPS[step - 1][0] })}>Back</${Button}>` : html`<${LinkButton} href=${at("/billing")}>Cancel</${LinkButton}>`}
       <${Button} type="submit" kind="primary" busy=${form.busy}>${step === 2 ? "Submit the order" : "Continue"}</${Button}></div></form></${Card}>`;
 }

@@ -5,7 +5,7 @@ import { html, useState } from "../../lib/html.js";
 import { count } from "../../lib/money.js";
 import { useAction, useResource } from "../../lib/resource.js";
 import { date } from "../../lib/time.js";
-import { Badge, Button, Card, CopyLine, Facts, Notice, Problem, Skeleton } from "../../ui/basics.js";
+import { Badge, Button, Card, CopyLine, Facts, Failure, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { Confirm } from "../../ui/dialog.js";
 import { Field, useForm } from "../../ui/form.js";
 import { useShared } from "../../ui/shell.js";
@@ -34,14 +34,14 @@ function Profile({ account }) {
     <${Field} label="Name" maxlength="100" autocomplete="name" ...${form.field("name")} />
     <${Facts} items=${[["E-mail", data.email], ["Account", html`<code>${data.account_id}</code>`], ["Since", date(data.created)],
       ["Limits", `${count(limits.requests_per_minute)} calls and ${count(limits.tokens_per_minute)} tokens a minute, ${count(limits.in_flight_max)} calls at once`]]} />
-    <${Problem} error=${form.error} what="Nothing was saved." />
+    <${Failure} error=${form.error} what="Nothing was saved." />
     <div class="row"><${Button} type="submit" busy=${form.busy}>Save</${Button}><${Saved} show=${saved}>Saved.</${Saved}></div></form></${Card}>`;
 }
 
 function Password() {
   const [saved, setSaved] = useState(false);
   const check = (values) => ({
-    current: values.current ? "" : "Enter your present password.",
+    current: values.current ? "" : "Enter your current password.",
     new: values.new.length < PASSWORD_MIN ? `At least ${PASSWORD_MIN} characters.` : "",
   });
   const form = useForm({ current: "", new: "" }, check, async (values) => {
@@ -55,9 +55,9 @@ function Password() {
     setSaved(true);
   });
   return html`<${Card} title="Password" id="password"><form class="stack" onSubmit=${form.submit} novalidate>
-    <${Field} label="Present password" type="password" autocomplete="current-password" ...${form.field("current")} />
+    <${Field} label="Current password" type="password" autocomplete="current-password" ...${form.field("current")} />
     <${Field} label="New password" type="password" autocomplete="new-password" hint="10 to 256 characters, at least 5 of them different." ...${form.field("new")} />
-    <${Problem} error=${form.error} what="The password was not changed." />
+    <${Failure} error=${form.error} what="The password was not changed." />
     <div class="row"><${Button} type="submit" busy=${form.busy}>Change the password</${Button}><${Saved} show=${saved}>The password is changed.</${Saved}></div></form></${Card}>`;
 }
 
@@ -86,7 +86,7 @@ function Enable({ setup, onDone }) {
     <p>Enter this key in your authenticator app, or <a href=${setup.otpauth_url}>open it in an app on this device</a>.</p>
     <${CopyLine} text=${setup.secret} label="setup key" />
     <${Field} label="Code from the app" inputmode="numeric" autocomplete="one-time-code" maxlength="7" ...${form.field("code")} />
-    <${Problem} error=${form.error} what="The code was not accepted." /><p><${Button} type="submit" kind="primary" busy=${form.busy}>Switch on</${Button}></p></form>`;
+    <${Failure} error=${form.error} what="The code was not accepted." /><p><${Button} type="submit" kind="primary" busy=${form.busy}>Switch on</${Button}></p></form>`;
 }
 
 function Disable({ onDone }) {
@@ -96,7 +96,7 @@ function Disable({ onDone }) {
   });
   return html`<form class="stack" onSubmit=${form.submit} novalidate>
     <${Field} label="Code from the app" inputmode="numeric" autocomplete="one-time-code" maxlength="7" ...${form.field("code")} />
-    <${Problem} error=${form.error} what="The codes are still on." /><p><${Button} type="submit" kind="danger" busy=${form.busy}>Switch off</${Button}></p></form>`;
+    <${Failure} error=${form.error} what="The codes are still on." /><p><${Button} type="submit" kind="danger" busy=${form.busy}>Switch off</${Button}></p></form>`;
 }
 
 function Sessions() {

@@ -2,9 +2,9 @@
 import { query } from "../../lib/api.js";
 import { url } from "../../lib/base.js";
 import { html, useMemo } from "../../lib/html.js";
-import { compact, count } from "../../lib/money.js";
+import { compact, count, nano } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
-import { setQuery, withQuery } from "../../lib/router.js";
+import { at, setQuery, withQuery } from "../../lib/router.js";
 import { DAY_S, dayOf, nowS, offsetMinutes, startOfDay } from "../../lib/time.js";
 import { Button, Card, Cost, Empty, LinkButton, LinkTabs, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { UsageChart } from "../../ui/chart.js";
@@ -28,24 +28,34 @@ export default function Usage({ query: search }) {
   const calls = useResource(query("/api/usage", { ...filters, cursor }));
   const labels = useMemo(() => new Map((summary.data?.days || []).flatMap((day) => day.groups.map((one) => [one.name, one.label]))), [summary.data]);
   const keyName = (id) => keys.data?.data.find((key) => key.id === id)?.name || (group === "key" && labels.get(id)) || id;
+  const used = FILTERS.some((name) => search.get(name));
   const csv = html`<${LinkButton} icon="download" href=${url(query("/api/usage.csv", filters))} download>Export CSV</${LinkButton}>`;
 
   return html`<${View} title="Usage" actions=${csv}>
-    <${Filters} search=${search} models=${models.data?.data || []} keys=${keys.data?.data || []} />
+    <${Filters} search=${search} used=${used} models=${models.data?.data || []} keys=${keys.data?.data || []} />
     <${Card} title="Cost per day" id="chart" actions=${html`<${LinkTabs} label="Stacked by" current=${group}
       tabs=${[["model", "By model"], ["key", "By key"]]} href=${(value) => withQuery({ group: value === "model" ? null : value })} />`}>
       <div class="chart-box">${summary.error ? html`<${Problem} error=${summary.error} what="The chart could not be loaded." retry=${summary.reload} />`
         : !summary.data ? html`<${Skeleton} height="268px" />`
-          : summary.data.total.calls ? html`<${UsageChart} days=${filledDays(summary.data.days, filters)} label="Cost per day" names=${group === "key" ? keyName : undefined} />`
-            : html`<${Empty} title="No calls in this time">Choose another time or fewer filters.</${Empty}>`}</div></${Card}>
+          : nano(summary.data.total.cost) > 0n ? html`<${UsageChart} days=${filledDays(summary.data.days, filters)} label="Cost per day" names=${group === "key" ? keyName : undefined} />`
+            : html`<${NoCost} calls=${summary.data.total.calls} used=${used} />`}</div></${Card}>
     <${Card} title="Calls" id="calls" flush actions=${html`<span class="small num total">${summary.data ? html`${count(summary.data.total.calls)} calls, ${compact(summary.data.total.tokens_in + summary.data.total.tokens_out)} tokens, <${Cost} amount=${summary.data.total.cost} />` : html`<${Skeleton} width="200px" />`}</span>`}>
       ${summary.data?.truncated && html`<${Notice} tone="warn">There is more than the chart can add up. Choose a shorter time for exact totals.</${Notice}>`}
       <${Table} caption="Calls" columns=${callColumns((call) => withQuery({ call: call.request_id }))} rowKey="request_id" resource=${calls}
         current=${search.get("call") || ""} onOpen=${(call) => setQuery({ call: call.request_id })} skeletonRows=${10}
-        empty=${html`<${Empty} title="No calls" action=${html`<${LinkButton} href=${location.pathname}>Clear the filters</${LinkButton}>`}>Nothing matches these filters.</${Empty}>`} />
+        empty=${used ? html`<${Empty} title="No calls" action=${html`<${LinkButton} href=${location.pathname}>Clear the filters</${LinkButton}>`}>Nothing matches these filters.</${Empty}>`
+          : html`<${Empty} title="No calls yet" action=${html`<${LinkButton} kind="primary" href=${at("/playground")}>Open the playground</${LinkButton}>`}>Each call of the last ${DAYS} days is listed here with its tokens, its price and its cost.</${Empty}>`} />
       <${Pager} resource=${calls} cursor=${cursor} /></${Card}>
     ${search.get("call") && html`<${CallDrawer} key=${search.get("call")} id=${search.get("call")} keyName=${keyName} onClose=${() => setQuery({ call: null })} />`}</${View}>`;
 }
+
+function NoCost({ calls, used }) {
+  if (calls) return html`<${Empty} title="Nothing was charged">${count(calls)} calls in this time, none of which cost anything.</${Empty}>`;
+  return used ? html`<${Empty} title="No calls in this time">Choose another time or fewer filters.</${Empty}>`
+    : html`<${Empty} title="No calls yet">The cost of each day shows up here, stacked by model or key.</${Empty}>`;
+}
+
+const usualDays = () => ({ from: dayOf(nowS() - (DAYS - 1) * DAY_S), to: dayOf(nowS()) });
 
 // The middle of the next day, so that a day of 23 or 25 hours does no harm.
 const dayAfter = (day) => startOfDay(dayOf(startOfDay(day) + 1.5 * DAY_S));
@@ -56,20 +66,19 @@ function useFilters(search) {
   return useMemo(() => {
     const [from, to, model, key, ended] = text.split("\n");
     return {
-      from: from ? startOfDay(from) : startOfDay(dayOf(nowS() - (DAYS - 1) * DAY_S)),
-      to: dayAfter(to || dayOf(nowS())),
+      from: startOfDay(from || usualDays().from),
+      to: dayAfter(to || usualDays().to),
       model, key_id: key, ended,
     };
   }, [text]);
 }
 
-function Filters({ search, models, keys }) {
+function Filters({ search, used, models, keys }) {
   const set = (name) => (value) => setQuery({ [name]: value, cursor: null, call: null });
-  const field = (name) => ({ value: search.get(name) || "", onInput: set(name) });
+  const field = (name) => ({ value: search.get(name) || usualDays()[name] || "", onInput: set(name) });
   const chosen = search.get("model");
   const names = models.map((model) => model.id);
   const modelOptions = [["", "All models"], ...(chosen && !names.includes(chosen) ? [[chosen, chosen]] : []), ...names.map((id) => [id, id])];
-  const used = FILTERS.some((name) => search.get(name));
   return html`<form class="filter-row" role="search" aria-label="Filter calls" onSubmit=${(event) => event.preventDefault()}>
     <${Field} label="From" type="date" max=${dayOf(nowS())} ...${field("from")} />
     <${Field} label="To" type="date" max=${dayOf(nowS())} ...${field("to")} />
