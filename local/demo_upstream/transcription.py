@@ -88,7 +88,7 @@ async def _respond(call: Call, heard: Transcript, kind: str, task: str) -> None:
 
 def _usage(call: Call, heard: Transcript, *, by_seconds: bool) -> Usage | None:
     if by_seconds:
-        return call.report(math.ceil(heard.seconds), 0, lambda given, _made, _total: _duration(given))
+        return call.report(max(1, math.floor(heard.seconds + 0.5)), 0, lambda given, _made, _total: _duration(given))
     audio = math.ceil(heard.seconds * AUDIO_TOKENS_PER_SECOND)
     text = len((call.fields.text("prompt") or "").split())
     return call.report(

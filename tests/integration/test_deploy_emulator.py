@@ -37,7 +37,7 @@ DOCUMENT = read_yaml(ROOT / "template.yaml")
 LAYERS = {"DependenciesLayer", "MultiConnectionLayer"}
 MODEL = "deepseek-v4-flash"
 DELIVERY_S = 60
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BUFFERED = {
     "/v1/models": "list",
     f"/v1/models/{MODEL}": "model",
@@ -120,6 +120,8 @@ def test_every_other_method_reaches_the_app(stack: Stack, path: str, method: str
     answer = stack.client.request(method, path)
     if method == "OPTIONS":
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
+    elif method == "HEAD":
+        assert (answer.status_code, answer.content) == (stack.client.get(path).status_code, b"")
     else:
         assert (answer.status_code, error_of(answer)["code"]) == (405, "method_not_allowed")
 

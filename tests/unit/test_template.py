@@ -10,7 +10,7 @@ from local.template_values import TemplateError, read_yaml, resolve
 from multiconnection.config import Settings
 
 TEMPLATE = load(Path(__file__).parents[2] / "template.yaml")
-METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 ROUTES = {
     "/v1/chat/completions": "ChatFunction",
     "/v1/completions": "ChatFunction",
@@ -130,7 +130,7 @@ def test_every_path_takes_every_method() -> None:
     found: dict[tuple[str, str], set[str]] = {}
     for route in TEMPLATE.routes():
         found.setdefault((route.path, route.function), set()).add(route.method)
-    pages = {(path, "SiteFunction"): {"GET"} for path in PAGES}
+    pages = {(path, "SiteFunction"): {"GET", "HEAD"} for path in PAGES}
     assert found == dict.fromkeys(ROUTES.items(), METHODS) | pages
 
 

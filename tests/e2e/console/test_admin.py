@@ -124,6 +124,7 @@ def test_a_price_change_is_shown_before_it_is_published(admin: Visitor, boss: Pe
     expect(admin.dialog.get_by_role("row", name="Input")).to_contain_text("+50 %")
     admin.dialog.get_by_label("Reason").fill("Upstream became dearer")
     publish.click()
+    admin.sees("Version 2 is published")
     versions = admin.table("Price versions")
     expect(versions.locator("tbody tr").first).to_contain_text("2 In force")
     expect(versions.locator("tbody tr").first).to_contain_text(boss.email)
@@ -163,6 +164,8 @@ def test_revenue_has_what_was_called_by_day_model_and_account(admin: Visitor, st
     expect(admin.row("Revenue Model", "gemini-2.5-pro")).to_contain_text("$0.0")
     admin.follow("By account")
     expect(admin.row("Revenue Account", customer.account_id)).to_have_count(1)
+    admin.fill("To", "2020-01-01")
+    admin.sees("Later than the last day.")
 
 
 def open_account(admin: Visitor, person: Person) -> None:

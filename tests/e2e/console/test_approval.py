@@ -40,6 +40,7 @@ def test_an_approved_order_is_credited_before_its_owners_eyes(
     expect(steps(owner)).to_have_count(4)
     expect(steps(owner).last).to_contain_text("Credited")
     owner.sees("$250.000000000 were added to your balance.")
+    printed_without_what_can_be_pressed(owner)
     mailbox.await_mail(person.email, reference, "250")
     owner.open("/console/billing?tab=credits")
     expect(owner.table("Credits").locator("tbody tr")).to_have_count(2)
@@ -100,6 +101,16 @@ def test_who_is_no_administrator_is_told_so(visitor: Visitor, stack: LocalStack)
     visitor.sign_in(a_user(stack, "Curious"))
     visitor.open("/admin/orders")
     visitor.sees_title("Administrators only")
+
+
+def printed_without_what_can_be_pressed(owner: Visitor) -> None:
+    button = owner.page.get_by_role("button", name="Print", exact=True)
+    expect(button).to_be_visible()
+    owner.page.emulate_media(media="print")
+    expect(button).to_be_hidden()
+    expect(owner.page.locator(".rail")).to_be_hidden()
+    expect(owner.page.get_by_role("region", name="Details")).to_contain_text("$250.00")
+    owner.page.emulate_media(media="screen")
 
 
 def open_order(admin: Visitor, reference: str) -> None:

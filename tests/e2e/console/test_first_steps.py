@@ -36,7 +36,7 @@ def sign_up(visitor: Visitor, mailbox: Mailbox, person: Person) -> None:
     """From the homepage to the console, with the code that came by mail."""
     visitor.open("/")
     visitor.follow("Create an account")
-    visitor.fill("Name", person.name)
+    visitor.fill("Name (optional)", person.name)
     visitor.fill("E-mail address", person.email)
     visitor.fill("Password", person.password)
     visitor.press("Create account")

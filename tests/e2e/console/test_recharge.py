@@ -43,6 +43,7 @@ def test_receipts_are_dropped_or_chosen_and_only_pictures_and_pdfs(visitor: Visi
 def test_an_order_is_cancelled_by_its_owner_and_stays_so(visitor: Visitor, stack: LocalStack) -> None:
     visitor.sign_in(a_user(stack, "Margaret"))
     reference = order(visitor, "60.00", "Enterprise contract")
+    visitor.sees("Nothing has to be transferred for this order.")
     visitor.press("Cancel the order")
     expect(visitor.dialog).to_contain_text("$60.00 by Enterprise contract.")
     visitor.press("Cancel the order")
@@ -50,6 +51,8 @@ def test_an_order_is_cancelled_by_its_owner_and_stays_so(visitor: Visitor, stack
     expect(visitor.page.get_by_text("Choose a file")).to_have_count(0)
     visitor.page.reload()
     expect(steps(visitor).last).to_contain_text("Cancelled")
+    visitor.follow("New order")
+    visitor.arrives("/console/billing/recharge")
     visitor.open("/console/billing")
     expect(visitor.row("Recharge orders", reference)).to_contain_text("Cancelled")
 

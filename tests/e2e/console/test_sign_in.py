@@ -51,6 +51,10 @@ def test_a_new_password_is_refused_beside_its_field_and_the_old_one_ends(visitor
 
     sign_out(visitor)
     visitor.open("/sign-in")
+    password = visitor.page.get_by_label("Password", exact=True)
+    for checked, kind in ((True, "text"), (False, "password")):
+        visitor.page.get_by_label("Show the password").set_checked(checked)
+        expect(password).to_have_attribute("type", kind)
     visitor.fill_sign_in(Person(person.name, person.email, "a better password"))
     visitor.arrives("/console")
 

@@ -129,3 +129,41 @@ def test_the_focus_is_back_where_a_dialog_was_opened(visitor: Visitor, stack: Lo
     visitor.page.keyboard.press("Escape")
     expect(visitor.dialog).to_have_count(0)
     expect(opener).to_be_focused()
+
+
+def test_a_dialog_offers_to_sign_in_again_when_the_session_has_ended(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Lotte"), "/console/keys?new=1")
+    visitor.context.clear_cookies()
+    visitor.watch.allow("401 /api/keys")
+    visitor.fill("Name", "too late")
+    visitor.press("Create key")
+    expect(visitor.dialog.get_by_role("alert")).to_contain_text("The key was not saved.")
+    visitor.follow("Sign in again")
+    visitor.arrives("/sign-in?next=%2Fconsole%2Fkeys%3Fnew%3D1")
+
+
+def test_a_change_without_an_answer_is_never_called_undone(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(demo_admin(stack), f"/admin/accounts/{stack.run['account_id']}")
+    visitor.page.route("**/suspend", lambda route: route.abort())
+    visitor.press("Suspend")
+    visitor.dialog.get_by_label("Reason").fill("A walk")
+    visitor.press("Suspend the account")
+    problem = visitor.dialog.get_by_role("alert")
+    expect(problem).to_contain_text("It is not known whether this was done")
+    expect(problem).to_contain_text("Look at what is there now before you repeat it.")
+    expect(visitor.page.get_by_text("Nothing was changed.")).to_have_count(0)
+
+
+def test_the_skip_link_leads_into_the_page(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Vigdis"), "/console/keys")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("main")).to_be_focused()
+    visitor.sees_title("Keys")
+
+
+def test_an_address_that_does_not_exist_has_a_title_of_its_own(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.sign_in(a_user(stack, "Nadia"))
+    visitor.open("/console/no-such-page")
+    visitor.sees_title("Not found")
+    expect(visitor.page).to_have_title("Not found · MultiConnection")

@@ -173,6 +173,15 @@ async def test_an_answer_tells_the_limits_of_its_key_and_an_anonymous_one_those_
     assert anonymous.headers["x-ratelimit-limit-tokens"] == "2000000"
 
 
+@pytest.mark.parametrize("path", ["/api/models", "/v1/nope", "/v1/models"])
+async def test_head_is_get_without_its_body(path: str) -> None:
+    async with ChatApp(ChatWorld()) as app:
+        head, get = [await app.http.request(method, path) for method in ("HEAD", "GET")]
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("content-length", "content-type"):
+        assert head.headers[name] == get.headers[name]
+
+
 async def test_every_request_has_an_id_of_its_own() -> None:
     async with ChatApp(ChatWorld()) as app:
         found = {(await app.http.get("/api/models")).headers["x-request-id"] for _ in range(50)}

@@ -105,6 +105,7 @@ async def test_a_cut_stream_ends_with_an_error_and_without_done() -> None:
     [
         ({"prompt": "abc"}, (3 + 8) * 1000 + 16 * 2000),
         ({"prompt": "abc", "max_tokens": 5}, 11_000 + 5 * 2000),
+        ({"prompt": "abc", "max_tokens": 0, "echo": True}, 11_000),
         ({"prompt": "abc", "max_tokens": 10**6}, 11_000 + 1000 * 2000),
         ({"prompt": [1, 2]}, 2000 + 16 * 2000),
         ({"prompt": [[1], [2, 3]], "n": 2}, 3000 + 4 * 16 * 2000),

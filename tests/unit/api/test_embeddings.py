@@ -194,9 +194,40 @@ async def test_a_moderation_without_results_is_an_upstream_error() -> None:
         assert_error(await app.send("/v1/moderations", input="x"), "upstream_error", 502)
 
 
-@pytest.mark.parametrize("body", [{}, {"input": 7}, {"input": []}, {"input": [{"type": "file"}]}])
-async def test_bad_moderation_input_is_refused(body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["a"] * 2049, "at most 2048 items"),
+        ([], "at least 1 item"),
+        ([-1], "greater than or equal to 0"),
+        ([[1], [-1]], "greater than or equal to 0"),
+    ],
+)
+async def test_what_is_said_is_what_is_wrong(given: object, message: str) -> None:
+    async with ChatApp(world()) as app:
+        response = await app.send("/v1/embeddings", model="e-1", input=given)
+        assert message in assert_error(response, None, 400)["message"]
+
+
+def a_picture(url: object) -> dict[str, Any]:
+    return {"input": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": url}}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "input"),
+        ({"input": 7}, "input"),
+        ({"input": []}, "input"),
+        ({"input": [{"type": "file"}]}, "input[0].type"),
+        ({"input": [{"type": "image_url"}]}, "input[0].image_url.url"),
+        (a_picture("upload://upl_0123456789012345678901"), "input[1].image_url.url"),
+        (a_picture("http://x.example/i.png"), "input[1].image_url.url"),
+        (a_picture(7), "input[1].image_url.url"),
+    ],
+)
+async def test_bad_moderation_input_is_refused(body: dict[str, Any], param: str) -> None:
     async with ChatApp(world()) as app:
         response = await app.send("/v1/moderations", **body)
-        assert response.status_code == 400
+        assert assert_error(response, None, 400)["param"] == param if body else response.status_code == 400
         assert await app.world.rows() == []

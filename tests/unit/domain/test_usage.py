@@ -55,6 +55,13 @@ def test_what_is_not_counted_in_tokens_is_shown_only_where_there_is_any() -> Non
     assert not {"images", "size", "characters", "seconds"} & Usage(input=1).as_openai().keys()
 
 
+def test_pictures_are_told_apart_from_text_where_there_are_any() -> None:
+    shown = Usage(input=1, input_image=85, output_image=272).as_openai()
+    assert shown["prompt_tokens_details"]["image_tokens"] == 85
+    assert shown["completion_tokens_details"]["image_tokens"] == 272
+    assert "image_tokens" not in Usage(input=1).as_openai()["prompt_tokens_details"]
+
+
 def test_words_and_counts_together_are_the_usage() -> None:
     usage = Usage(images=2, image_size="512x512", image_quality="hd", output_image=5)
     stored: dict[str, Any] = {**usage.nonzero(), **usage.words()}

@@ -109,6 +109,21 @@ def test_a_used_up_budget_is_told_apart_from_an_empty_account() -> None:
     assert caught.value.details["reason"] == "key_budget"
 
 
+@pytest.mark.parametrize(
+    ("available", "reason", "advice"),
+    [
+        (400, "account_balance", "Recharge, or lower `max_tokens`."),
+        (400, "key_budget", "Raise the key's budget, or lower `max_tokens`."),
+        (100, "account_balance", "Recharge."),
+        (100, "key_budget", "Raise the key's budget."),
+    ],
+)
+def test_a_402_advises_only_what_helps(available: int, reason: str, advice: str) -> None:
+    with pytest.raises(InsufficientBalance) as caught:
+        shortened(BOUND.with_output(500), Funds(available, available, reason), 500)
+    assert caught.value.message.endswith(f"USD. {advice}")
+
+
 @given(
     st.builds(
         CostBound,

@@ -78,6 +78,23 @@ def test_the_estimate_is_never_above_the_bound(text: str) -> None:
         assert 0 < request.prompt_tokens_estimate(model) <= request.prompt_tokens_max(model)
 
 
+@pytest.mark.parametrize(
+    ("fields", "tokens"),
+    [
+        ({}, 4 + 1),
+        ({"stream": True, "stream_options": {"include_usage": True}, "temperature": 0.5, "user": "u" * 60}, 4 + 1),
+        ({"messages": [{"role": "user", "content": "hi"}] * 10}, 40 + 5),
+        ({"messages": content({"type": "text", "text": "abcdefgh"})}, 4 + 2),
+        ({"messages": [{"role": "user", "content": "你好世界"}]}, 4 + 3),
+        ({"messages": [{"role": "user", "name": "Adam", "content": "abcd"}]}, 4 + 2),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 4 + 12),
+    ],
+)
+def test_an_estimate_is_of_what_the_model_reads(fields: dict[str, Any], tokens: int) -> None:
+    request = parsed(**{"messages": [{"role": "user", "content": "hi"}], **fields})
+    assert request.prompt_tokens_estimate(a_model()) == tokens
+
+
 @pytest.mark.parametrize(("limit", "output"), [(None, 1000), (0, 1000), (1, 1), (1000, 1000), (10**9, 1000)])
 def test_the_output_bound_is_what_was_asked_for_and_never_above_the_models_maximum(
     limit: int | None, output: int

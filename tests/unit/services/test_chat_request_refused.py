@@ -72,6 +72,7 @@ def test_a_model_that_prices_a_parameter_takes_it() -> None:
     [
         ({"type": "image_url"}, "messages[0].content[0].image_url.url"),
         ({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}, "messages[0].content[0].image_url.url"),
+        ({"type": "image_url", "image_url": {"url": "http://a.example/i.png"}}, "messages[0].content[0].image_url.url"),
         ({"type": "image_url", "image_url": {"url": "data:text/html,x"}}, "messages[0].content[0].image_url.url"),
         ({"type": "text", "text": "a", "image_url": {"url": "gopher://x"}}, "messages[0].content[0].image_url.url"),
     ],

@@ -41,6 +41,15 @@ async def test_a_key_without_limits_sees_every_served_model() -> None:
     assert (models[2]["context_length"], models[2]["max_output_tokens"]) == (None, None)
 
 
+async def test_the_prices_of_long_prompts_are_no_secret() -> None:
+    long = {"above_input_tokens": 200, "prices": {"input": "2.00", "cached_input": "0.50", "output": "3.00"}}
+    service = ListingService(ChatWorld(a_model(long_context=long), OTHER).catalog, 1000)
+    told = {"above_input_tokens": 200, "prices": {"input": "2.2", "cached_input": "0.55", "output": "3.3"}}
+    dear, plain = await service.price_list()
+    assert dear["long_context"] == (await service.model(some_key(), "m-1"))["long_context"] == told
+    assert "long_context" not in plain
+
+
 async def test_a_restricted_key_sees_only_its_models_and_finds_no_others() -> None:
     key = some_key(models=("m-1",))
     assert [model["id"] for model in await listing().models(key)] == ["m-1"]

@@ -40,10 +40,10 @@ SECONDS: list[tuple[str, dict[str, Any], int, int, UsageSource]] = [
     ("verbose duration", {"duration": 2.509999990463257}, 2510, 251_000, UsageSource.UPSTREAM),
     ("verbose duration as text", {"duration": "2.51"}, 2510, 251_000, UsageSource.UPSTREAM),
     ("usage before duration", {"usage": {"seconds": 3}, "duration": 2.51}, 3000, 300_000, UsageSource.UPSTREAM),
-    ("nothing said", {}, 2500, 250_000, UsageSource.REQUEST),
-    ("tokens said", {"usage": TOKENS}, 2500, 250_000, UsageSource.REQUEST),
+    ("nothing said", {}, 3000, 300_000, UsageSource.REQUEST),
+    ("tokens said", {"usage": TOKENS}, 3000, 300_000, UsageSource.REQUEST),
     *(
-        (f"nonsense {given!r}", {"usage": {"seconds": given}}, 2500, 250_000, UsageSource.REQUEST)
+        (f"nonsense {given!r}", {"usage": {"seconds": given}}, 3000, 300_000, UsageSource.REQUEST)
         for given in (-1, 10**15, "3", True, None, [3], 1e300)
     ),
 ]
@@ -156,13 +156,21 @@ async def test_the_markup_is_on_hold_and_charge() -> None:
     assert (row.hold, row.cost) == (500_000, 375_000)
 
 
-@pytest.mark.parametrize(("kind", "text"), [("text", b"Good morning.\n"), ("srt", b"1\n00:00"), ("vtt", b"\n")])
+async def test_bare_text_costs_what_the_same_call_costs_in_json() -> None:
+    world = TranscriptionWorld(answer({"text": TEXT, "usage": {"seconds": 3}}))
+    reader = await world.hear(await world.caller(), response_format="text")
+    row = await world.settled_row()
+    assert (reader.plain, row.cost, row.usage_source) == (f"{TEXT}\n".encode(), 300_000, UsageSource.UPSTREAM)
+    assert ("response_format", "json") in world.sent.fields
+
+
+@pytest.mark.parametrize(("kind", "text"), [("srt", b"1\n00:00"), ("vtt", b"\n")])
 async def test_text_formats_pass_as_they_are_and_cost_the_file_s_length(kind: str, text: bytes) -> None:
     world = TranscriptionWorld(answer(text))
     reader = await world.hear(await world.caller(), response_format=kind)
     row = await world.settled_row()
     assert (reader.plain, reader.body) == (text, None)
-    assert (row.usage, row.cost, row.usage_source) == (Usage(milliseconds=2500), 250_000, UsageSource.REQUEST)
+    assert (row.usage, row.cost, row.usage_source) == (Usage(milliseconds=3000), 300_000, UsageSource.REQUEST)
     assert ("response_format", kind) in world.sent.fields
 
 
@@ -171,8 +179,11 @@ async def test_a_file_that_cannot_be_measured_is_charged_its_bound_and_says_so()
     world = TranscriptionWorld(answer())
     reader = await world.hear(await world.caller(), audio=data)
     row = await world.settled_row()
-    assert (row.usage, row.usage_source) == (Usage(milliseconds=len(data)), UsageSource.ESTIMATED)
-    assert (row.cost, usage_of(reader)["estimated"]) == (len(data) * 100, True)
+    assert (row.usage, row.usage_source) == (
+        Usage(milliseconds=(len(data) + 500) // 1000 * 1000),
+        UsageSource.ESTIMATED,
+    )
+    assert (row.cost, usage_of(reader)["estimated"]) == (row.usage.milliseconds * 100, True)
 
 
 async def test_the_hold_covers_what_a_lying_file_can_be() -> None:
@@ -190,7 +201,7 @@ async def test_the_hold_goes_by_the_bound_and_the_charge_by_the_length() -> None
     world = TranscriptionWorld(answer())
     await world.hear(await world.caller(), audio=data)
     row = await world.settled_row()
-    assert (row.hold, row.cost) == (8_100_000, 250_000)
+    assert (row.hold, row.cost) == (8_100_000, 300_000)
 
 
 async def test_too_little_money_is_refused_before_the_provider_is_asked() -> None:
@@ -431,8 +442,8 @@ async def test_a_text_format_streams_too() -> None:
     assert [each.get("delta") or each["text"] for each in reader.events] == ["WEBVTT\n"] * 2
     assert reader.events[-1]["usage"] == {
         "type": "duration",
-        "seconds": 2.5,
-        "cost": "0.000250000",
+        "seconds": 3,
+        "cost": "0.000300000",
     }
 
 

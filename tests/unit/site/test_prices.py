@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from multiconnection.api.site.prices import KIND_NAMES, price_lines, table_row, tokens, usd
+from multiconnection.api.site.prices import KIND_NAMES, model_price_lines, price_lines, table_row, tokens, usd
 from multiconnection.api.site.snippets import example_model, snippets
 from multiconnection.domain.catalog import KINDS
 
@@ -33,6 +33,10 @@ def test_windows_are_short(count: int | None, shown: str) -> None:
     assert tokens(count) == shown
 
 
+def a_model(kind: str, prices: dict[str, object]) -> dict[str, object]:
+    return {"id": "m", "name": "M", "owned_by": "o", "kind": kind, "context_window": None, "prices": prices}
+
+
 def test_a_second_is_also_a_minute() -> None:
     assert [(line.amount, line.per) for line in price_lines({"seconds": "0.0001"})] == [
         ("$0.0001", "second"),
@@ -54,8 +58,7 @@ def test_every_kind_has_a_name() -> None:
     ],
 )
 def test_what_is_not_priced_by_text_is_one_phrase(kind: str, prices: dict[str, object], shown: str) -> None:
-    model = {"id": "m", "name": "M", "owned_by": "o", "kind": kind, "context_window": None, "prices": prices}
-    assert table_row(model).summary == shown
+    assert table_row(a_model(kind, prices)).summary == shown
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,3 +77,23 @@ def test_examples_use_a_model_that_is_served() -> None:
     assert example_model(models, "chat") == "demo-chat"
     assert example_model(models, "image") == "b"
     assert example_model(models, "speech") is None
+
+
+LONG = {"long_context": {"above_input_tokens": 272_000, "prices": {"input": "0.20", "output": "0.75"}}}
+
+
+def test_the_prices_of_long_prompts_are_shown_beside_the_usual_ones() -> None:
+    model = a_model("chat", {"input": "0.10", "output": "0.50"})
+    assert [(line.amount, line.detail) for line in model_price_lines(model | LONG)] == [
+        ("$0.10", ""),
+        ("$0.50", ""),
+        ("$0.20", "prompts above 272K tokens"),
+        ("$0.75", "prompts above 272K tokens"),
+    ]
+    assert (table_row(model | LONG).dearer, table_row(model).dearer) == ("dearer above 272K", "")
+
+
+def test_what_an_image_of_a_token_priced_model_costs_is_about() -> None:
+    prices = {"output_image": "8.00", "images": {"1024x1024": {"low": "0.005", "high": "0.036"}}}
+    assert table_row(a_model("image", prices)).summary == "about $0.005 to $0.036 per image"
+    assert {line.name for line in price_lines(prices)} == {"Image output", "Image, about"}

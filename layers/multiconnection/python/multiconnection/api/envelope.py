@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFLIGHT_MAX_AGE_S = 7200
-METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +47,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = _as_get(scope, send)
         context = scope[SCOPE_KEY] = self._make_context(scope)
         begin_correlation(context.request_id)
         started = False
@@ -79,6 +81,15 @@ class Envelope:
             context.facts.method = scope["method"]
             context.facts.route = context.facts.route or getattr(scope.get("route"), "path", "")
             self._on_answered(context)
+
+
+def _as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
+    """What GET would answer, without its body. The server's own scope stays as it is: it counts by the method."""
+
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return {**scope, "method": "GET"}, send_head
 
 
 async def _preflight(scope: Scope, send: Send) -> None:

@@ -74,6 +74,7 @@ class LongContext:
 
     above_input_tokens: int
     prices: Prices
+    quoted: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,8 @@ def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
     if "long_context" not in entry:
         return None
     base = parse_prices(entry["prices"])
-    long = LongContext(int(entry["long_context"]["above_input_tokens"]), parse_prices(entry["long_context"]["prices"]))
+    given = entry["long_context"]
+    long = LongContext(int(given["above_input_tokens"]), parse_prices(given["prices"]), given["prices"])
     if any(long.prices.units.get(kind, 0) < price for kind, price in base.units.items()):
         raise CatalogError("a long prompt is never cheaper than a short one")
     return long

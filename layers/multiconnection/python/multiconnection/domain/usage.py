@@ -79,10 +79,12 @@ class Usage:
                 "cached_tokens": self.cached_input,
                 "cache_write_tokens": self.cache_write,
                 "audio_tokens": self.input_audio,
+                **({"image_tokens": self.input_image} if self.input_image else {}),
             },
             "completion_tokens_details": {
                 "reasoning_tokens": self.reasoning,
                 "audio_tokens": self.output_audio,
+                **({"image_tokens": self.output_image} if self.output_image else {}),
             },
         }
 

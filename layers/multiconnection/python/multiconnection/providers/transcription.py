@@ -1,5 +1,7 @@
 """Transcriptions and translations at an OpenAI-compatible provider: a form with the file, a transcript back."""
 
+from dataclasses import replace
+
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import CostOf, UpstreamStream
 from multiconnection.services.transcription_ports import Transcript, TranscriptionCall
@@ -23,8 +25,12 @@ class OpenAiTranscription:
 
     async def transcribe(self, provider: Provider, call: TranscriptionCall) -> Transcript:
         """Raises UpstreamError."""
-        raw, headers = await self._exchange.whole(provider, _outgoing(call, JSON if call.in_json else ANYTHING))
-        return transcript_of(raw, headers, provider, call)
+        asked = _with_usage(call)
+        raw, headers = await self._exchange.whole(provider, _outgoing(asked, JSON if asked.in_json else ANYTHING))
+        answer = transcript_of(raw, headers, provider, asked)
+        if asked is call or isinstance(answer.body, bytes):
+            return answer
+        return Transcript(f"{answer.body['text']}\n".encode(), answer.outcome)
 
     async def stream(self, provider: Provider, call: TranscriptionCall, cost_of: CostOf) -> UpstreamStream:
         """Events as they come, or made of a whole answer; raises UpstreamError."""
@@ -36,6 +42,14 @@ class OpenAiTranscription:
         except BaseException:  # also when the caller's task is cancelled: the connection must not outlive it
             reply.close()
             raise
+
+
+def _with_usage(call: TranscriptionCall) -> TranscriptionCall:
+    """Bare text has no room for its usage: it is asked for as JSON, so that no format changes the price."""
+    if call.response_format != "text":
+        return call
+    fields = [("response_format", "json") if name == "response_format" else (name, text) for name, text in call.fields]
+    return replace(call, response_format="json", fields=fields)
 
 
 async def _opened(provider: Provider, reply: Reply, call: TranscriptionCall, cost_of: CostOf) -> UpstreamStream:

@@ -12,7 +12,6 @@ from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from .standing import suspended
 
 IN_FLIGHT_RETRY_AFTER_S = 1.0
-_OR_SHORTEN = "Recharge, raise the key's budget, or lower `max_tokens`."
 _FUNDS = (Refusal.BALANCE, Refusal.KEY_BUDGET)
 
 
@@ -62,7 +61,7 @@ def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> In
     whose = "The budget of this API key" if funds.reason == "key_budget" else "Insufficient balance: the account"
     return InsufficientBalance(
         f"{whose} has {nano_to_usd(funds.available)} USD available and this call can cost {nano_to_usd(needed)} USD. "
-        + ("Recharge or raise the key's budget." if affordable_tokens is None else _OR_SHORTEN),
+        + _advice(funds, affordable_tokens),
         details={
             "reason": funds.reason,
             "available": nano_to_usd(funds.available),
@@ -70,6 +69,12 @@ def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> In
             **({} if affordable_tokens is None else {"affordable_max_tokens": affordable_tokens}),
         },
     )
+
+
+def _advice(funds: Funds, affordable_tokens: int | None) -> str:
+    """Only what helps: no shorter answer makes up for a prompt that is too dear by itself."""
+    pay = "raise the key's budget" if funds.reason == "key_budget" else "recharge"
+    return f"{pay.capitalize()}, or lower `max_tokens`." if affordable_tokens else f"{pay.capitalize()}."
 
 
 def refusal_error(exc: ReserveRefused) -> GatewayError:

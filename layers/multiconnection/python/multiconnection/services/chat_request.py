@@ -12,6 +12,7 @@ from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
 from multiconnection.schemas.chat import ChatBody, Part
 
+from .chat_estimate import prompt_tokens_typical
 from .validation import invalid
 
 # Parameters whose cost lies outside the answer's tokens at every provider: never forwarded.
@@ -19,8 +20,7 @@ ALWAYS_REFUSED = frozenset({"plugins", "models", "background", "previous_respons
 SERVICE_TIERS_AT_LIST_PRICE = (None, "auto", "default")
 TOOL_TYPES = ("function", "custom")
 PART_TYPES = ("text", "refusal", "image_url")
-IMAGE_SCHEMES = ("data:image/", "https://", "http://", "upload://")
-TOKEN_BYTES_TYPICAL = 4
+IMAGE_SCHEMES = ("data:image/", "https://", "upload://")
 _WANTED = {
     "chat": "`messages` to POST /v1/chat/completions",
     "speech": "`input` and `voice` instead of `messages`, here or to POST /v1/audio/speech",
@@ -55,7 +55,7 @@ class ChatRequest:
 
     def prompt_tokens_estimate(self, model: Model) -> int:
         """A typical count, for rate limits and for answers without usage; never above the bound."""
-        typical = -(-len(self.text) // TOKEN_BYTES_TYPICAL) + self.images * model.image_tokens_max
+        typical = prompt_tokens_typical(self.body) + self.images * model.image_tokens_max
         return min(typical, self.prompt_tokens_max(model))
 
     def tokens_estimate(self, model: Model) -> int:

@@ -64,7 +64,7 @@ def parse_completions_request(body: object) -> CompletionsRequest:
         include_usage=bool(options and options.include_usage),
         choices=prompts * choices,
         generated=prompts * max(choices, parsed.best_of or 1),
-        output_limit=parsed.max_tokens or OUTPUT_LIMIT_DEFAULT,
+        output_limit=OUTPUT_LIMIT_DEFAULT if parsed.max_tokens is None else parsed.max_tokens,
         prompts=InputRequest(body, parsed.model, [*texts, *suffix * prompts], tokens),
     )
 

@@ -11,7 +11,7 @@ from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, RequestInvalid
 from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
 
-from .chat_request import TOKEN_BYTES_TYPICAL
+from .chat_estimate import TOKEN_BYTES_TYPICAL
 from .validation import invalid
 
 MODERATION_MODEL = "omni-moderation-latest"
@@ -84,9 +84,19 @@ def parse_moderations_request(body: object) -> InputRequest:
     except ValidationError as exc:
         raise invalid(exc) from exc
     given = parsed.input if isinstance(parsed.input, list) else [parsed.input]
+    for at, part in enumerate(given):
+        if not isinstance(part, str) and part.type == "image_url":
+            _require_image(part.image_url or {}, f"input[{at}].image_url.url")
     texts = [part if isinstance(part, str) else part.text or "" for part in given]
     images = sum(not isinstance(part, str) and part.image_url is not None for part in given)
     return InputRequest(body, parsed.model or MODERATION_MODEL, [utf8(text) for text in texts], images=images)
+
+
+def _require_image(image: Mapping[str, Any], param: str) -> None:
+    """An upload is not handed on here: it must not pass for a picture that was looked at."""
+    url = image.get("url")
+    if not isinstance(url, str) or not url.startswith(("https://", "data:image/")):
+        raise RequestInvalid("An image to moderate is an https:// or data:image/ URL.", param=param)
 
 
 def require_kind(request: InputRequest, model: Model, kind: str) -> None:

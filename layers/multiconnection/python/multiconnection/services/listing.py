@@ -49,6 +49,7 @@ class ListingService:
             "max_output_tokens": model.max_output_tokens or None,
             "capabilities": list(model.capabilities),
             "pricing": self._marked_up(model.quoted),
+            **self._long_prompts(model),
         }
 
     def _priced(self, model: Model) -> dict[str, Any]:
@@ -64,7 +65,15 @@ class ListingService:
             "capabilities": list(model.capabilities),
             "price_version": model.price_version,
             "prices": self._marked_up(model.quoted),
+            **self._long_prompts(model),
         }
+
+    def _long_prompts(self, model: Model) -> dict[str, Any]:
+        """Only where a long prompt makes the whole call dearer."""
+        long = model.long_context
+        if long is None:
+            return {}
+        return {"long_context": {"above_input_tokens": long.above_input_tokens, "prices": self._marked_up(long.quoted)}}
 
     def _marked_up(self, quoted: Mapping[str, Any]) -> dict[str, Any]:
         return {

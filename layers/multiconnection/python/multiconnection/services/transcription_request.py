@@ -56,7 +56,7 @@ class TranscriptionRequest:
     def heard(self, model: Model, audio: Audio) -> Usage:
         """What the input consumes, by measuring it."""
         if by_seconds(model):
-            return Usage(milliseconds=audio.milliseconds)
+            return Usage(milliseconds=_whole_seconds(audio.milliseconds) * 1000)
         spoken = _tokens(audio.milliseconds, model)
         written = sum(-(-len(text) // TEXT_BYTES_PER_TOKEN) for text in self._texts())
         return Usage(input=written, input_audio=spoken)
@@ -138,6 +138,11 @@ def _forwarded(form: Form, single: dict[str, str]) -> Iterator[tuple[str, str]]:
             texts = [single[name]] if name in single else []
         listed = name in ARRAYS or name in form.arrays
         yield from ((f"{name}[]" if listed else name, text) for text in texts)
+
+
+def _whole_seconds(milliseconds: int) -> int:
+    """As providers count: the nearest second, so that no format costs less for want of a report."""
+    return max(1, (milliseconds + 500) // 1000)
 
 
 def _tokens(milliseconds: int, model: Model) -> int:

@@ -1,15 +1,16 @@
 """What pydantic found wrong with a body, as the one error a caller gets: `param` is the path as OpenAI writes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from multiconnection.domain.errors import ParameterMissing, RequestInvalid
 
 PATH_CHARS_MAX = 256
 # pydantic puts the branch of a union into the location; a branch that is a class or a list is no identifier.
-_BRANCHES = frozenset({"str", "int", "float", "bool", "Part"})
+_BRANCHES = frozenset({"str", "int", "float", "bool", "Part", "ModerationPart"})
 _WANTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -19,6 +20,8 @@ _WANTED = {
     "dict_type": "an object",
     "model_type": "an object",
 }
+
+_SIZES = frozenset({"too_long", "too_short"})
 
 Place = tuple[int | str, ...]
 
@@ -30,6 +33,7 @@ def invalid(exc: ValidationError) -> RequestInvalid:
     below = [error for error in errors if _place(error["loc"])[: len(first)] == first]
     depth = max(len(_place(error["loc"])) for error in below)
     deepest = [error for error in below if len(_place(error["loc"])) == depth]
+    deepest = _of_wrong_size(below, len(first)) or [one for one in deepest if one["type"] not in _WANTED] or deepest
     where = path_of(_place(deepest[0]["loc"]))
     if deepest[0]["type"] == "missing":
         return ParameterMissing(f"Missing required parameter: '{where}'.", param=where)
@@ -45,6 +49,11 @@ def path_of(place: Place) -> str:
     for step in place:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
     return path[:PATH_CHARS_MAX]
+
+
+def _of_wrong_size(errors: Sequence[ErrorDetails], depth: int) -> list[ErrorDetails]:
+    """A list of the right kind that is only too long or empty: what its other branches miss tells nothing."""
+    return [error for error in errors if error["type"] in _SIZES and len(_place(error["loc"])) == depth][:1]
 
 
 def _place(location: Iterable[Any]) -> Place:

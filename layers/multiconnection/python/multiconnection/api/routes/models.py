@@ -18,7 +18,7 @@ PRICE_UNITS = {
     "output_image": "USD per 1M tokens",
     "characters": "USD per 1M characters",
     "seconds": "USD per second",
-    "images": "USD per image, by size and quality",
+    "images": "USD per image, by size and quality; about, where a model has a price for image output tokens",
 }
 CACHE_S = 60
 

@@ -8,7 +8,7 @@ from typing import Any
 from multiconnection.services.site import ProviderStatus
 
 from .error_table import ERROR_ROWS
-from .prices import KIND_NAMES, Row, capability_names, price_lines, table_row, tokens
+from .prices import KIND_NAMES, Row, capability_names, model_price_lines, table_row, tokens
 from .snippets import KEY_VARIABLE, curl_json, example_model, snippets
 
 Model = Mapping[str, Any]
@@ -112,7 +112,7 @@ def model_page(model: Model, base_url: str) -> dict[str, Any]:
     return {
         "model": model,
         "row": table_row(model),
-        "prices": price_lines(model["prices"]),
+        "prices": model_price_lines(model),
         "capabilities": capability_names(model),
         "context": tokens(model["context_window"]),
         "output": tokens(model["max_output_tokens"]),

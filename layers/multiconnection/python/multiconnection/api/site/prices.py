@@ -1,7 +1,7 @@
 """Prices, context windows and capabilities in words, for tables and model pages."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +67,7 @@ class Row:
     cached: str
     output: str
     summary: str
+    dearer: str
     order: Mapping[str, str]
 
 
@@ -86,6 +87,20 @@ def tokens(count: int | None) -> str:
     return f"{round(count / 1000)}K" if count >= 1000 else str(count)
 
 
+def model_price_lines(model: Mapping[str, Any]) -> list[PriceLine]:
+    """All prices of a model, and those of its long prompts where these are dearer."""
+    lines, long = price_lines(model["prices"]), model.get("long_context")
+    if long is None:
+        return lines
+    detail = f"prompts above {tokens(long['above_input_tokens'])} tokens"
+    return lines + [replace(line, detail=detail) for line in price_lines(long["prices"])]
+
+
+def _dearer(model: Mapping[str, Any]) -> str:
+    long = model.get("long_context")
+    return f"dearer above {tokens(long['above_input_tokens'])}" if long else ""
+
+
 def price_lines(prices: Mapping[str, Any]) -> list[PriceLine]:
     """All prices of a model in the order of PRICE_NAMES, images last."""
     lines = [
@@ -96,7 +111,9 @@ def price_lines(prices: Mapping[str, Any]) -> list[PriceLine]:
     if "seconds" in prices:
         lines.append(PriceLine("Audio", usd(prices["seconds"]), "second"))
         lines.append(PriceLine("Audio", usd(Decimal(prices["seconds"]) * _SECONDS_PER_MINUTE), "minute"))
-    return lines + list(_image_lines(prices.get("images", {})))
+    # Charged by the token, an image has no price of its own: the table says what one comes to.
+    each = "Image, about" if "output_image" in prices else "Image"
+    return lines + list(_image_lines(prices.get("images", {}), each))
 
 
 def table_row(model: Mapping[str, Any]) -> Row:
@@ -113,6 +130,7 @@ def table_row(model: Mapping[str, Any]) -> Row:
         cached=usd(prices["cached_input"]) if "cached_input" in prices else "",
         output=usd(prices["output"]) if "output" in prices else "",
         summary=_summary(model),
+        dearer=_dearer(model),
         order={
             "name": model["name"].lower(),
             "context": str(model["context_window"] or ""),
@@ -127,10 +145,10 @@ def capability_names(model: Mapping[str, Any]) -> list[str]:
     return [CAPABILITY_NAMES.get(name, name.replace("_", " ").capitalize()) for name in model["capabilities"]]
 
 
-def _image_lines(images: Mapping[str, Mapping[str, str]]) -> Iterator[PriceLine]:
+def _image_lines(images: Mapping[str, Mapping[str, str]], each: str) -> Iterator[PriceLine]:
     for size, qualities in images.items():
         for quality, price in sorted(qualities.items(), key=lambda item: Decimal(item[1])):
-            yield PriceLine("Image", usd(price), "image", f"{size}, {quality}")
+            yield PriceLine(each, usd(price), "image", f"{size}, {quality}")
 
 
 def _summary(model: Mapping[str, Any]) -> str:
@@ -140,9 +158,8 @@ def _summary(model: Mapping[str, Any]) -> str:
         return "Free"
     if prices.get("images"):
         each = [Decimal(price) for qualities in prices["images"].values() for price in qualities.values()]
-        return (
-            f"{usd(min(each))} to {usd(max(each))} per image" if min(each) < max(each) else f"{usd(each[0])} per image"
-        )
+        span = f"{usd(min(each))} to {usd(max(each))}" if min(each) < max(each) else usd(each[0])
+        return f"{'about ' if 'output_image' in prices else ''}{span} per image"
     if "characters" in prices:
         return f"{usd(prices['characters'])} per 1M characters"
     if "seconds" in prices:

@@ -58,7 +58,6 @@ GATEWAY = (
         "api_key",
         "UploadRequest",
         "Upload",
-        status=201,
         errors=(400, 401, 403, 413, 429, 503),
     ),
     Operation("GET", "/v1/models", "Models", "List the models this key may use", "api_key", None, "ModelList"),

@@ -1,12 +1,12 @@
 // Giving or taking money by hand. One opening of the dialog is one adjustment, however often it is sent.
 import { api } from "../lib/api.js";
 import { html, useRef } from "../lib/html.js";
-import { amountProblem, nano, written } from "../lib/money.js";
+import { amountProblem, nano } from "../lib/money.js";
 import { randomToken } from "../lib/resource.js";
 import { Button, Facts, Failure } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, useForm } from "../ui/form.js";
-import { isNegative, sum, trimmed } from "./amounts.js";
+import { sum, whole } from "./amounts.js";
 
 const PLACES = 9;
 const AMOUNT_MAX = "999999999.999999999";
@@ -36,8 +36,8 @@ export function Adjust({ account, onClose, onDone }) {
       <${Field} label="Direction" type="select" options=${DIRECTIONS} ...${form.field("sign")} />
       <${Field} label="Amount" before="$" inputmode="decimal" autocomplete="off" ...${form.field("amount")} />
       <${Field} label="Reason" type="textarea" rows="2" maxlength="500" hint="The owner reads it beside the credit." ...${form.field("reason")} />
-      <${Facts} items=${[["Available now", html`<span class="num">${written(trimmed(account.available))}</span>`],
-        ["Available then", html`<span class="num" aria-live="polite">${after === null ? "—" : `${isNegative(after) ? "-" : ""}$${trimmed(after)}`}</span>`]]} />
+      <${Facts} items=${[["Available now", html`<span class="num">${whole(account.available)}</span>`],
+        ["Available then", html`<span class="num" aria-live="polite">${after === null ? "—" : whole(after)}</span>`]]} />
       <${Failure} error=${form.error} what="The balance was not adjusted." />
       <button type="submit" hidden></button></form></${Dialog}>`;
 }
@@ -45,5 +45,5 @@ export function Adjust({ account, onClose, onDone }) {
 function problem({ sign, amount }, account) {
   const wrong = amountProblem(amount, { places: PLACES, max: AMOUNT_MAX });
   if (wrong || !sign) return wrong;
-  return nano(amount.trim()) > nano(account.available) ? `Only $${trimmed(account.available)} are available.` : "";
+  return nano(amount.trim()) > nano(account.available) ? `Only ${whole(account.available)} are available.` : "";
 }

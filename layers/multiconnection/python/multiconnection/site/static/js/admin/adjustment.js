@@ -6,7 +6,7 @@ import { zone } from "../lib/time.js";
 import { Badge, Button, CopyLine, Facts, Notice, Problem, Skeleton, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { useShared } from "../ui/shell.js";
-import { isNegative, sum, trimmed } from "./amounts.js";
+import { signed, sum, whole } from "./amounts.js";
 import { Decision } from "./decision.js";
 import { AccountLink, Change, Late } from "./parts.js";
 
@@ -43,7 +43,7 @@ export function AdjustmentDrawer({ id, onClose, onChange }) {
       ${late && html`<${Late} title="Somebody was faster" details=${late} word=${(status) => STATES[status]?.[0].toLowerCase() || status} />`}
       ${adjustment.error && html`<${Problem} error=${adjustment.error} what="This adjustment could not be loaded." retry=${adjustment.reload} />`}
       ${isKnown ? html`<${Details} adjustment=${data} account=${account} onDecide=${setDoing} />` : !adjustment.error && html`<${Skeleton} lines=${8} height="24px" />`}</div>
-    ${doing === "approve" && html`<${Decision} title="Approve this adjustment?" label=${`Approve ${isNegative(data.amount) ? "-" : "+"}$${trimmed(data.amount)}`} onClose=${close} send=${decide("approve")} what="The adjustment was not booked.">
+    ${doing === "approve" && html`<${Decision} title="Approve this adjustment?" label=${`Approve ${signed(data.amount)}`} onClose=${close} send=${decide("approve")} what="The adjustment was not booked.">
       <p><strong><${Change} amount=${data.amount} /></strong> for <strong class="break">${owner}</strong>, at once.</p><p><code class="break">${data.account_id}</code></p></${Decision}>`}
     ${doing === "reject" && html`<${Decision} title="Reject this adjustment?" label="Reject the adjustment" danger reason=${{ label: "Reason", hint: "Kept with the adjustment." }} onClose=${close} send=${decide("reject")}>
       <p><strong><${Change} amount=${data.amount} /></strong> for <strong class="break">${owner}</strong>. Nothing is booked.</p></${Decision}>`}</${Dialog}>`;
@@ -59,8 +59,8 @@ function Details({ adjustment, account, onDecide }) {
     <p class="row between"><${Badge} tone=${tone}>${label}</${Badge}><strong class="figure"><${Change} amount=${adjustment.amount} /></strong></p>
     <${Facts} items=${[
       ["Account", html`<${AccountLink} id=${adjustment.account_id} email=${account.data?.email} />`],
-      account.data && ["Available now", html`<span class="num">$${trimmed(account.data.available)}</span>`],
-      account.data && waits && ["Available then", html`<span class="num">${isNegative(sum(account.data.available, adjustment.amount)) ? "-" : ""}$${trimmed(sum(account.data.available, adjustment.amount))}</span>`],
+      account.data && ["Available now", html`<span class="num">${whole(account.data.available)}</span>`],
+      account.data && waits && ["Available then", html`<span class="num">${whole(sum(account.data.available, adjustment.amount))}</span>`],
       ["Reason", adjustment.reason],
       ["Proposed", html`<${Time} at=${adjustment.created} /> ${zone}, by ${adjustment.proposed_by}`],
       adjustment.decided_by && ["Decided", html`<${Time} at=${adjustment.decided_at} /> ${zone}, by ${adjustment.decided_by}`],

@@ -1,18 +1,12 @@
 // Money that moves in both directions, and shares of it.
 import { fromNano, nano } from "../lib/money.js";
 
-const size = (amount) => (amount < 0n ? -amount : amount);
-
 // Every digit that says something, and at least the cents.
-export function trimmed(text) {
-  const [whole, part] = fromNano(size(nano(text))).split(".");
-  return `${whole}.${part.replace(/0+$/, "").padEnd(2, "0")}`;
-}
-
-export function signed(text) {
-  const amount = nano(text);
-  return `${amount > 0n ? "+" : amount < 0n ? "-" : ""}$${trimmed(text)}`;
-}
+const format = (signDisplay) => new Intl.NumberFormat(undefined, {
+  style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: 9, signDisplay,
+});
+export const whole = (text) => format("auto").format(fromNano(nano(text)));
+export const signed = (text) => format("exceptZero").format(fromNano(nano(text)));
 
 export const sum = (a, b) => fromNano(nano(a) + nano(b));
 export const isNegative = (text) => nano(text) < 0n;

@@ -16,6 +16,16 @@ export function rowsOf(prices, path = []) {
   });
 }
 
+// As one reads them: input before output, long prompts last.
+export function ordered(rows) {
+  const rank = ({ path }) => {
+    const isLong = path[0] === LONG;
+    const place = Object.keys(NAMES).indexOf(path[isLong ? 1 : 0]);
+    return (place < 0 ? 99 : place) + (isLong ? 100 : 0);
+  };
+  return [...rows].sort((a, b) => rank(a) - rank(b));
+}
+
 export function nested(rows) {
   const table = {};
   for (const { path, value } of rows) {

@@ -14,7 +14,7 @@ const size = (bytes) => `${count(Math.ceil(bytes / 1024))} KB`;
 export function ReceiptPreview({ order }) {
   const { receipt, receipt_url: url } = order;
   if (!receipt || !url) {
-    return html`<${Card} title="Receipt" id="receipt"><${Empty} title="No receipt">The customer has sent none. Look for the reference in the bank account.</${Empty}></${Card}>`;
+    return html`<${Card} title="Receipt" id="receipt"><${Empty} title="No receipt">The customer has sent none.${order.status === "in_review" && order.method === "bank_transfer" ? ` Look for ${order.reference} in the bank account.` : ""}</${Empty}></${Card}>`;
   }
   const isPicture = receipt.content_type.startsWith("image/");
   const open = html`<${LinkButton} small href=${url} target="_blank" rel="noopener noreferrer">Open in a new tab</${LinkButton}>`;

@@ -1,6 +1,6 @@
 // Whole days in UTC, as the roll-up of revenue has them: "2026-11-22".
 const DAY_S = 86400;
-const DAYS_MAX = 366;
+export const DAYS_MAX = 366;
 
 export const startOf = (day) => Date.parse(`${day}T00:00:00Z`) / 1000;
 export const dayAt = (s) => new Date(s * 1000).toISOString().slice(0, 10);

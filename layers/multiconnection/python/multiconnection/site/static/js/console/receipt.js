@@ -35,16 +35,17 @@ export function Receipt({ order, onChange }) {
   };
   const drop = (event) => { event.preventDefault(); setOver(false); take(event.dataTransfer.files[0]); };
   const done = order.receipt?.uploaded;
-  return html`<${Card} title="Receipt" id="receipt"><div class="stack tight">
+  const isContract = order.method === "enterprise_contract";
+  return html`<${Card} title=${isContract ? "Contract or order form" : "Receipt"} id="receipt"><div class="stack tight">
     ${done && html`<p>Received: ${order.receipt.content_type === "application/pdf" ? "PDF" : "image"}, ${size(order.receipt.bytes)}.</p>`}
     ${isOpen(order) && html`<div class=${`drop ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${drop}>
       ${progress === null
-        ? html`<p>${done ? "Send another file to replace it." : "Drop the bank's receipt here, or choose a file."}</p>
+        ? html`<p>${done ? "Send another file to replace it." : `Drop ${isContract ? "it" : "the bank's receipt"} here, or choose a file.`}</p>
           <${Button} small onClick=${() => input.current.click()}>Choose a file</${Button}><p class="small muted">PDF, PNG, JPEG or WebP, up to ${size(BYTES_MAX)}</p>`
         : html`<label class="stack tight">Sending … ${progress} %<progress max="100" value=${progress}></progress></label>`}
       <input type="file" class="visually-hidden" tabindex="-1" aria-label="Receipt" ref=${input} accept=${TYPES.join(",")} onChange=${(event) => { take(event.target.files[0]); event.target.value = ""; }} /></div>`}
     ${problem && html`<p class="field"><span class="error" role="alert">${problem}</span></p>`}
-    <${Problem} error=${upload.error} what="The receipt was not sent." /></div></${Card}>`;
+    <${Problem} error=${upload.error} what="The file was not sent." /></div></${Card}>`;
 }
 
 function put(target, file, onProgress) {

@@ -67,7 +67,7 @@ function go(path) {
 
 function check() {
   let first = null;
-  for (const input of form.querySelectorAll("input")) {
+  for (const input of form.querySelectorAll("input:not([data-show-password])")) {
     const text = !input.required || input.value.trim() ? (input.validity.typeMismatch ? "This is no e-mail address." : "") : "This is needed.";
     mark(input, text);
     if (text && !first) first = input;
@@ -119,6 +119,10 @@ document.querySelector("[data-resend]")?.addEventListener("click", () => run(asy
   await api.post("/api/auth/resend", { email: value("email") });
   say("If this address waits for confirmation, another code is on its way.");
 }));
+
+form.querySelector("[data-show-password]")?.addEventListener("change", ({ target: { checked } }) => {
+  for (const input of form.querySelectorAll("[autocomplete$=password]")) input.type = checked ? "text" : "password";
+});
 
 function say(text) {
   done.textContent = text;

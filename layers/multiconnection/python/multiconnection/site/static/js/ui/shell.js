@@ -7,7 +7,7 @@ import { at, useRoute } from "../lib/router.js";
 import { isDark, toggleTheme } from "../lib/theme.js";
 import { Badge, Button, LinkButton, Money, Notice, Problem, Skeleton } from "./basics.js";
 import { Icon } from "./icons.js";
-import { Waiting } from "./view.js";
+import { View, Waiting } from "./view.js";
 
 const UNLOADED = { message: "You are offline, or there is a new version of this page." };
 const BALANCE_EVERY_MS = 30000;
@@ -22,7 +22,8 @@ export const balanceChanged = () => dispatchEvent(new Event("balancechange"));
 export function Shell({ routes, nav, label, onlyAdmins }) {
   const route = useRoute();
   const account = useResource("/api/account", { keep: true });
-  const balance = useResource("/api/balance", { keep: true, poll: () => BALANCE_EVERY_MS });
+  // An administrator's own balance beside somebody else's would only be taken for it.
+  const balance = useResource(onlyAdmins ? null : "/api/balance", { keep: true, poll: () => BALANCE_EVERY_MS });
   const [lost, setLost] = useState(false);
   useEffect(() => {
     const onLost = () => setLost(true);
@@ -38,7 +39,7 @@ export function Shell({ routes, nav, label, onlyAdmins }) {
     <a class="skip" href="#main">Skip to content</a>
     <div class="shell">
       <${Rail} nav=${nav} path=${route.path} label=${label} />
-      <${TopBar} balance=${balance} account=${account} nav=${nav} label=${label} />
+      <${TopBar} balance=${onlyAdmins ? null : balance} account=${account} nav=${nav} label=${label} />
       <main id="main" tabindex="-1">
         <${Offline} />
         ${lost && account.data && html`<${Ended} />`}
@@ -59,8 +60,8 @@ const Ended = () => html`<${Notice} tone="warn" title="Your session has ended" a
   <p>What you see is as it was. Sign in again to go on from here.</p>
   <p><${Button} kind="primary" small onClick=${signIn}>Sign in</${Button}></p></${Notice}>`;
 
-const NotAnAdmin = () => html`<div class="view"><h1>Administrators only</h1><p class="muted">This account has no admin permission.</p>
-  <p><${LinkButton} href=${url("/console")}>Open the console</${LinkButton}></p></div>`;
+const NotAnAdmin = () => html`<${View} title="Administrators only" lead="This account has no admin permission.">
+  <p><${LinkButton} href=${url("/console")}>Open the console</${LinkButton}></p></${View}>`;
 
 function Offline() {
   const [online, setOnline] = useState(navigator.onLine);
@@ -93,7 +94,7 @@ function Current({ route, routes }) {
     addEventListener("online", again);
     return () => removeEventListener("online", again);
   }, [view.error]);
-  if (!found) return html`<div class="view"><h1>Not found</h1><p class="muted">There is no such page.</p><p><${LinkButton} href=${at()}>Back to the start</${LinkButton}></p></div>`;
+  if (!found) return html`<${View} key=${route.path} title="Not found" lead="There is no such page."><p><${LinkButton} href=${at()}>Back to the start</${LinkButton}></p></${View}>`;
   if (view.load !== load) return html`<${Waiting} />`;
   if (view.error) return html`<div class="view"><${Problem} error=${view.error} what="This page could not be loaded." retry=${() => location.reload()} /></div>`;
   return html`<${view.Component} key=${found.key} ...${found.params} query=${route.query} />`;
@@ -132,25 +133,30 @@ const Rail = ({ nav, path, label }) => html`<nav class="rail" aria-label=${label
     <${Icon} name=${item.icon} /><span>${item.label}</span></a></li>`)}</ul></nav>`;
 
 function TopBar({ balance, account, nav, label }) {
-  const data = balance.data;
   return html`<header class="bar">
-    <span class="bar-title">${label}</span>
-    <div class="bar-balance" role="group" aria-label="Balance">
-      ${data ? html`<span><span class="muted small">Available</span> <strong><${Money} amount=${data.available} /></strong></span>
-        <span class="in-flight"><span class="muted small">In flight</span> <${Money} amount=${data.in_flight} /></span>`
-        : balance.error ? html`<span class="muted small">Balance unknown</span>` : html`<${Skeleton} width="180px" />`}
-    </div>
+    <span class="bar-title grow">${label}</span>
+    ${balance && html`<${BarBalance} balance=${balance} />`}
     <${ThemeButton} />
     <${AccountMenu} account=${account.data} nav=${nav} />
   </header>`;
+}
+
+function BarBalance({ balance }) {
+  const data = balance.data;
+  return html`<div class="bar-balance" role="group" aria-label="Balance">
+      ${data ? html`<span><span class="muted small">Available</span> <strong><${Money} amount=${data.available} /></strong></span>
+        <span class="in-flight"><span class="muted small">In flight</span> <${Money} amount=${data.in_flight} /></span>`
+        : balance.error ? html`<span class="muted small">Balance unknown</span>` : html`<${Skeleton} width="180px" />`}</div>`;
 }
 
 function ThemeButton() {
   const [dark, setDark] = useState(isDark);
   useEffect(() => {
     const update = () => setDark(isDark());
+    const system = matchMedia("(prefers-color-scheme: dark)");
     addEventListener("themechange", update);
-    return () => removeEventListener("themechange", update);
+    system.addEventListener("change", update);
+    return () => { removeEventListener("themechange", update); system.removeEventListener("change", update); };
   }, []);
   return html`<${Button} kind="quiet" icon=${dark ? "sun" : "moon"} class="icon" aria-label=${dark ? "Use the light theme" : "Use the dark theme"} onClick=${toggleTheme} />`;
 }

@@ -3,7 +3,8 @@ import { html } from "../lib/html.js";
 import { withQuery } from "../lib/router.js";
 import { LinkButton, Problem, Skeleton } from "./basics.js";
 
-// columns: [{key, label, num, width, render(row), head}]; `head` is the column that names the row. Widths are fixed, so
+// columns: [{key, label, num, width, render(row), head, wide}]; `head` is the column that names the row, a `wide` one has
+// a line of its own on a phone. Widths are fixed, so
 // that nothing moves when the rows arrive: give "24%" or "90px" where an equal share does not fit.
 // resource: what useResource gave for a list; `empty` is shown when it has no rows; `rows` overrides its data.
 export function Table({ caption, columns, resource, rows, empty, skeletonRows = 6, rowKey = "id", current, onOpen }) {
@@ -12,7 +13,7 @@ export function Table({ caption, columns, resource, rows, empty, skeletonRows = 
     return html`<div class="pad"><${Problem} error=${resource.error} what="This list could not be loaded." retry=${resource.reload} /></div>`;
   }
   if (data && !data.length) {
-    return resource?.data?.next_cursor ? html`<p class="pad muted">Nothing in this part of the list; the next page goes on.</p>` : empty;
+    return resource?.data?.next_cursor ? html`<p class="pad muted">Nothing found so far. There is more to look through: go on with the next page.</p>` : empty;
   }
   return html`${resource?.error && html`<div class="pad"><${Problem} error=${resource.error} what="This list could not be refreshed." retry=${resource.reload} /></div>`}<div class="table-wrap" tabindex="0" role="group" aria-label=${caption} aria-busy=${data ? undefined : "true"}>
     <table class="rows"><caption class="visually-hidden">${caption}</caption>
@@ -33,7 +34,7 @@ function Row({ row, columns, open, current }) {
       const content = column.render ? column.render(row) : row[column.key];
       return column.head
         ? html`<th scope="row" key=${column.key}>${content}</th>`
-        : html`<td key=${column.key} class=${column.num ? "num" : ""} data-label=${column.label}>${content}</td>`;
+        : html`<td key=${column.key} class=${`${column.num ? "num" : ""} ${column.wide ? "wide" : ""}`} data-label=${column.label}>${content}</td>`;
     })}</tr>`;
 }
 

@@ -26,7 +26,7 @@ const KEYS = [
 ];
 const ORDERS = [
   { key: "reference", label: "Reference", head: true, render: (order) => html`<a href=${orderHref(order.id)}><code>${order.reference}</code></a>` },
-  { key: "created", label: `Created (${zone})`, width: "24%", render: (order) => html`<${Time} at=${order.created} />` },
+  { key: "created", label: `Created (${zone})`, width: "24%", wide: true, render: (order) => html`<${Time} at=${order.created} />` },
   { key: "method", label: "Method", width: "20%", render: (order) => METHODS[order.method] || order.method },
   { key: "status", label: "Status", render: (order) => html`<${OrderBadge} status=${order.status} />` },
   { key: "amount", label: "Amount", num: true, render: amountOf },
@@ -34,7 +34,7 @@ const ORDERS = [
 const CREDITS = [
   { key: "created", label: `Time (${zone})`, head: true, width: "24%", render: (credit) => html`<${Time} at=${credit.created} />` },
   { key: "kind", label: "Kind", width: "16%", render: (credit) => html`<${Badge}>${KINDS[credit.kind] || credit.kind}</${Badge}>` },
-  { key: "note", label: "Note", render: (credit) => (credit.order_id ? html`<a class="break" href=${orderHref(credit.order_id)}>${credit.note || "Order"}</a>` : html`<span class="break">${credit.note || "—"}</span>`) },
+  { key: "note", label: "Note", wide: true, render: (credit) => (credit.order_id ? html`<a class="break" href=${orderHref(credit.order_id)}>${credit.note || "Order"}</a>` : html`<span class="break">${credit.note || "—"}</span>`) },
   { key: "amount", label: "Amount", num: true, width: "22%", render: (credit) => html`<${Change} amount=${credit.amount} />` },
 ];
 

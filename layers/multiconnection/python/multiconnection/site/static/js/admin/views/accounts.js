@@ -20,8 +20,6 @@ const COLUMNS = [
   { key: "created", label: "Since", width: "13%", render: (account) => date(account.created) },
 ];
 
-const ONE_FIELD = { gridTemplateColumns: "minmax(0, 420px) auto", justifyContent: "start" };
-
 export default function Accounts({ query: search }) {
   const wanted = search.get("query") || "";
   const cursor = search.get("cursor") || "";
@@ -39,7 +37,8 @@ function Search({ wanted }) {
   const [text, setText] = useState(wanted);
   useEffect(() => setText(wanted), [wanted]);
   const go = (event) => { event.preventDefault(); setQuery({ query: text.trim(), cursor: null }); };
-  return html`<form class="filter-row" style=${ONE_FIELD} role="search" aria-label="Find an account" onSubmit=${go}>
+  return html`<form class="filter-row" role="search" aria-label="Find an account" onSubmit=${go}>
     <${Field} label="E-mail address or account id" type="search" value=${text} onInput=${setText} maxlength="254" autocomplete="off" spellcheck="false" placeholder="anna@" />
-    <${Button} type="submit">Search</${Button}></form>`;
+    <${Button} type="submit">Search</${Button}>
+    <${Button} kind="quiet" disabled=${!wanted} onClick=${() => setQuery({ query: null, cursor: null })}>Clear</${Button}></form>`;
 }

@@ -14,8 +14,8 @@ const WAITING = "awaiting_second";
 const POLL_MS = 15000;
 const COLUMNS = [
   { key: "created", label: "Proposed", head: true, width: "20%", render: (row) => html`<a class="plain" href=${withQuery({ adjustment: row.id })}><${Time} at=${row.created} /></a><span class="sub break">${row.proposed_by}</span>` },
-  { key: "account_id", label: "Account", width: "26%", render: (row) => html`<${AccountLink} id=${row.account_id} />` },
-  { key: "reason", label: "Reason", width: "26%", render: (row) => html`<span class="break">${row.reason}</span>` },
+  { key: "account_id", label: "Account", width: "26%", wide: true, render: (row) => html`<${AccountLink} id=${row.account_id} />` },
+  { key: "reason", label: "Reason", width: "26%", wide: true, render: (row) => html`<span class="break">${row.reason}</span>` },
   { key: "status", label: "State", render: (row) => html`<${Badge} tone=${STATES[row.status]?.[1]}>${STATES[row.status]?.[0] || row.status}</${Badge}>` },
   { key: "amount", label: "Amount", num: true, render: (row) => html`<${Change} amount=${row.amount} />` },
 ];

@@ -4,17 +4,21 @@ import { html, useEffect, useState } from "../../lib/html.js";
 import { useResource } from "../../lib/resource.js";
 import { at, setQuery, withQuery } from "../../lib/router.js";
 import { zone } from "../../lib/time.js";
-import { Button, Card, Empty, Facts, LinkButton, Time } from "../../ui/basics.js";
+import { Button, Card, Empty, Facts, LinkButton, Notice, Time } from "../../ui/basics.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Field } from "../../ui/form.js";
 import { Pager, Table } from "../../ui/table.js";
 import { View } from "../../ui/view.js";
-import { accountHref, modelHref, orderHref } from "../parts.js";
+import { accountHref, adjustmentHref, modelHref, orderHref } from "../parts.js";
 import { changes } from "../price_changes.js";
 
 const CHANGES_SHOWN = 2;
 const ACTIONS = ["order", "account", "adjustment", "model", "provider", "reconciliation"];
-const PLACES = { order: orderHref, account: accountHref, model: modelHref, provider: () => at("/providers") };
+const PLACES = {
+  order: orderHref, account: accountHref, adjustment: adjustmentHref, model: modelHref, provider: () => at("/providers"), reconciliation: () => at("/reconciliation"),
+};
+// In the list, what is moved comes first, and whose it is is one press away.
+const WEIGHT = { status: -2, amount: -1, account_id: 1 };
 const hrefOf = (entry) => withQuery({ entry: entry.id });
 const shown = (value) => (value === undefined || value === null ? "—" : String(value));
 
@@ -24,13 +28,14 @@ export default function Audit({ query: search }) {
   const chosen = entries.data?.data.find((entry) => entry.id === search.get("entry"));
   const columns = [
     { key: "at", label: `Time (${zone})`, head: true, width: "20%", render: (entry) => html`<a class="plain" href=${hrefOf(entry)}><${Time} at=${entry.at} /></a>` },
-    { key: "actor", label: "Actor", width: "20%", render: (entry) => html`<span class="break">${entry.actor}</span>` },
-    { key: "action", label: "Action", width: "18%", render: (entry) => html`<code class="break">${entry.action}</code>` },
-    { key: "subject", label: "Subject", width: "20%", render: (entry) => html`<span class="break">${entry.subject}</span>` },
-    { key: "change", label: "Change", render: (entry) => html`<${Brief} entry=${entry} />` },
+    { key: "actor", label: "Actor", width: "19%", wide: true, render: (entry) => html`<span class="break">${entry.actor}</span>` },
+    { key: "action", label: "Action", width: "19%", render: (entry) => html`<code class="small">${breakable(entry.action)}</code>` },
+    { key: "subject", label: "Subject", width: "20%", wide: true, render: (entry) => html`<code class="small break">${entry.subject}</code>` },
+    { key: "change", label: "Change", wide: true, render: (entry) => html`<${Brief} entry=${entry} />` },
   ];
   return html`<${View} title="Audit" lead="What administrators did. Nobody can change or remove an entry.">
     <${Filters} key=${`${actor}\n${action}`} actor=${actor} action=${action} />
+    ${search.get("entry") && entries.data && !chosen && html`<${Notice} tone="warn" title="This entry is not on this page">Filter by its actor or action, or go on with the next page.</${Notice}>`}
     <${Card} flush><${Table} caption="Audit log" columns=${columns} resource=${entries} skeletonRows=${10} current=${search.get("entry") || ""} onOpen=${(entry) => setQuery({ entry: entry.id })}
       empty=${actor || action
         ? html`<${Empty} title="No entries" action=${html`<${LinkButton} href=${location.pathname}>Clear the filters</${LinkButton}>`}>Nothing matches these filters.</${Empty}>`
@@ -57,11 +62,13 @@ function Filters(props) {
     <${Button} kind="quiet" disabled=${!props.actor && !props.action} onClick=${clear}>Clear</${Button}></form>`;
 }
 
+const breakable = (action) => action.split(".").map((part, n) => html`${n ? html`.<wbr />` : null}${part}`);
+
 function Brief({ entry }) {
-  const found = changes(entry.before, entry.after);
+  const found = changes(entry.before, entry.after).sort((a, b) => (WEIGHT[a.kind] || 0) - (WEIGHT[b.kind] || 0));
   if (!found.length) return html`<span class="muted">${entry.reason || "—"}</span>`;
   const more = found.length - CHANGES_SHOWN;
-  return html`<span class="small">${found.slice(0, CHANGES_SHOWN).map((each) => html`<span class="sub break" key=${each.kind}>${each.kind} ${shown(each.old)} → ${shown(each.new)}</span>`)}
+  return html`<span class="small">${found.slice(0, CHANGES_SHOWN).map((each) => html`<span class="sub break" key=${each.kind}>${each.kind} ${each.old === undefined ? "" : `${shown(each.old)} → `}${shown(each.new)}</span>`)}
     ${more > 0 && html`<span class="sub">and ${more} more</span>`}</span>`;
 }
 

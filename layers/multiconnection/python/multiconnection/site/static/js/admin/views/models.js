@@ -15,9 +15,9 @@ const hrefOf = (model) => modelHref(model.id);
 const COLUMNS = [
   { key: "name", label: "Model", head: true, width: "34%", render: (model) => html`<a href=${hrefOf(model)} class="break">${model.name}</a><code class="sub break">${model.id}</code>` },
   { key: "state", label: "State", width: "13%", render: (model) => html`<${Badge} tone=${model.enabled ? "good" : ""}>${model.enabled ? "Enabled" : "Disabled"}</${Badge}>` },
-  { key: "kind", label: "Kind", width: "14%" },
-  { key: "prices", label: "Prices", render: (model) => html`<span class="small num">${summary(model.prices)}</span>` },
-  { key: "price_version", label: "Version", num: true, width: "11%" },
+  { key: "kind", label: "Kind", width: "14%", render: (model) => model.kind[0].toUpperCase() + model.kind.slice(1) },
+  { key: "prices", label: "Prices", wide: true, render: (model) => html`<span class="small num">${summary(model.prices)}</span>` },
+  { key: "price_version", label: "Price version", num: true, width: "12%" },
 ];
 
 export default function Models({ query: search }) {

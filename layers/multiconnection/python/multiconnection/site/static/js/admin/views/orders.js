@@ -4,6 +4,7 @@ import { html } from "../../lib/html.js";
 import { usd } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { navigate, withQuery } from "../../lib/router.js";
+import { zone } from "../../lib/time.js";
 import { Badge, Card, Empty, LinkButton, LinkTabs, Money, Time } from "../../ui/basics.js";
 import { Pager, Table } from "../../ui/table.js";
 import { View } from "../../ui/view.js";
@@ -20,10 +21,10 @@ export default function Orders({ query: search }) {
   const orders = useResource(query("/api/admin/orders", { status, cursor }), { poll: () => POLL_MS });
   const isOpen = status === WAITING || status === "submitted";
   const columns = [
-    { key: "reference", label: "Reference", head: true, width: "15%", render: (order) => html`<a href=${orderHref(order.id)}><code>${order.reference}</code></a><span class="sub">${METHODS[order.method] || order.method}</span>` },
-    { key: "created", label: isOpen ? "Waiting since" : "Created", width: "16%", render: (order) => html`<${Time} at=${order.created} relative=${isOpen} />` },
-    { key: "account", label: "Account", width: "29%", render: (order) => html`<${AccountLink} id=${order.account.id} email=${order.account.email} /><span class="sub">${history(order.account)}</span>` },
-    { key: "receipt", label: "Receipt", width: "12%", render: (order) => (order.receipt ? html`<${Badge} tone="good">Sent</${Badge}>` : html`<${Badge}>None</${Badge}>`) },
+    { key: "reference", label: "Reference", head: true, width: "16%", render: (order) => html`<a href=${orderHref(order.id)}><code>${order.reference}</code></a><span class="sub">${METHODS[order.method] || order.method}</span>` },
+    { key: "created", label: isOpen ? "Waiting since" : `Created (${zone})`, width: "20%", render: (order) => html`<${Time} at=${order.created} relative=${isOpen} />` },
+    { key: "account", label: "Account", width: "28%", wide: true, render: (order) => html`<${AccountLink} id=${order.account.id} email=${order.account.email} /><span class="sub">${history(order.account)}</span>` },
+    { key: "receipt", label: "Receipt", width: "11%", render: (order) => (order.receipt ? html`<${Badge} tone="good">Sent</${Badge}>` : html`<${Badge}>None</${Badge}>`) },
     { key: "amount", label: "Amount", num: true, render: amountOf },
     { key: "credit", label: "Credit", num: true, render: (order) => html`<${Money} quiet amount=${order.credit} />` },
   ];

@@ -15,7 +15,7 @@ const COLUMNS = [
   { key: "charged_drift", label: "Charged drift", num: true, render: (row) => html`<${Money} quiet places=${9} amount=${row.charged_drift} />` },
   { key: "credits_drift", label: "Credits drift", num: true, render: (row) => html`<${Money} quiet places=${9} amount=${row.credits_drift} />` },
   { key: "stale_holds", label: "Stale holds", num: true, width: "12%", render: (row) => count(row.stale_holds) },
-  { key: "breaches", label: "Breaches", render: (row) => (row.breaches.length ? html`<span class="small">${row.breaches.map((one) => one.replaceAll("_", " ")).join(", ")}</span>` : html`<span class="muted">None</span>`) },
+  { key: "breaches", label: "Breaches", wide: true, render: (row) => (row.breaches.length ? html`<span class="small">${row.breaches.map((one) => one.replaceAll("_", " ")).join(", ")}</span>` : html`<span class="muted">None</span>`) },
 ];
 
 export default function ReconciliationView() {

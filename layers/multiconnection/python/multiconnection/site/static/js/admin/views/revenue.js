@@ -12,7 +12,7 @@ import { Table } from "../../ui/table.js";
 import { View } from "../../ui/view.js";
 import { share } from "../amounts.js";
 import { AccountLink, modelHref } from "../parts.js";
-import { dayAt, daysBetween, isDay, lastDays, spans, startOf } from "../utc_days.js";
+import { DAYS_MAX, dayAt, daysBetween, isDay, lastDays, spans, startOf } from "../utc_days.js";
 
 const DAYS = 30;
 const GROUPS = [["day", "By day"], ["model", "By model"], ["account", "By account"]];
@@ -23,12 +23,18 @@ export default function Revenue({ query: search }) {
   const group = HEADS[search.get("group")] ? search.get("group") : "day";
   const usual = lastDays(nowS(), DAYS);
   const [from, to] = ["from", "to"].map((name) => (isDay(search.get(name)) ? search.get(name) : usual[name]));
-  const revenue = useResource(query("/api/admin/revenue", { from: startOf(from), to: startOf(to) + DAY_S, group }));
+  const wrong = spanProblem(from, to);
+  const revenue = useResource(wrong ? null : query("/api/admin/revenue", { from: startOf(from), to: startOf(to) + DAY_S, group }));
   // Said beside its field, and only there.
-  const problem = revenue.error?.param === "from" ? revenue.error.message : "";
+  const problem = wrong || (revenue.error?.param === "from" ? revenue.error.message : "");
   return html`<${View} title="Revenue" lead="Charges of calls against what they cost upstream. Days are in UTC.">
     <${Filters} search=${search} from=${from} to=${to} error=${problem} />
     ${!problem && html`<${Figures} revenue=${revenue} group=${group} days=${daysBetween(from, to)} />`}</${View}>`;
+}
+
+function spanProblem(from, to) {
+  if (startOf(from) > startOf(to)) return "Later than the last day.";
+  return startOf(to) - startOf(from) >= DAYS_MAX * DAY_S ? `At most ${DAYS_MAX} days at once.` : "";
 }
 
 function Figures({ revenue, group, days }) {
@@ -45,7 +51,8 @@ function Figures({ revenue, group, days }) {
 const shownRows = (data) => (data.group === "day" ? [...data.rows].reverse() : data.rows);
 
 function Filters({ search, from, to, error }) {
-  const set = (name) => (value) => setQuery({ [name]: value });
+  // Every digit of a date is a change: none of them is a place to go back to.
+  const set = (name) => (value) => setQuery({ [name]: value }, { replace: true });
   const used = search.get("from") || search.get("to");
   return html`<form class="filter-row" role="search" aria-label="Time" onSubmit=${(event) => event.preventDefault()}>
     <${Field} label="From" type="date" max=${dayAt(nowS())} value=${from} onInput=${set("from")} error=${error} />
@@ -91,7 +98,7 @@ function stackedDays(rows, names) {
 }
 
 function columnsOf(group) {
-  const money = (key, label) => ({ key, label, num: true, render: (row) => html`<${Money} quiet amount=${row[key]} places=${4} />` });
+  const money = (key, label) => ({ key, label, num: true, render: (row) => html`<${Money} quiet amount=${row[key]} places=${6} />` });
   return [
     { key: "name", label: HEADS[group], head: true, width: group === "day" ? "20%" : "30%", render: (row) => nameOf(group, row.name) },
     { key: "calls", label: "Calls", num: true, render: (row) => count(row.calls) },

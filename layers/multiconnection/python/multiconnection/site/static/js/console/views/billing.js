@@ -32,7 +32,7 @@ function Orders({ cursor }) {
   const orders = useResource(query("/api/orders", { cursor }), { poll: (list) => (list.data.some(isPending) ? POLL_MS : 0) });
   const columns = [
     { key: "reference", label: "Reference", head: true, render: (order) => html`<a href=${orderHref(order)}><code>${order.reference}</code></a>` },
-    { key: "created", label: `Created (${zone})`, width: "22%", render: (order) => html`<${Time} at=${order.created} />` },
+    { key: "created", label: `Created (${zone})`, width: "22%", wide: true, render: (order) => html`<${Time} at=${order.created} />` },
     { key: "method", label: "Method", width: "18%", render: (order) => METHODS[order.method] || order.method },
     { key: "status", label: "Status", render: (order) => html`<${OrderBadge} status=${order.status} />` },
     { key: "amount", label: "Amount", num: true, render: amountOf },
@@ -48,7 +48,7 @@ function Credits({ cursor }) {
   const columns = [
     { key: "created", label: `Time (${zone})`, head: true, render: (credit) => html`<${Time} at=${credit.created} />` },
     { key: "kind", label: "Kind", render: (credit) => html`<${Badge}>${KINDS[credit.kind] || credit.kind}</${Badge}>` },
-    { key: "note", label: "Note", width: "40%", render: (credit) => (credit.order_id ? html`<a href=${at(`/billing/orders/${credit.order_id}`)}>${credit.note || "Order"}</a>` : credit.note) },
+    { key: "note", label: "Note", width: "40%", wide: true, render: (credit) => (credit.order_id ? html`<a href=${at(`/billing/orders/${credit.order_id}`)}>${credit.note || "Order"}</a>` : credit.note) },
     { key: "amount", label: "Amount", num: true, render: (credit) => html`<${Money} quiet amount=${credit.amount} />` },
   ];
   return html`<${Card} flush><${Table} caption="Credits" columns=${columns} resource=${credits}

@@ -33,9 +33,9 @@ export default function Keys({ query: search }) {
   const columns = [
     { key: "name", label: "Name", head: true, width: "22%", render: (key) => html`<span class="break">${key.name}</span> <code class="sub">${keyLabel(key)}</code>` },
     { key: "status", label: "Status", width: "12%", render: (key) => html`<${Badge} tone=${STATUS[key.status][1]}>${STATUS[key.status][0]}</${Badge}>` },
-    { key: "limits", label: "Limits", width: "20%", render: (key) => html`<span class="small">${limits(key)}</span>` },
+    { key: "limits", label: "Limits", width: "18%", render: (key) => html`<span class="small">${limits(key)}</span>` },
     { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget_left ?? key.budget} /> <span class="muted small">of <${Money} quiet amount=${key.budget} /></span>` : html`<span class="muted">No limit</span>`) },
-    { key: "used", label: "Last used", render: (key) => html`<${Time} at=${key.last_used} relative />` },
+    { key: "used", label: "Last used", width: "13%", render: (key) => html`<${Time} at=${key.last_used} relative />` },
     { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} as=${until} />` : html`<span class="muted">Never</span>`) },
     { key: "menu", label: "", num: true, width: "72px", render: (key) => html`<${Menu} label=${`Actions for ${key.name}`} items=${[
       { label: "Change", onClick: () => setQuery({ edit: key.id }) },

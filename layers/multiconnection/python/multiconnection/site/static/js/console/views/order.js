@@ -7,7 +7,7 @@ import { at } from "../../lib/router.js";
 import { moment, zone } from "../../lib/time.js";
 import { Button, Card, CopyLine, Facts, LinkButton, Notice, Problem, Skeleton, Time } from "../../ui/basics.js";
 import { Confirm } from "../../ui/dialog.js";
-import { balanceChanged } from "../../ui/shell.js";
+import { balanceChanged, useShared } from "../../ui/shell.js";
 import { Timeline } from "../../ui/timeline.js";
 import { View, Waiting } from "../../ui/view.js";
 import { METHODS, OrderBadge, amountOf, isOpen, isPending, rateText, stepsOf } from "../orders.js";
@@ -19,6 +19,7 @@ export default function OrderView({ id }) {
   const path = `/api/orders/${encodeURIComponent(id)}`;
   const order = useResource(path, { poll: (data) => (isPending(data) ? POLL_MS : 0) });
   const options = useResource("/api/orders/options");
+  const { account } = useShared();
   const [cancelling, setCancelling] = useState(false);
   const data = order.data;
   const status = useRef(null);
@@ -39,7 +40,8 @@ export default function OrderView({ id }) {
           data.currency !== "USD" && ["Rate", rateText(data.currency, data.rate)],
           ["Credit", html`<span class="num">${exact(data.credit)}</span>`],
           ["Method", METHODS[data.method] || data.method],
-          options.data && ["Paid to", options.data.legal_entity],
+          ["Account", account.data.email],
+          options.data && [byContract(data) ? "Contract with" : "Paid to", options.data.legal_entity],
           ["Created", html`<${Time} at=${data.created} /> ${zone}`],
           isPending(data) && ["Expires", html`<${Time} at=${data.expires_at} /> ${zone}`],
           data.note && ["Note", data.note],
@@ -50,7 +52,7 @@ export default function OrderView({ id }) {
         <${Timeline} label="Progress of the order" steps=${stepsOf(data)} /></${Card}>
         ${data.status === "credited" && html`<${Notice} tone="good" title="Credited">${exact(data.credit)} were added to your balance. <a href=${at("/billing?tab=credits")}>See all credits</a></${Notice}>`}</div></div>`}
     ${cancelling && html`<${Confirm} title=${`Cancel order ${data.reference}?`} label="Cancel the order" keep="Keep the order" action=${async () => order.set(await api.post(`${path}/cancel`))}
-      onClose=${() => setCancelling(false)} onDone=${() => setCancelling(false)}><p>${amountOf(data)} by ${METHODS[data.method] || data.method}. If you have transferred the money already, send the receipt instead.</p></${Confirm}>`}</${View}>`;
+      onClose=${() => setCancelling(false)} onDone=${() => setCancelling(false)}><p>${amountOf(data)} by ${METHODS[data.method] || data.method}. ${byContract(data) ? "" : "If you have transferred the money already, send the receipt instead."}</p></${Confirm}>`}</${View}>`;
 }
 
 // While it is open it can be cancelled, once it is paid it can be printed, and after a bad end there can be another one.
@@ -60,8 +62,15 @@ function Actions({ order, onCancel }) {
   return isPending(order) ? null : html`<${LinkButton} kind="primary" icon="plus" href=${at("/billing/recharge")}>New order</${LinkButton}>`;
 }
 
+const byContract = (order) => order.method === "enterprise_contract";
+
+const Contract = ({ order }) => html`<${Card} title="Contract" id="pay"><div class="stack">
+  <p>An administrator checks that your contract covers <strong class="num">${amountOf(order)}</strong>, before <strong>${moment(order.expires_at)}</strong> ${zone}. Nothing has to be transferred for this order. Name this reference when you write to us:</p>
+  <${CopyLine} text=${order.reference} label="reference" /></div></${Card}>`;
+
 function Pay({ order, options }) {
   const details = options.data?.bank_details;
+  if (byContract(order)) return html`<${Contract} order=${order} />`;
   return html`<${Card} title="Pay" id="pay"><div class="stack">
     <p>Transfer <strong class="num">${amountOf(order)}</strong> before <strong>${moment(order.expires_at)}</strong> ${zone}, with this reference:</p>
     <${CopyLine} text=${order.reference} label="reference" />

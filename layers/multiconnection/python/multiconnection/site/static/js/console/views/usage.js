@@ -74,7 +74,8 @@ function useFilters(search) {
 }
 
 function Filters({ search, used, models, keys }) {
-  const set = (name) => (value) => setQuery({ [name]: value, cursor: null, call: null });
+  // Every digit of a date is a change: none of them is a place to go back to.
+  const set = (name) => (value) => setQuery({ [name]: value, cursor: null, call: null }, { replace: name in usualDays() });
   const field = (name) => ({ value: search.get(name) || usualDays()[name] || "", onInput: set(name) });
   const chosen = search.get("model");
   const names = models.map((model) => model.id);
