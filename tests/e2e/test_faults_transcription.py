@@ -43,7 +43,7 @@ def test_a_file_is_what_it_is_and_not_what_it_is_called(demo: Customer) -> None:
     assert answer.json()["text"] == HEARD
     (sent,) = demo.stack.last_upstream_request()["body"]["file"]
     assert (sent["filename"], sent["content_type"]) == ("audio.wav", "audio/wav")
-    assert Decimal(demo.charged(answer, before)["cost"]) == whisper(2000)
+    assert Decimal(demo.charged(answer, before)["cost"]) == whisper(1000)
 
 
 @pytest.mark.parametrize(

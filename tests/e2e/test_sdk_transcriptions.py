@@ -8,7 +8,7 @@ from tests.e2e.support.media import HEARD, HEARD_WORDS, RECORDING_MS
 from tests.e2e.support.prices import transcribe, whisper
 from tests.e2e.support.sdks import SdkRun
 
-SECONDS = 2
+SECONDS = 1
 AUDIO_TOKENS = 12
 PROMPT_WORDS = 2
 
@@ -41,21 +41,21 @@ def test_a_verbose_transcript_has_the_asked_granularities(sdk: SdkRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "text"),
+    ("scenario", "text", "source"),
     [
-        ("transcript_text", f"{HEARD}\n"),
-        ("transcript_srt", f"1\n00:00:00,000 --> 00:00:01,200\n{HEARD}\n\n"),
-        ("transcript_vtt", f"WEBVTT\n\n00:00:00.000 --> 00:00:01.200\n{HEARD}\n\n"),
+        ("transcript_text", f"{HEARD}\n", "upstream"),
+        ("transcript_srt", f"1\n00:00:00,000 --> 00:00:01,200\n{HEARD}\n\n", "request"),
+        ("transcript_vtt", f"WEBVTT\n\n00:00:00.000 --> 00:00:01.200\n{HEARD}\n\n", "request"),
     ],
 )
-def test_texts_and_subtitles_are_the_providers_and_cost_the_measured_time(
-    sdk: SdkRun, scenario: str, text: str
+def test_texts_and_subtitles_are_the_providers_and_cost_what_json_costs(
+    sdk: SdkRun, scenario: str, text: str, source: str
 ) -> None:
     facts = sdk[scenario]
     assert facts["text"] == text
     assert facts["kind"] == "text/plain; charset=utf-8"
-    row = sdk.paid(scenario, whisper(RECORDING_MS))
-    assert (row["usage_source"], row["usage"]["seconds"]) == ("request", RECORDING_MS / 1000)
+    row = sdk.paid(scenario, whisper(SECONDS * 1000))
+    assert (row["usage_source"], row["usage"]["seconds"]) == (source, SECONDS)
 
 
 def test_a_streamed_transcript_comes_in_deltas_and_ends_with_its_cost(sdk: SdkRun) -> None:

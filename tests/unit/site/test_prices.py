@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections.abc import Mapping
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_windows_are_short(count: int | None, shown: str) -> None:
     assert tokens(count) == shown
 
 
-def a_model(kind: str, prices: dict[str, object]) -> dict[str, object]:
+def a_model(kind: str, prices: Mapping[str, object]) -> dict[str, object]:
     return {"id": "m", "name": "M", "owned_by": "o", "kind": kind, "context_window": None, "prices": prices}
 
 

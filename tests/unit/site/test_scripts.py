@@ -42,7 +42,7 @@ def test_amounts_are_rounded_down_and_never_floats(tmp_path: Path, amount: str, 
 
 def test_exact_amounts_have_nine_digits(tmp_path: Path) -> None:
     found = evaluated(tmp_path, "js/lib/money.js", '[m.exact("1.5"), m.exact("-0.000000001"), m.written("-0.5")]')
-    assert found == ["$1.500000000", "$-0.000000001", "-$0.5"]
+    assert found == ["$1.500000000", "-$0.000000001", "-$0.5"]
 
 
 def test_small_charges_keep_the_digits_that_matter(tmp_path: Path) -> None:

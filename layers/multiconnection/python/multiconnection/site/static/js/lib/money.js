@@ -41,7 +41,7 @@ export function usdSmall(text) {
   return usd(text, amount < 1_000_000_000n ? 6 : 4);
 }
 
-export const exact = (text) => `$${fromNano(nano(text)).replace(/\B(?=(\d{3})+\.)/g, ",")}`;
+export const exact = (text) => written(fromNano(nano(text)).replace(/\B(?=(\d{3})+\.)/g, ","));
 export const inCurrency = (text, currency) => new Intl.NumberFormat(undefined, { style: "currency", currency }).format(text);
 export const count = (n) => new Intl.NumberFormat().format(n);
 export const compact = (n) => new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 }).format(n);
