@@ -41,13 +41,12 @@ def ensure_user(cognito: Any, pool_id: str, email: str, password: str, *, name: 
 def ensure_pool(cognito: Any, name: str, pool: dict[str, Any], client: dict[str, Any]) -> tuple[str, str]:
     """(pool id, client id) of the pool of this name; `pool` and `client` are the template's properties of both."""
     pool_id = _pool_named(cognito, name) or _new_pool(cognito, name, pool)
-    clients = cognito.list_user_pool_clients(UserPoolId=pool_id, MaxResults=60)["UserPoolClients"]
-    client_id = next((each["ClientId"] for each in clients if each["ClientName"] == name), None)
+    client_id = _client_named(cognito, pool_id, name, has_secret=bool(client.get("GenerateSecret")))
     if client_id is None:
         properties = {key: value for key, value in client.items() if key not in ("UserPoolId", "ClientName")}
         made = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName=name, **properties)
-        client_id = made["UserPoolClient"]["ClientId"]
-    return pool_id, str(client_id)
+        client_id = str(made["UserPoolClient"]["ClientId"])
+    return pool_id, client_id
 
 
 def _only(template: Template, kind: str) -> tuple[str, Mapping[str, Any]]:
@@ -60,6 +59,17 @@ def _only(template: Template, kind: str) -> tuple[str, Mapping[str, Any]]:
 def _pool_named(cognito: Any, name: str) -> str | None:
     pools = cognito.list_user_pools(MaxResults=60)["UserPools"]
     return next((str(pool["Id"]) for pool in pools if pool["Name"] == name), None)
+
+
+def _client_named(cognito: Any, pool_id: str, name: str, *, has_secret: bool) -> str | None:
+    """One of an earlier template that differs in this is of no use any more: CloudFormation replaces it too."""
+    clients = cognito.list_user_pool_clients(UserPoolId=pool_id, MaxResults=60)["UserPoolClients"]
+    for client_id in [str(each["ClientId"]) for each in clients if each["ClientName"] == name]:
+        found = cognito.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)["UserPoolClient"]
+        if bool(found.get("ClientSecret")) == has_secret:
+            return client_id
+        cognito.delete_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
+    return None
 
 
 def _new_pool(cognito: Any, name: str, pool: dict[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import secrets
 import sys
 from pathlib import Path
 
 from local.packaging.artefacts import build_dependencies, build_function, build_package
 from local.packaging.check import check
+from local.packaging.release import release_of, stamp
 from local.packaging.sam import BUILD_DIR, sam, sam_build
 from local.packaging.target import ARCHITECTURES, BuildError, Target, configured_architecture, target_of
 from local.paths import ROOT
@@ -54,6 +56,8 @@ def _deploy(target: Target, *, guided: bool) -> None:
     if target.architecture != configured_architecture(SAMCONFIG):
         raise BuildError(f"samconfig.toml deploys another architecture: set Architecture={target.architecture} there")
     _build(target)
+    # What will be answered is not known yet: any release but the last one publishes it.
+    stamp(BUILD_DIR, secrets.token_hex(32) if guided else release_of(BUILD_DIR, SAMCONFIG))
     sam(["deploy", *(["--guided"] if guided else [])], os.environ)
     if target.architecture != configured_architecture(SAMCONFIG):
         raise BuildError("The layers just deployed are for the former Architecture: run `make deploy` again")

@@ -102,6 +102,29 @@ async def test_a_token_of_the_pool_for_another_client_is_refused(running: Runnin
         await verifier(running, http, "another-client").verify(tokens.id_token)
 
 
+def test_who_knows_the_clients_id_alone_gets_nothing(running: Running) -> None:
+    ensure_user(running.client, running.pool.pool_id, "open@example.com", PASSWORD)
+    client = {"ClientId": running.pool.client_id}
+    person = {"USERNAME": "open@example.com", "PASSWORD": PASSWORD}
+    with pytest.raises(running.client.exceptions.NotAuthorizedException):
+        running.client.initiate_auth(**client, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=person)
+    with pytest.raises(running.client.exceptions.NotAuthorizedException):
+        running.client.sign_up(**client, Username="new@example.com", Password=PASSWORD)
+    with pytest.raises(running.client.exceptions.NotAuthorizedException):
+        running.client.forgot_password(**client, Username="open@example.com")
+
+
+def test_a_client_of_an_earlier_template_is_replaced(running: Running) -> None:
+    pool: dict[str, Any] = {}
+    open_client = {"GenerateSecret": False}
+    pool_id, before = ensure_pool(running.client, "earlier", pool, open_client)
+    assert ensure_pool(running.client, "earlier", pool, open_client) == (pool_id, before)
+    again, after = ensure_pool(running.client, "earlier", pool, {"GenerateSecret": True})
+    assert again == pool_id
+    clients = running.client.list_user_pool_clients(UserPoolId=pool_id, MaxResults=60)["UserPoolClients"]
+    assert [each["ClientId"] for each in clients] == [after] != [before]
+
+
 async def test_a_pool_that_cannot_be_reached_is_unavailable(http: aiohttp.ClientSession) -> None:
     nowhere = UserPool("us-east-1_x", "client", "us-east-1", "http://127.0.0.1:1")
     with pytest.raises(IdentityUnavailable):
@@ -124,8 +147,9 @@ async def test_the_codes_of_the_mails_lead_through_the_whole_app(running: Runnin
     async with world.browser() as browser:
         signing_up = {"email": email, "password": PASSWORD, "name": "Walker"}
         assert (await browser.post("/api/auth/sign-up", signing_up)).status_code == 202
-        assert (await browser.post("/api/auth/confirm", {"email": email, "code": "000000"})).status_code == 400
-        confirming = {"email": email, "code": code_mailed(running, email)}
+        confirming = {"email": email, "password": PASSWORD}
+        assert (await browser.post("/api/auth/confirm", confirming | {"code": "000000"})).status_code == 400
+        confirming["code"] = code_mailed(running, email)
         assert (await browser.post("/api/auth/confirm", confirming)).status_code == 200
         signed_in = await browser.post("/api/auth/sign-in", {"email": email, "password": PASSWORD})
         assert signed_in.json()["user"]["name"] == "Walker"

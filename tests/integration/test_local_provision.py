@@ -1,5 +1,7 @@
 """Everything that template.yaml declares, on a real MiniStack; people and workflows are still there after a restart."""
 
+import base64
+import hmac
 import json
 import socket
 import time
@@ -71,12 +73,20 @@ def names(local: Local, workers_url: str) -> dict[str, str]:
 
 
 def sign_in(local: Local, names: dict[str, str], email: str, password: str) -> dict[str, Any]:
+    proof = hmac.digest(secret(local, names).encode(), f"{email}{names['UserPoolClient']}".encode(), "sha256")
     answer: dict[str, Any] = local.client("cognito-idp").initiate_auth(
         ClientId=names["UserPoolClient"],
         AuthFlow="USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": email, "PASSWORD": password},
+        AuthParameters={"USERNAME": email, "PASSWORD": password, "SECRET_HASH": base64.b64encode(proof).decode()},
     )
     return answer
+
+
+def secret(local: Local, names: dict[str, str]) -> str:
+    """Of the pool's client."""
+    client_id, pool_id = names["UserPoolClient"], names["UserPool"]
+    found = local.client("cognito-idp").describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
+    return str(found["UserPoolClient"]["ClientSecret"])
 
 
 def ended(local: Local, arn: str) -> dict[str, Any]:
@@ -191,10 +201,8 @@ def test_all_of_it_survives_a_restart_and_calls_the_new_address(tmp_path: Path) 
         }
         kept = ensure_demo_people(second.client("cognito-idp"), again["UserPool"], remembered(people))
         assert kept == people
-        renewed = second.client("cognito-idp").initiate_auth(
-            ClientId=again["UserPoolClient"],
-            AuthFlow="REFRESH_TOKEN_AUTH",
-            AuthParameters={"REFRESH_TOKEN": refresh},
+        renewed = second.client("cognito-idp").get_tokens_from_refresh_token(
+            ClientId=again["UserPoolClient"], ClientSecret=secret(second, again), RefreshToken=refresh
         )
         assert renewed["AuthenticationResult"]["IdToken"]
         assert ended(second, start(second, again, "after"))["status"] == "SUCCEEDED"

@@ -194,7 +194,7 @@ class AdminWorld:
     async def open(self, who: Session = USER, funds: int = FUNDS) -> str:
         """An account with an owner and money; its id."""
         await self.ledger.create_account(who.account_id, who.name, AccountLimits())
-        await ProfilesTable(self.driver, "balances").remember(who.account_id, who.email, who.name)
+        await ProfilesTable(self.driver, "balances", "credits").remember(who.account_id, who.email, who.name)
         if funds:
             await self.ledger.credit(CreditRow(who.account_id, "opening", funds, "grant", "", "system", 0))
         return who.account_id

@@ -57,12 +57,16 @@ class Person:
 
 @dataclass
 class FakeCognito:
-    """`calls` counts operations; `failure` is raised by the next ones; `gate` holds them up until it is set."""
+    """`calls` counts operations; `gate` holds them up until it is set.
+
+    `failure` is raised by the next ones, `failures` by the next ones of that name.
+    """
 
     clock: Clock
     people: dict[str, Person] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     failure: Exception | None = None
+    failures: dict[str, Exception] = field(default_factory=dict)
     gate: asyncio.Event | None = None
     held_up: asyncio.Event = field(default_factory=asyncio.Event)
     mails: list[tuple[str, str]] = field(default_factory=list)
@@ -100,6 +104,12 @@ class FakeCognito:
         if code != person.code:
             raise CodeRefused
         person.status, person.code = "CONFIRMED", None
+
+    async def set_password(self, email: str, password: str) -> None:
+        await self._called("set_password")
+        person = self._found(email)
+        _check_strength(password)
+        person.password = password
 
     async def resend_code(self, email: str) -> None:
         await self._called("resend_code")
@@ -178,6 +188,10 @@ class FakeCognito:
         _check_strength(new)
         person.password = new
 
+    async def user_id_of(self, user: str) -> str:
+        await self._called("user_id_of")
+        return self._found(user).user_id
+
     async def has_totp(self, user_id: str) -> bool:
         await self._called("has_totp")
         return self._found(user_id).totp_enabled
@@ -245,8 +259,8 @@ class FakeCognito:
         if self.gate is not None:
             self.held_up.set()
             await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
+        if failure := self.failures.get(operation, self.failure):
+            raise failure
 
     def _found(self, user: str) -> Person:
         for person in self.people.values():

@@ -86,6 +86,24 @@ async def a_known_address_is_taken(pool: Pool) -> None:
         await pool.provider.sign_up(pool.email, PASSWORD, "")
 
 
+async def a_password_that_is_set_is_the_only_one(pool: Pool) -> None:
+    await pool.confirmed()
+    with pytest.raises(PasswordRefused):
+        await pool.provider.set_password(pool.email, "short")
+    await pool.provider.set_password(pool.email, NEXT_PASSWORD)
+    user_id = (await pool.verifier.verify((await pool.tokens(NEXT_PASSWORD)).id_token)).user_id
+    assert user_id == await pool.provider.user_id_of(pool.email) == await pool.provider.user_id_of(user_id)
+    with pytest.raises(CredentialsRefused):
+        await pool.provider.sign_in(pool.email, PASSWORD)
+
+
+async def nobody_has_no_password_and_no_id(pool: Pool) -> None:
+    with pytest.raises(CredentialsRefused):
+        await pool.provider.set_password(pool.email, PASSWORD)
+    with pytest.raises(CredentialsRefused):
+        await pool.provider.user_id_of(pool.email)
+
+
 async def a_short_password_is_refused(pool: Pool) -> None:
     with pytest.raises(PasswordRefused):
         await pool.provider.sign_up(pool.email, "short", "")
@@ -238,6 +256,8 @@ CONTRACT: list[Callable[[Pool], Awaitable[None]]] = [
     signing_up_confirming_and_signing_in,
     an_access_token_is_no_id_token,
     a_known_address_is_taken,
+    a_password_that_is_set_is_the_only_one,
+    nobody_has_no_password_and_no_id,
     a_short_password_is_refused,
     wrong_codes_confirm_nobody,
     an_unconfirmed_person_is_named_whatever_the_password,

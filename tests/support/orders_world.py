@@ -104,10 +104,10 @@ async def model_name(code: str) -> str:
 class OrdersWorld:
     """Create it on a running VirtualLoop, whose time is the clock's and the workflow's."""
 
-    def __init__(self, ttl_s: int = TTL_S) -> None:
+    def __init__(self, ttl_s: int = TTL_S, objects: type[FakeObjects] = FakeObjects) -> None:
         self.tables = MemoryDynamo(TABLES)
         self.clock, self.rng = LoopClock(), SeededRng(1)
-        self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), FakeObjects(self.clock)
+        self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), objects(self.clock)
         self.store = OrdersTable(self.tables, ORDERS)
         self.ledger = Ledger(
             DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)),

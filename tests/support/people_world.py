@@ -121,7 +121,7 @@ class PeopleWorld:
             self.provider,
             self.verifier,
             self.ledger,
-            ProfilesTable(self.driver, "balances"),
+            ProfilesTable(self.driver, "balances", "credits"),
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,

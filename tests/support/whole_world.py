@@ -220,7 +220,7 @@ class WholeWorld(ConsoleWorld):
             self.cognito,
             IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock),
             self.ledger,
-            ProfilesTable(self.driver, "balances"),
+            ProfilesTable(self.driver, "balances", "credits"),
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,

@@ -9,6 +9,7 @@ import pytest
 
 from multiconnection.domain.api_keys import SESSION, ApiKey, hash_secret
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.holds import Hold
 from multiconnection.ledger.accounts import Account, AccountLimits
 from multiconnection.services.key_changes import KeyChanges
 from multiconnection.services.keys import AccountRefusedKey, KeyChanged, KeyNotFound, KeyService
@@ -16,6 +17,7 @@ from multiconnection.storage import balances
 from multiconnection.storage.driver import Driver
 from multiconnection.storage.key_changes import KeyChangesTable
 from multiconnection.storage.keys import KeysTable, item_of, parse
+from multiconnection.storage.ledger import DynamoStore, LedgerTables
 from tests.support.limit_world import BALANCES, KEYS, START_S, HandClock, SeededRng, driver_named
 
 
@@ -133,6 +135,22 @@ async def test_less_than_is_used_is_refused_and_changes_nothing(world: World) ->
         await world.service.change("a1", key.key_id, {"budget_nano": 5})
     await world.service.change("a1", key.key_id, {"budget_nano": 6})
     assert (await world.image()).key_caps == {key.key_id: 0}
+
+
+async def test_a_budget_does_not_come_back_while_calls_of_the_old_one_run(world: World) -> None:
+    """Or their rest would be given back to the new one, and the key could spend more than its budget."""
+    key, _ = await world.keys.create("a1", "x", budget_nano=10)
+    ledger = DynamoStore(world.driver, LedgerTables(BALANCES, "usage", "credits"))
+    payload = {"TableName": BALANCES, "Key": balances.item_key("a1"), "UpdateExpression": "SET avail = :ten"}
+    await world.driver.call("UpdateItem", payload | {"ExpressionAttributeValues": {":ten": {"N": "10"}}})
+    hold = Hold("a1", "hold-1", 10, int(START_S) + 60, key.key_id, capped=True, model_code="m01", price_version=1)
+    held = await ledger.reserve(hold, key_epoch=0, in_flight_max=1, activity_bucket=1)
+    await world.service.change("a1", key.key_id, {"budget_nano": None})
+    with pytest.raises(RequestInvalid, match="still running"):
+        await world.service.change("a1", key.key_id, {"budget_nano": 10})
+    await ledger.apply(held.holds["hold-1"], 4, return_to_cap=False)
+    await world.service.change("a1", key.key_id, {"budget_nano": 10})
+    assert (await world.image()).key_caps == {key.key_id: 10}
 
 
 async def test_rotation_keeps_the_id_and_everything_that_belongs_to_it(world: World) -> None:

@@ -56,6 +56,10 @@ def test_every_alarm_has_its_section() -> None:
     assert set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == set(ALARMS)
 
 
+def test_no_alarm_has_more_metrics_than_cloudwatch_takes() -> None:
+    assert max(len(list(watched(alarm))) for alarm in ALARMS.values()) <= 10
+
+
 def test_every_metric_is_explained_and_none_that_is_not_there() -> None:
     table = PAGE.partition("## Metrics")[2].partition("## Alarms")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]

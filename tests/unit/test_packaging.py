@@ -14,6 +14,7 @@ from local.packaging.artefacts import build_function
 from local.packaging.bytecode import compile_tree, interpreter_for, uncompiled
 from local.packaging.check import LAYERS, LAYERS_BYTES_MAX, check
 from local.packaging.machines import machine_of
+from local.packaging.release import UNRELEASED, release_of, stamp
 from local.packaging.sizes import package_bytes, table
 from local.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
 from local.packaging.trim import trim
@@ -95,6 +96,32 @@ def test_every_table_that_is_worth_it_is_protected_unless_a_parameter_says_other
         "{'Ref': 'DeletionProtection'}"
     }
     assert template["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_what_is_behind_an_alias_is_published_with_every_release() -> None:
+    functions = [each["Properties"] for each in read_yaml(ROOT / "template.yaml")["Resources"].values()]
+    behind = [each for each in functions if "AutoPublishAlias" in each]
+    assert len(behind) >= 5
+    assert {each.get("AutoPublishCodeSha256") for each in behind} == {UNRELEASED}
+
+
+@pytest.mark.parametrize("changed", ["build/Layer/python/code.py", "samconfig.toml"])
+def test_a_release_is_its_layers_and_its_parameters(tmp_path: Path, changed: str) -> None:
+    write(tmp_path / "build/Layer/python/code.py", "one")
+    template = write(tmp_path / "build/template.yaml", f"AutoPublishCodeSha256: {UNRELEASED}")
+    write(tmp_path / "samconfig.toml", "one")
+    before = release_of(tmp_path / "build", tmp_path / "samconfig.toml")
+    stamp(tmp_path / "build", before)
+    assert template.read_text() == f"AutoPublishCodeSha256: {before}"
+    assert release_of(tmp_path / "build", tmp_path / "samconfig.toml") == before
+    write(tmp_path / changed, "two")
+    assert release_of(tmp_path / "build", tmp_path / "samconfig.toml") != before
+
+
+def test_a_template_without_a_place_for_the_release_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "template.yaml")
+    with pytest.raises(BuildError, match="AutoPublishCodeSha256"):
+        stamp(tmp_path, "abc")
 
 
 def test_the_runtime_of_the_template_is_the_one_that_is_built_for() -> None:

@@ -41,6 +41,7 @@ def sign_up(visitor: Visitor, mailbox: Mailbox, person: Person) -> None:
     visitor.fill("Password", person.password)
     visitor.press("Create account")
     visitor.arrives("/verify")
+    expect(visitor.page.get_by_label("Password", exact=True)).to_have_value(person.password)
     visitor.fill("Code", mailbox.code(person.email))
     visitor.press("Confirm")
     visitor.arrives("/sign-in?confirmed=1")

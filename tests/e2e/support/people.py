@@ -68,7 +68,7 @@ def new_person(stack: LocalStack) -> tuple[Visitor, str]:
     """Signed up, confirmed with the code on the mail page, signed in; and the address."""
     email, visitor = f"person-{next(_numbers)}@example.com", Visitor(stack)
     visitor.post("/api/auth/sign-up", email=email, password=PASSWORD, name="Person")
-    visitor.post("/api/auth/confirm", email=email, code=mailed(stack, email)["code"])
+    visitor.post("/api/auth/confirm", email=email, code=mailed(stack, email)["code"], password=PASSWORD)
     visitor.sign_in(email, PASSWORD)
     return visitor, email
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.domain.catalog import parse_model
+from multiconnection.domain.catalog import CatalogError, parse_model
 from multiconnection.domain.errors import ModelNotFound
 from multiconnection.ledger.store import StoreThrottled
 from multiconnection.services.admin_models import HeadChanged, PriceWish
@@ -15,7 +15,7 @@ from tests.support.admin_world import ADMIN, SECOND, AdminApp, AdminWorld
 from tests.support.chat_world import an_entry
 
 PRICES = {"input": "1.00", "cached_input": "0.25", "output": "2.00"}
-LONG = {"above_input_tokens": 1000, "prices": {"input": "2.00", "cached_input": "0.50", "output": "4.00"}}
+LONG: dict[str, Any] = {"above_input_tokens": 1000, "prices": {"input": "2.00", "cached_input": "0.50", "output": "4.00"}}
 IMAGES = {"1024x1024": {"high": "0.04"}}
 
 
@@ -73,6 +73,24 @@ async def test_whoever_looked_at_an_older_version_is_refused() -> None:
         status, code, error = await app.refused("models/m-1/prices", wish)
         assert (status, code, error["price_version"]) == (409, "price_version_conflict", 8)
     assert (await app.post("models/m-1/prices", body(8, output="3.00")))["version"] == 9
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"prices": PRICES | {"output": "3.00"}},
+        {"long_context": LONG | {"above_input_tokens": 2000}},
+        {"long_context": LONG | {"prices": LONG["prices"] | {"output": "40.00"}}},
+        {"cost_prices": {"output": "0.10"}},
+    ],
+    ids=str,
+)
+async def test_a_published_version_never_gets_other_prices(other: dict[str, Any]) -> None:
+    world, _ = await published(an_entry(long_context=LONG))
+    with pytest.raises(CatalogError, match="published with other prices"):
+        await world.publish(an_entry(long_context=LONG) | other)
+    found = await PriceVersionsTable(world.driver, "catalog").version("m-1", 7)
+    assert found == parse_model(an_entry(long_context=LONG))
 
 
 async def test_of_two_who_publish_at_once_one_wins() -> None:

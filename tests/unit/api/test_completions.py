@@ -148,6 +148,28 @@ async def test_bad_input_is_refused_before_any_hold(body: dict[str, Any], param:
         assert await app.world.rows() == []
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"models": ["dear-1"]},
+        {"provider": {"order": ["dear"]}},
+        {"route": "fallback"},
+        {"preset": "mine"},
+        {"plugins": [{"id": "web"}]},
+        {"service_tier": "priority"},
+        {"messages": [{"role": "user", "content": "x" * 9000}]},
+        {"tools": [{"type": "function"}]},
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_bounded_is_refused(extra: dict[str, Any]) -> None:
+    async with ChatApp(world()) as app:
+        response = await app.send("/v1/completions", model="m-1", prompt="a", **extra)
+        assert assert_error(response, "unsupported_parameter", 400)["param"] == next(iter(extra))
+        assert app.world.http.posted == []
+        assert await app.world.rows() == []
+
+
 async def test_a_chat_model_says_where_to_go() -> None:
     async with ChatApp(world()) as app:
         response = await app.send("/v1/completions", model="m-2", prompt="x")

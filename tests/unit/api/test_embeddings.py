@@ -120,6 +120,8 @@ async def test_nonsense_for_usage_is_as_no_usage(usage: object) -> None:
         ({"input": "x" * 10_000}, "input"),
         ({"input": list(range(101))}, "input"),
         ({"input": "a", "model": "m-1"}, "model"),
+        ({"input": "a", "provider": {"order": ["dear"]}}, "provider"),
+        ({"input": "a", "models": ["dear-1"]}, "models"),
     ],
 )
 async def test_bad_input_is_refused_before_any_hold(body: dict[str, Any], param: str) -> None:

@@ -168,6 +168,14 @@ async def test_an_order_is_approved_by_an_administrator_and_credited_by_the_work
     assert listed.json()["data"][0]["account"]["balance"] == "74.000000000"
 
 
+@pytest.mark.parametrize("reason", ["", "paid \u202e001", "a\x00b", "x" * 501])
+async def test_a_reason_that_is_none_is_400(console: Console, reason: str) -> None:
+    order = await console.order()
+    answer = await console.call("POST", f"/api/admin/orders/{order['id']}/reject", {"reason": reason}, ADMIN)
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "reason")
+    assert (await console.call("GET", f"/api/orders/{order['id']}")).json()["status"] == "in_review"
+
+
 async def test_whoever_is_late_gets_409_and_is_not_to_retry(console: Console) -> None:
     order = await console.order()
     path = f"/api/admin/orders/{order['id']}"
@@ -189,6 +197,7 @@ async def test_whoever_is_late_gets_409_and_is_not_to_retry(console: Console) ->
         ({**APPROVAL, "account_id": "acct_x"}, ADMIN, 409, "order_amount_mismatch"),
         ({**APPROVAL, "amount": 100}, ADMIN, 400, None),
         ({**APPROVAL, "credit": "1000"}, ADMIN, 400, None),
+        ({**APPROVAL, "note": "\x1b[2K"}, ADMIN, 400, None),
         ({"amount": "100.00"}, ADMIN, 400, "missing_required_parameter"),
         ([], ADMIN, 400, None),
     ],
@@ -210,6 +219,7 @@ async def test_an_approval_that_is_none(
     [
         *({"amount": 100}, {"amount": None}, {"currency": "sgd"}, {"client_token": "short"}, {"credit": "1"}),
         *({"rate": "9"}, {"account_id": "acct_x"}, {"status": "approved"}, {"method": "x"}, {"note": "x" * 501}),
+        *({"note": "paid \u202e001"}, {"note": "a\x00b"}),
     ],
 )
 async def test_a_body_that_is_no_order_is_400(console: Console, changed: dict[str, Any]) -> None:
@@ -227,11 +237,12 @@ async def test_a_receipt_goes_to_the_bucket_and_is_seen_by_the_administrator(con
     assert upload["upload"]["method"] == "PUT"
     assert upload["upload"]["headers"] == {"content-type": "application/pdf", "content-length": "4"}
     assert error_of(await console.call("POST", f"{path}/done"))["code"] == "order_conflict"
-    await console.world.objects.upload(upload["upload"]["url"], b"paid", "application/pdf")
+    assert await console.world.objects.upload(upload["upload"]["url"], b"paid", "application/pdf") == 200
     done = (await console.call("POST", f"{path}/done")).json()
     assert done["receipt"]["content_type"] == "application/pdf"
     seen = (await console.call("GET", f"/api/admin/orders/{order['id']}", user=ADMIN)).json()
-    assert seen["receipt_url"].startswith("https://")
+    assert await console.world.objects.upload(upload["upload"]["url"], b"else", "application/pdf") == 200
+    assert await console.world.objects.download(seen["receipt_url"]) == b"paid"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ _APPROVE: Callable[[Scene], dict[str, Any]] = lambda scene: {"amount": "100.00",
 
 BODIES: Mapping[str, Body] = {
     "POST /api/auth/sign-up": Body(auth.SignUpBody, _always(email=_EMAIL, password=PASSWORD, name="New")),
-    "POST /api/auth/confirm": Body(auth.ConfirmBody, _always(email=_EMAIL, code="123456")),
+    "POST /api/auth/confirm": Body(auth.ConfirmBody, _always(email=_EMAIL, code="123456", password=PASSWORD)),
     "POST /api/auth/resend": Body(auth.EmailBody, _always(email=_EMAIL)),
     "POST /api/auth/sign-in": Body(auth.SignInBody, _always(email="bob@example.com", password=PASSWORD)),
     "POST /api/auth/totp": Body(auth.TotpAnswerBody, _always(email=_EMAIL, session="none", code="123456")),

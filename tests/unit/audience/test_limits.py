@@ -16,7 +16,8 @@ from .scene import Scene, bearer, scene
 
 # By an address and by the person's own, whichever comes first.
 GUESSES = ("sign-in", "confirm", "totp", "new-password", "reset", "sign-up", "resend", "forgot")
-GUESSES_MAX = 10
+MAILS = ("sign-up", "resend", "forgot")
+GUESSES_MAX, GUESSES_EVERYWHERE, MAILS_EVERYWHERE = 10, 50, 12
 
 
 async def used_up(admit: Callable[[str], Awaitable[None]], account_id: str) -> None:
@@ -49,18 +50,23 @@ async def test_a_session_has_a_limit_on_every_route(monkeypatch: pytest.MonkeyPa
         assert_sound(world.world.answers)
 
 
+@pytest.mark.parametrize("is_moving", [True, False], ids=["from ever new networks", "from one network"])
 @pytest.mark.parametrize("name", GUESSES)
-async def test_guessing_ends_for_one_person_and_not_for_another(name: str) -> None:
-    """From ever new addresses: the person's own count ends it."""
+async def test_guessing_ends_for_one_person_and_not_for_another(name: str, is_moving: bool) -> None:
+    """The person's own count ends it, that of a network or that of all."""
+    everywhere = MAILS_EVERYWHERE if name in MAILS else GUESSES_EVERYWHERE
     route = Route("account", "POST", f"/api/auth/{name}")
     async with scene() as world:
         body = good(world, route)["json"] | ({"password": "a wrong one 3"} if name == "sign-in" else {})
         statuses = [
-            (await world.ask(route, OURS, ip=f"198.51.100.{number}", json=body)).status_code
-            for number in range(GUESSES_MAX + 1)
+            (await world.ask(route, OURS, ip=f"198.51.100.{number * is_moving}", json=body)).status_code
+            for number in range((everywhere if is_moving else GUESSES_MAX) + 1)
         ]
         assert statuses[0] != 429
         assert statuses[-1] == 429
+        if not is_moving:
+            elsewhere = await world.ask(route, OURS, ip="198.51.100.199", json=body)
+            assert elsewhere.status_code != 429, "a stranger locks nobody out"
         other = await world.ask(route, OURS, ip="198.51.100.200", json=body | {"email": "other@example.com"})
         assert other.status_code != 429
         assert_sound(world.world.answers)

@@ -56,10 +56,13 @@ def test_what_is_not_counted_in_tokens_is_shown_only_where_there_is_any() -> Non
 
 
 def test_pictures_are_told_apart_from_text_where_there_are_any() -> None:
-    shown = Usage(input=1, input_image=85, output_image=272).as_openai()
-    assert shown["prompt_tokens_details"]["image_tokens"] == 85
-    assert shown["completion_tokens_details"]["image_tokens"] == 272
-    assert "image_tokens" not in Usage(input=1).as_openai()["prompt_tokens_details"]
+    drawn, plain = Usage(input=1, input_image=85, output_image=272).as_openai(), Usage(input=1).as_openai()
+    for name, count in (("prompt_tokens_details", 85), ("completion_tokens_details", 272)):
+        told, untold = drawn[name], plain[name]
+        assert isinstance(told, dict)
+        assert isinstance(untold, dict)
+        assert told["image_tokens"] == count
+        assert "image_tokens" not in untold
 
 
 def test_words_and_counts_together_are_the_usage() -> None:

@@ -55,6 +55,12 @@ TAMPERED: dict[str, tuple[Tamper, int, int, int]] = {
     "a row that is gone": (lambda books: books.delete(USAGE, usage_key("hold-1")), COST, 0, 0),
     "a credit that is gone": (lambda books: books.delete(CREDITS, credit_key("opening")), 0, FUNDS, 0),
     "a credit of another amount": (lambda books: books.tamper_row(CREDITS, credit_key("opening"), amount=99), 0, 1, 0),
+    "a row above its hold, made up for elsewhere": (
+        lambda books: books.tamper_row(USAGE, usage_key("hold-1"), hold=COST - 1),
+        0,
+        0,
+        1,
+    ),
     "more charged": (lambda books: books.tamper(charged=COST + 5, avail=25), 5, 0, 0),
     "less charged": (lambda books: books.tamper(charged=COST - 5, avail=35), -5, 0, 0),
     "more credited": (lambda books: books.tamper(credits_in=FUNDS + 3, avail=33), 0, 3, 0),

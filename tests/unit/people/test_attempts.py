@@ -112,10 +112,74 @@ async def test_no_address_stands_in_the_table_and_no_window_outlives_its_item() 
     for kind in ("sign_in", "code", "mail"):
         await world.processes[0].admit(kind, "192.0.2.1", ADA)
     items = world.memory.items("limits")
-    assert len(items) == 6
+    assert len(items) == 9
     assert "ada" not in str(items)
     for item in items:
         assert int(item["r"]["N"]) <= int(item["expires_at"]["N"]) * 10**9
+
+
+async def test_many_networks_guess_no_faster_than_a_few() -> None:
+    world = World(AttemptQuotas(ip_attempts=6, email_attempts=3, attempts_everywhere=5))
+    assert sum([await world.admitted(4, ip=f"192.0.2.{number}") for number in range(9)]) == 15
+    assert await world.admitted(1, email="grace@example.com") == 1
+
+
+async def test_mails_to_one_person_are_few_from_wherever_they_are_asked_for() -> None:
+    attempts = World(AttemptQuotas(email_mails=3, mails_everywhere=2)).processes[0]
+    for number in range(6):
+        await attempts.admit("mail", f"192.0.2.{number}", ADA)
+    with pytest.raises(RateLimited):
+        await attempts.admit("mail", "192.0.2.9", ADA)
+
+
+async def test_a_stranger_elsewhere_does_not_lock_somebody_out() -> None:
+    world = PeopleWorld(quotas=FEW)
+    world.cognito.add(ADA, PASSWORD)
+    async with world.browser(ip="198.51.100.9") as stranger, world.browser() as owner:
+        assert [(await stranger.sign_in(ADA, WRONG)).status_code for _ in range(4)] == [401] * 3 + [429]
+        assert (await owner.sign_in(ADA, PASSWORD)).status_code == 200
+
+
+OUTAGE = IdentityUnavailable("down")
+SESSION = {"session": "any", "email": ADA}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("sign-in", {"email": ADA, "password": PASSWORD}),
+        ("totp", SESSION | {"code": "000000"}),
+        ("new-password", SESSION | {"password": PASSWORD}),
+        ("confirm", {"email": ADA, "code": "000000", "password": PASSWORD}),
+        ("reset", {"email": ADA, "code": "000000", "password": PASSWORD}),
+        ("change-password", {"current": WRONG, "new": "battery staple 2"}),
+        ("totp/enable", {"code": "000000"}),
+        ("totp/disable", {"code": "000000"}),
+        ("totp/disable", {"password": WRONG}),
+    ],
+)
+async def test_an_outage_of_the_provider_uses_no_attempts_up(path: str, body: dict[str, str]) -> None:
+    asked = ("sign_in", "answer_totp", "answer_new_password", "confirm_sign_up", "reset")
+    world = PeopleWorld(quotas=FEW)
+    world.cognito.add(ADA, PASSWORD)
+    async with world.browser() as browser:
+        await browser.sign_in(ADA, PASSWORD)
+        world.cognito.failures = dict.fromkeys((*asked, "change_password", "verify_totp"), OUTAGE)
+        assert {(await browser.post(f"/api/auth/{path}", body)).status_code for _ in range(7)} == {503}
+        world.cognito.failures = {}
+        assert (await browser.post(f"/api/auth/{path}", body)).status_code in (200, 400, 401)
+
+
+async def test_an_outage_of_the_provider_ends_no_renewals() -> None:
+    world = PeopleWorld(quotas=AttemptQuotas(ip_renewals=3))
+    world.cognito.add(ADA, PASSWORD)
+    async with world.browser() as browser:
+        await browser.sign_in(ADA, PASSWORD)
+        world.hand.at += 901 + 30
+        world.cognito.failure = OUTAGE
+        assert {(await browser.get("/api/guarded")).status_code for _ in range(7)} == {503}
+        world.cognito.failure = None
+        assert (await browser.get("/api/guarded")).status_code == 200
 
 
 async def test_guessing_a_password_ends_soon_also_for_the_right_one() -> None:

@@ -27,7 +27,7 @@ async def test_from_signing_up_to_an_account_with_its_test_credit() -> None:
     async with world.browser() as browser:
         answer = await browser.post("/api/auth/sign-up", {"email": " Ada@Example.com ", "password": PASSWORD})
         assert (answer.status_code, answer.json()) == (202, {"status": "confirmation_required"})
-        confirmed = await browser.post("/api/auth/confirm", {"email": ADA, "code": "123 456"})
+        confirmed = await browser.post("/api/auth/confirm", {"email": ADA, "code": "123 456", "password": PASSWORD})
         assert (confirmed.status_code, confirmed.json()) == (200, {"status": "confirmed"})
         signed_in = await browser.sign_in(ADA, PASSWORD)
         account_id = account_id_of(world.cognito.people[ADA].user_id)
@@ -83,7 +83,7 @@ async def test_wrong_unknown_and_unconfirmed_are_one_answer() -> None:
         ("sign-up", {"password": PASSWORD, "name": "Somebody"}),
         ("resend", {}),
         ("forgot", {}),
-        ("confirm", {"code": "111111"}),
+        ("confirm", {"code": "111111", "password": PASSWORD}),
         ("reset", {"code": "111111", "password": PASSWORD}),
     ],
 )
@@ -114,14 +114,28 @@ async def test_a_provider_that_knows_the_address_and_refuses_does_not_betray_it(
 async def test_a_weak_password_is_told_before_the_provider_is_asked() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
-        for path, body in (("sign-up", {}), ("reset", {"code": "1"})):
+        for path, body in (("sign-up", {}), ("confirm", {"code": "1"}), ("reset", {"code": "1"})):
             answer = await browser.post(f"/api/auth/{path}", {"email": ADA, "password": "short"} | body)
             assert assert_error(answer, "password_too_weak", 400)["param"] == "password"
     assert not world.cognito.calls
 
 
 @pytest.mark.parametrize(
-    "email", ["", "ada", "ada@", "@example.com", "ada@example", "a b@example.com", "a@b@c.de", "ada@\x00e.com", 5, None]
+    "email",
+    [
+        *("", "ada", "ada@", "@example.com", "ada@example", "a b@example.com", "a@b@c.de", "ada@\x00e.com", 5, None),
+        *(".ada@example.com", "ada.@example.com", "a..da@example.com", "ada@example..com", "ada@.example.com"),
+        *(
+            "ada@-example.com",
+            "ada@example-.com",
+            "ada@example.c",
+            "ada@example.123",
+            "ada@[192.0.2.1]",
+            "ada@192.0.2.1",
+        ),
+        *("ada(x)@example.com", '"ada"@example.com', "ada,grace@example.com", "ädä@example.com", "ada@exämple.com"),
+        *("ada@example.com\u200b", f"{'a' * 65}@example.com", f"ada@{'a' * 64}.com", "ada@example.com.", "<ada@e.com>"),
+    ],
 )
 async def test_what_is_no_address_is_refused(email: Any) -> None:
     world = PeopleWorld()
@@ -129,6 +143,26 @@ async def test_what_is_no_address_is_refused(email: Any) -> None:
         answer = await browser.post("/api/auth/forgot", {"email": email})
     assert assert_error(answer, None, 400)["param"] == "email"
     assert not world.cognito.calls
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a@b.co",
+        "ada+tag@example.com",
+        "o'hara_x-1@mail.example.co.uk",
+        "ada@xn--exmple-cua.com",
+        "ada@example.xn--p1ai",
+        f"{'a' * 64}@example.com",
+        " Ada@Example.COM ",
+    ],
+)
+async def test_what_is_an_address_is_sent_to(email: str) -> None:
+    world = PeopleWorld()
+    async with world.browser() as browser:
+        answer = await browser.post("/api/auth/sign-up", {"email": email, "password": PASSWORD})
+    assert answer.status_code == 202
+    assert list(world.cognito.people) == [email.strip().lower()]
 
 
 async def test_a_missing_field_and_a_body_that_is_no_json() -> None:

@@ -1,6 +1,11 @@
 """Cognito's answers as our errors, and what is never repeated of them."""
 
+import asyncio
+import base64
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,6 +16,7 @@ from multiconnection.domain.errors import IdentityUnavailable
 from multiconnection.services import identity_ports as ports
 from multiconnection.storage.cognito import Cognito, UserPool, answer_of
 
+ADA, SECRET = "ada@example.com", "the client's secret"
 CASES = {
     "NotAuthorizedException": ports.CredentialsRefused,
     "UserNotFoundException": ports.CredentialsRefused,
@@ -22,6 +28,8 @@ CASES = {
     "EnableSoftwareTokenMFAException": ports.CodeRefused,
     "InvalidPasswordException": ports.PasswordRefused,
     "InvalidParameterException": ports.RequestRefused,
+    "CodeDeliveryFailureException": ports.RequestRefused,
+    "RefreshTokenReuseException": ports.CredentialsRefused,
     "LimitExceededException": ports.AttemptsExhausted,
     "TooManyFailedAttemptsException": ports.AttemptsExhausted,
 }
@@ -34,6 +42,14 @@ def test_refusals_are_told_apart(code: str, prefix: str) -> None:
     with pytest.raises(CASES[code]) as refused:
         answer_of("SignUp", 400, body)
     assert "ada" not in str(refused.value)
+
+
+def test_a_mail_that_could_not_be_sent_is_told_to_us_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ports.RequestRefused):
+        answer_of("SignUp", 400, b'{"__type": "CodeDeliveryFailureException", "message": "ada@example.com"}')
+    (record,) = caplog.records
+    assert (record.levelname, record.message) == ("WARNING", "code_not_delivered")
+    assert "ada" not in str(vars(record))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +77,32 @@ def test_a_good_answer_may_be_empty() -> None:
 
 
 class Wire:
-    """A server that keeps what it was sent."""
+    """A server that keeps what it was sent; the answer to an operation is that of its name, or `answer`."""
 
     def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str]]] = []
-        self.answer = web.json_response({"AuthenticationResult": {"IdToken": "i", "AccessToken": "a"}})
+        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.answer: dict[str, Any] = {"AuthenticationResult": {"IdToken": "i", "AccessToken": "a"}}
+        self.answers: dict[str, Any] = {
+            "DescribeUserPoolClient": {"UserPoolClient": {"ClientId": "client", "ClientSecret": SECRET}},
+            "AdminGetUser": {
+                "Username": "id-of-ada",
+                "UserAttributes": [{"Name": "sub", "Value": "id-of-ada"}],
+                "UserMFASettingList": ["SOFTWARE_TOKEN_MFA"],
+            },
+        }
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.requests.append((await request.text(), {name.lower(): value for name, value in request.headers.items()}))
-        return self.answer
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        operation = headers["x-amz-target"].rpartition(".")[2]
+        self.requests.append((operation, await request.json(), headers))
+        return web.json_response(self.answers.get(operation, self.answer))
+
+    def sent(self, operation: str) -> list[dict[str, Any]]:
+        return [body for name, body, _ in self.requests if name == operation]
+
+
+def secret_hash(user: str) -> str:
+    return base64.b64encode(hmac.digest(SECRET.encode(), f"{user}client".encode(), hashlib.sha256)).decode()
 
 
 @pytest.fixture
@@ -90,18 +123,62 @@ async def wire() -> AsyncIterator[tuple[Wire, Cognito]]:
 async def test_operations_of_the_client_are_unsigned_and_admin_ones_are_signed(wire: tuple[Wire, Cognito]) -> None:
     server, cognito = wire
     assert await cognito.refresh("r") == ports.Tokens("i", "a", None)
-    server.answer = web.json_response({"UserMFASettingList": ["SOFTWARE_TOKEN_MFA"]})
     assert await cognito.has_totp("user")
-    (refreshed, unsigned), (_, signed) = server.requests
-    assert '"REFRESH_TOKEN":"r"' in refreshed
-    assert unsigned["x-amz-target"] == "AWSCognitoIdentityProviderService.InitiateAuth"
-    assert "authorization" not in unsigned
-    assert "/us-east-1/cognito-idp/aws4_request" in signed["authorization"]
+    await cognito.set_password("ada@example.com", "correct horse 1")
+    described, refreshed, asked, set_by_us = [headers for _, _, headers in server.requests]
+    assert refreshed["x-amz-target"] == "AWSCognitoIdentityProviderService.GetTokensFromRefreshToken"
+    assert "authorization" not in refreshed
+    for signed in (described, asked, set_by_us):
+        assert "/us-east-1/cognito-idp/aws4_request" in signed["authorization"]
+
+
+async def test_the_clients_secret_is_read_once_and_proved_with_every_operation(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    await asyncio.gather(*(cognito.sign_in(ADA, "correct horse 1") for _ in range(3)))
+    await cognito.sign_up(ADA, "correct horse 1", "Ada")
+    await cognito.confirm_sign_up(ADA, "1")
+    await cognito.resend_code(ADA)
+    await cognito.forgot(ADA)
+    await cognito.reset(ADA, "1", "correct horse 1")
+    await cognito.answer_totp(ADA, "s", "1")
+    await cognito.answer_new_password(ADA, "s", "correct horse 1")
+    await cognito.refresh("r")
+    await cognito.revoke("r")
+    of_ada, of_id = secret_hash(ADA), secret_hash("id-of-ada")
+    assert [body["AuthParameters"]["SECRET_HASH"] for body in server.sent("InitiateAuth")] == [of_ada] * 3
+    for operation in ("SignUp", "ConfirmSignUp", "ResendConfirmationCode", "ForgotPassword", "ConfirmForgotPassword"):
+        (body,) = server.sent(operation)
+        assert (body["Username"], body["SecretHash"]) == (ADA, of_ada)
+    for body in server.sent("RespondToAuthChallenge"):
+        responses = body["ChallengeResponses"]
+        assert (responses["USERNAME"], responses["SECRET_HASH"]) == ("id-of-ada", of_id)
+    for operation in ("GetTokensFromRefreshToken", "RevokeToken"):
+        assert server.sent(operation)[0]["ClientSecret"] == SECRET
+    assert len(server.sent("DescribeUserPoolClient")) == 1
+
+
+async def test_a_client_without_a_secret_is_an_outage_and_asked_about_again(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    good = server.answers["DescribeUserPoolClient"]
+    for bad in ({}, {"UserPoolClient": {"ClientId": "client"}}):
+        server.answers["DescribeUserPoolClient"] = bad
+        with pytest.raises(IdentityUnavailable):
+            await cognito.sign_in(ADA, "correct horse 1")
+    assert not server.sent("InitiateAuth")
+    server.answers["DescribeUserPoolClient"] = good
+    await cognito.sign_in(ADA, "correct horse 1")
+
+
+async def test_somebody_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    server.answers["AdminGetUser"] = {"Username": "ada"}
+    with pytest.raises(IdentityUnavailable):
+        await cognito.answer_totp(ADA, "s", "1")
 
 
 async def test_a_challenge_that_we_do_not_ask_for_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
     server, cognito = wire
-    server.answer = web.json_response({"ChallengeName": "SMS_MFA", "Session": "s"})
+    server.answer = {"ChallengeName": "SMS_MFA", "Session": "s"}
     with pytest.raises(IdentityUnavailable):
         await cognito.sign_in("ada@example.com", "correct horse 1")
 

@@ -47,6 +47,25 @@ async def test_a_token_of_the_pool_tells_who_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ada\u202eecalevoL", "AdaecalevoL"),
+        ("Ada\x00\x1b[31m", "Ada[31m"),
+        (" Ada \n Lovelace\u200b ", "Ada Lovelace"),
+        ("A" * 3000, "A" * 100),
+        (f"{'A' * 99} B", "A" * 99),
+        ("\u200f", ""),
+        ("エイダ Ł.", "エイダ Ł."),
+        (5, "5"),
+        (None, ""),
+    ],
+)
+async def test_a_name_is_what_can_be_shown_of_it(name: Any, shown: str) -> None:
+    world = World()
+    assert (await world.verifier.verify(world.token(name=name))).name == shown
+
+
+@pytest.mark.parametrize(
     "claims",
     [
         {"aud": "another-client"},

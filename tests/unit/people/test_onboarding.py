@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -22,11 +23,14 @@ from tests.support.chat_world import TABLES, Alarms, Queue
 from tests.support.limit_world import HandClock, SeededRng, WatchedDriver
 from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.people_world import TEST_CREDIT_NANO, PeopleWorld, model_name
+from tests.support.whole_world import whole_world
 
 USER = "5d2b1c6e-0000-4000-8000-000000000001"
 ADA = Session(account_id_of(USER), "ada@example.com", "Ada", False, USER)
-# Account, profile, look for the credit, credit it, read it back.
-CALLS = 5
+# The same mailbox, other people to the identity provider.
+TAGGED = [Session(account_id_of(f"u-{tag}"), f"Ada+{tag}@example.com", "Ada", False, f"u-{tag}") for tag in range(4)]
+# Account, profile, look for the credit, claim it for the mailbox, credit it, read it back.
+CALLS = 6
 MODES = ["fails", "throttled", "reply lost", "crash before", "crash after"]
 
 
@@ -65,7 +69,7 @@ def ledger_on(driver: Driver) -> Ledger:
 
 def onboarding_on(driver: Driver, credit_nano: int = TEST_CREDIT_NANO) -> Onboarding:
     ledger = ledger_on(driver)
-    profiles = ProfilesTable(driver, "balances")
+    profiles = ProfilesTable(driver, "balances", "credits")
     return Onboarding(ledger, ledger.store, profiles, HandClock(), SeededRng(1), credit_nano)
 
 
@@ -85,7 +89,7 @@ async def test_the_first_sign_in_opens_the_account_and_grants_the_credit() -> No
     driver = WatchedDriver(memory := MemoryDynamo(TABLES))
     account = await onboarding_on(driver).ensure(ADA)
     assert account.available == TEST_CREDIT_NANO
-    assert driver.calls == ["PutItem", "UpdateItem", "GetItem", "TransactWriteItems", "GetItem"]
+    assert driver.calls == ["PutItem", "UpdateItem", "GetItem", "PutItem", "TransactWriteItems", "GetItem"]
     await assert_once(memory)
 
 
@@ -114,7 +118,7 @@ async def test_a_fault_at_any_step_and_another_sign_in_grant_once(at: int, mode:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("at", range(1, 4 * CALLS + 1))
 async def test_concurrent_first_sign_ins_with_a_fault_grant_once(at: int, mode: str) -> None:
     driver = Faulty(memory := MemoryDynamo(TABLES), at, mode)
     processes = [onboarding_on(driver) for _ in range(4)]
@@ -161,6 +165,80 @@ async def test_an_account_that_exists_keeps_its_limits_and_money() -> None:
     account = await onboarding_on(memory).ensure(ADA)
     assert account.limits.requests_per_minute == 7
     await assert_once(memory)
+
+
+async def granted(memory: MemoryDynamo, *sessions: Session) -> list[int]:
+    """What each account has been given; its balance says the same."""
+    store, found = ledger_on(memory).store, []
+    for session in sessions:
+        account = await store.account(session.account_id)
+        assert account is not None
+        assert breaches(account) == []
+        rows = [row.amount async for row in store.credit_rows(session.account_id)]
+        assert sum(rows) == account.credits_in == account.available
+        found.append(account.credits_in)
+    return found
+
+
+async def test_a_mailbox_is_granted_the_credit_once() -> None:
+    memory = MemoryDynamo(TABLES)
+    for _ in range(2):
+        for session in (ADA, *TAGGED):
+            await onboarding_on(memory).ensure(session)
+    assert await granted(memory, ADA, *TAGGED) == [TEST_CREDIT_NANO, 0, 0, 0, 0]
+    other = replace(TAGGED[0], account_id="acct_other", email="bob@example.com")
+    assert (await onboarding_on(memory).ensure(other)).available == TEST_CREDIT_NANO
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("at", range(1, 4 * CALLS + 1))
+async def test_concurrent_first_sign_ins_of_one_mailbox_with_a_fault_grant_once(at: int, mode: str) -> None:
+    driver = Faulty(memory := MemoryDynamo(TABLES), at, mode)
+
+    async def first(session: Session) -> None:
+        try:
+            await onboarding_on(driver).ensure(session)
+        except Crash:
+            assert "crash" in mode
+
+    await asyncio.gather(*(first(session) for session in TAGGED))
+    for session in TAGGED:
+        await onboarding_on(memory).ensure(session)
+    assert sorted(await granted(memory, *TAGGED)) == [0, 0, 0, TEST_CREDIT_NANO]
+
+
+async def test_a_claim_whose_grant_was_lost_is_granted_to_its_own_account_alone() -> None:
+    memory = MemoryDynamo(TABLES)
+    with pytest.raises(Crash):
+        await onboarding_on(Faulty(memory, 4, "crash after")).ensure(ADA)
+    assert len(memory.items("credits")) == 1, "only the claim"
+    assert (await onboarding_on(memory).ensure(TAGGED[0])).available == 0
+    assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+    assert await granted(memory, ADA, TAGGED[0]) == [TEST_CREDIT_NANO, 0]
+
+
+async def test_who_comes_without_a_configured_credit_claims_none() -> None:
+    memory = MemoryDynamo(TABLES)
+    await onboarding_on(memory, 0).ensure(TAGGED[0])
+    assert memory.items("credits") == []
+    assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+
+
+async def test_claims_of_mailboxes_are_in_nobodys_books() -> None:
+    async with whole_world() as world:
+        first, second = [await world.somebody(name) for name in ("ada", "ada+2")]
+        boss = await world.somebody("boss", groups=("admin",))
+        for who, available, rows in ((first, "0.500000000", 1), (second, "0.000000000", 0)):
+            assert (await world.ask("account", "GET", "/api/balance", who.headers)).json()["available"] == available
+            assert len((await world.ask("account", "GET", "/api/credits", who.headers)).json()["data"]) == rows
+        reports = await world.admin.maintenance.reconcile_all()
+        assert {report.account_id for report in reports} == {first.account_id, second.account_id, boss.account_id}
+        assert [(report.verified, report.drift) for report in reports] == [(True, 0)] * 3
+        (claim,) = [row for row in world.memory.items("credits") if row.get("claimed_by") == {"S": first.account_id}]
+        path = f"/api/admin/accounts/{quote(claim['account_id']['S'], safe='')}"
+        assert (await world.ask("admin", "GET", path, boss.headers)).status_code == 404
+        listed = (await world.ask("admin", "GET", "/api/admin/accounts", boss.headers)).json()
+        assert len(listed["data"]) == 3
 
 
 async def test_a_database_that_is_down_is_told_as_such() -> None:

@@ -95,12 +95,30 @@ async def test_with_a_second_factor_a_new_password_ends_this_session_too() -> No
         assert_error(await browser.get("/api/guarded"), "session_required", 401)
 
 
+async def test_one_in_force_is_not_replaced_by_whoever_holds_a_session() -> None:
+    world = PeopleWorld()
+    async with world.browser() as browser:
+        secret = await enable(world, browser)
+        assert_error(await browser.post("/api/auth/totp/setup"), None, 400)
+        # A secret from before the owner's came into force is no use either.
+        person = world.cognito.people[ADA]
+        person.new_secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+        theirs = {"code": code(world, person.new_secret)}
+        assert_error(await browser.post("/api/auth/totp/enable", theirs), None, 400)
+        assert (person.totp_secret, person.totp_enabled) == (secret, True)
+        person.new_secret = None
+        assert (await browser.post("/api/auth/totp/disable", {"code": code(world, secret)})).status_code == 204
+        assert (await browser.post("/api/auth/totp/setup")).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["totp", "totp/enable", "totp/disable"])
 async def test_codes_are_limited(path: str) -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         secret = await enable(world, browser)
         challenge = (await browser.sign_in(ADA, PASSWORD)).json()["session"]
+        # Codes are asked for while one is in force, or to bring the first one into force.
+        world.cognito.people[ADA].totp_enabled = path != "totp/enable"
         wrong = other_code(code(world, secret))
         body = {"email": ADA, "session": challenge, "code": wrong}
         statuses = [(await browser.post(f"/api/auth/{path}", body)).status_code for _ in range(11)]

@@ -9,8 +9,9 @@ from multiconnection.domain.errors import UpstreamFailed, UpstreamRejected, Upst
 from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import AnswerTimedOut, ConnectionCut, TransportFailure
+from multiconnection.providers.meter import Meter
 from multiconnection.providers.openai_compatible import OpenAiCompatible
-from multiconnection.services.ports import UpstreamError
+from multiconnection.services.ports import Outcome, UpstreamError
 from tests.support.fake_http import FakeHttp, FakeReply
 from tests.unit.providers.fakes import (
     ANSWER,
@@ -211,6 +212,14 @@ async def test_the_outcome_can_be_asked_before_the_end() -> None:
     assert reply.closed
     late = stream.outcome()
     assert (late.ended, late.source, late.usage) == (Ended.DEADLINE, UsageSource.PARTIAL, Usage(11, output=3))
+
+
+def test_before_the_first_token_there_is_nothing_to_charge_for() -> None:
+    """A role, and then silence until our deadline: as an answer that never began."""
+    meter = Meter(a_call(), a_provider().quirks)
+    assert meter.so_far() == Outcome(Usage(), UsageSource.NONE, Ended.DEADLINE)
+    meter.substance = True
+    assert meter.so_far() == Outcome(Usage(20), UsageSource.ESTIMATED, Ended.DEADLINE)
 
 
 async def test_a_billing_refusal_in_the_stream_is_never_the_callers() -> None:

@@ -15,6 +15,9 @@ from tests.support.chat_world import a_model
     [
         ({"plugins": [{"id": "web"}]}, "plugins"),
         ({"models": ["a", "b"]}, "models"),
+        ({"provider": {"only": ["dear"]}}, "provider"),
+        ({"route": "fallback"}, "route"),
+        ({"preset": "mine"}, "preset"),
         ({"background": True}, "background"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"conversation": "conv_1"}, "conversation"),

@@ -13,7 +13,6 @@ from multiconnection.domain.errors import (
     RequestInvalid,
     TooManyOrders,
 )
-from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.orders import OrderStatus
 from multiconnection.storage.orders import OrdersTable
@@ -186,55 +185,6 @@ async def test_a_table_that_is_down_is_an_error_of_ours() -> None:
     with pytest.raises(LedgerUnavailable):
         await world.desk.own.get(USER.account_id, order.order_id)
     await world.stop()
-
-
-@pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/webp", "application/pdf"])
-async def test_a_receipt_is_recorded_when_it_has_arrived(world: OrdersWorld, kind: str) -> None:
-    order = await world.in_review()
-    with pytest.raises(OrderConflict):
-        await world.desk.receipts.done(USER.account_id, order.order_id)
-    upload = await world.desk.receipts.upload(USER.account_id, order.order_id, kind, 4)
-    assert await world.objects.upload(upload.url, b"paid", kind) == 200
-    await asyncio.sleep(5)
-    receipt = (await world.desk.receipts.done(USER.account_id, order.order_id)).receipt
-    assert receipt is not None
-    assert (receipt.content_type, receipt.size, receipt.uploaded_s) == (kind, 4, int(world.clock.now()))
-    assert list(world.objects.objects) == [f"receipts/{USER.account_id}/{order.order_id}"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "size", "code"),
-    [
-        ("image/svg+xml", 4, None),
-        ("text/html", 4, None),
-        ("application/pdf", 0, None),
-        ("application/pdf", 10 * 1024 * 1024 + 1, "request_too_large"),
-    ],
-)
-async def test_what_is_no_receipt_is_refused(world: OrdersWorld, kind: str, size: int, code: str | None) -> None:
-    order = await world.in_review()
-    with pytest.raises(GatewayError) as refused:
-        await world.desk.receipts.upload(USER.account_id, order.order_id, kind, size)
-    assert refused.value.code == code
-    # also when it got into the bucket somehow
-    key = f"receipts/{USER.account_id}/{order.order_id}"
-    world.objects.objects[key] = (b"x" * min(size, 10 * 1024 * 1024 + 1), kind)
-    with pytest.raises(GatewayError):
-        await world.desk.receipts.done(USER.account_id, order.order_id)
-    assert (await world.read(order)).receipt is None
-
-
-async def test_a_decided_order_takes_no_receipt(world: OrdersWorld) -> None:
-    order = await world.in_review()
-    world.objects.objects[f"receipts/{USER.account_id}/{order.order_id}"] = (b"late", "application/pdf")
-    await world.approved(order)
-    for work in (
-        world.desk.receipts.upload(USER.account_id, order.order_id, "application/pdf", 4),
-        world.desk.receipts.done(USER.account_id, order.order_id),
-    ):
-        with pytest.raises(OrderNotPending):
-            await work
-    assert (await world.read(order)).receipt is None
 
 
 async def test_nothing_shows_the_task_token(world: OrdersWorld) -> None:

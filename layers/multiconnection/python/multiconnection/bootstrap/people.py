@@ -22,7 +22,7 @@ def build_identity(base: Base) -> Identity:
         provider=Cognito(base.session, base.credentials, pool),
         verifier=IdTokens(JwksUrl(base.session, pool.jwks_url), pool.issuer, pool.client_id, base.clock),
         ledger=ledger,
-        profiles=ProfilesTable(driver, settings.balances_table),
+        profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
         limits=LimitsTable(driver, settings.limits_table),
         keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
         defaults=settings,

@@ -52,11 +52,14 @@ async def reconcile_account(store: Store, account_id: str, now_s: float, margin_
 
 async def _report(store: Store, image: Account, now_s: float, margin_s: float) -> Report:
     rows = spent = unapplied = overrun = 0
+    found = breaches(image)
     births = {hold.hold_id: hold.birth for hold in image.holds.values()}
     async for row in store.usage_rows(image.account_id):
         rows += 1
         spent += row.cost
         overrun += row.overrun
+        if not 0 <= row.cost <= row.hold or row.overrun < 0:
+            found.append(f"I6: {row.hold_id} costs {row.cost}, its hold was {row.hold}")
         if births.get(row.hold_id) == row.birth:
             unapplied += row.cost
     credited = 0
@@ -69,6 +72,7 @@ async def _report(store: Store, image: Account, now_s: float, margin_s: float) -
         overrun=overrun,
         charged_drift=image.charged - (spent - unapplied),
         credits_drift=image.credits_in - credited,
+        breaches=tuple(found),
     )
 
 

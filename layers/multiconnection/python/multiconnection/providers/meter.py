@@ -41,6 +41,9 @@ class Meter:
         return self._measured(Ended.COMPLETE)
 
     def so_far(self) -> Outcome:
+        """A role is no token: nothing has been generated yet that could be estimated."""
+        if not self.substance and self.usage is None:
+            return Outcome(Usage(), UsageSource.NONE, Ended.DEADLINE)
         return self._measured(Ended.DEADLINE)
 
     def failed(self, error: GatewayError) -> Outcome:

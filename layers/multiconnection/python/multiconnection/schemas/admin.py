@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from .text import plain_text
 
 TEXT_CHARS_MAX = 500
-Reason = Annotated[str, Field(min_length=1, max_length=TEXT_CHARS_MAX)]
+Text = Annotated[str, Field(max_length=TEXT_CHARS_MAX), AfterValidator(plain_text)]
 
 
 class AdminBody(BaseModel):
@@ -13,11 +15,11 @@ class AdminBody(BaseModel):
 
 
 class ReasonBody(AdminBody):
-    reason: Reason
+    reason: Annotated[Text, Field(min_length=1)]
 
 
 class MaybeReasonBody(AdminBody):
-    reason: Annotated[str, Field(max_length=TEXT_CHARS_MAX)] = ""
+    reason: Text = ""
 
 
 class AdjustBody(ReasonBody):

@@ -1,5 +1,6 @@
 """Bodies of the browser's account API."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -8,15 +9,25 @@ EMAIL_CHARS_MAX = 254
 NAME_CHARS_MAX = 100
 # Wrong ones get the same answer as unknown ones; only the size is bounded here.
 SECRET_CHARS_MAX = 4096
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# What the provider takes: with what it refuses, a sign-up would seem to have sent a code.
+_EMAIL = re.compile(
+    rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{0,58}}[a-z0-9])"
+)
 
 
 def _email(value: str) -> str:
-    """As people write it, in the one form in which it is compared. The provider checks that it exists."""
+    """As people write it, in the one form in which it is compared; domains of other scripts in their ASCII form."""
     email = value.strip().lower()
-    local, at, domain = email.rpartition("@")
-    if not (local and at and "." in domain.strip(".")) or not email.isprintable() or " " in email or "@" in local:
+    if not _EMAIL.fullmatch(email):
         raise ValueError("this is no e-mail address")
     return email
+
+
+def printable_name(value: str) -> str:
+    """What can be shown of a name that somebody else has accepted: no control or format characters, not too long."""
+    return "".join(char for char in " ".join(value.split()) if char.isprintable())[:NAME_CHARS_MAX].strip()
 
 
 def _name(value: str) -> str:
@@ -48,7 +59,10 @@ class SignUpBody(EmailBody):
 
 
 class ConfirmBody(EmailBody):
+    """With the password of whoever has the code."""
+
     code: Code
+    password: Secret
 
 
 class SignInBody(EmailBody):

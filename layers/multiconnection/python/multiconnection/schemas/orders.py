@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(max_length=500)]
+from .text import plain_text
+
+Text = Annotated[str, Field(max_length=500), AfterValidator(plain_text)]
 Amount = Annotated[str, Field(min_length=1, max_length=20)]
 
 
@@ -37,4 +39,4 @@ class ApproveBody(_Body):
 
 
 class RejectBody(_Body):
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Annotated[Text, Field(min_length=1)]

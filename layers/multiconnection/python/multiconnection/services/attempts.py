@@ -1,5 +1,7 @@
 """How often somebody may try: passwords, codes and mails, per address of the network and per e-mail address.
 
+A person is counted in each network apart, so that a stranger elsewhere locks nobody out, and over all networks together
+with more room, so that many networks guess no faster than a few.
 Renewals of sessions are counted too: a forged one costs a question to the identity provider.
 Every attempt is one exact conditional write per subject before it is made, so concurrent guesses in several processes
 cannot pass a quota; a right guess is given back. Without the store nobody may try: a limit that fails open under load
@@ -8,6 +10,7 @@ is a limit that an attacker can switch off.
 
 import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
@@ -46,12 +49,17 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class AttemptQuotas:
-    """`ip_*` of one network address, `email_*` of one person; mails per hour, all others per 15 minutes."""
+    """`ip_*` of one network address, `email_*` of one person there; mails per hour, all others per 15 minutes.
+
+    `*_everywhere` is how many times `email_*` one person has from all networks together.
+    """
 
     ip_attempts: int = 60
     email_attempts: int = 10
     ip_mails: int = 30
     email_mails: int = 6
+    attempts_everywhere: int = 5
+    mails_everywhere: int = 2
     # An office's browsers come back from a weekend at once, each page with several requests.
     ip_renewals: int = 300
 
@@ -59,10 +67,11 @@ class AttemptQuotas:
     def renewals(self) -> Quota:
         return Quota(self.ip_renewals, _QUARTER_S)
 
-    def of(self, kind: Kind) -> tuple[Quota, Quota]:
+    def of(self, kind: Kind) -> tuple[Quota, Quota, Quota]:
+        """Of a network, of a person there, of a person from everywhere."""
         if kind == "mail":
-            return Quota(self.ip_mails, _HOUR_S), Quota(self.email_mails, _HOUR_S)
-        return Quota(self.ip_attempts, _QUARTER_S), Quota(self.email_attempts, _QUARTER_S)
+            return _quotas(self.ip_mails, self.email_mails, self.mails_everywhere, _HOUR_S)
+        return _quotas(self.ip_attempts, self.email_attempts, self.attempts_everywhere, _QUARTER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +104,31 @@ class Attempts:
 
     async def admit(self, kind: Kind, ip: str, person: str) -> Attempt:
         """`person` is an e-mail address or a user id. Raises RateLimited or IdentityUnavailable."""
-        of_ip, of_person = self._quotas.of(kind)
+        of_ip, of_person, of_everywhere = self._quotas.of(kind)
+        network, who = _network(ip), _hidden(person)
         return await self._admitted(
-            kind, (f"{kind}:ip:{_network(ip)}", of_ip), (f"{kind}:who:{_hidden(person)}", of_person)
+            kind,
+            (f"{kind}:ip:{network}", of_ip),
+            (f"{kind}:who:{who}:{network}", of_person),
+            (f"{kind}:who:{who}", of_everywhere),
         )
 
     async def admit_renewal(self, ip: str) -> Attempt:
         """Nobody is known yet, so only the address is counted. Raises RateLimited or IdentityUnavailable."""
         return await self._admitted("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
 
+    @contextlib.asynccontextmanager
+    async def settled(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Around the question to the provider: only its refusals use a quota up, not a yes and not its outage."""
+        try:
+            yield
+        except IdentityUnavailable:
+            await self.give_back(attempt)
+            raise
+        await self.give_back(attempt)
+
     async def give_back(self, attempt: Attempt) -> None:
-        """It was right: only failures use a quota up. Never raises; what is not given back comes back with time."""
+        """Never raises; what is not given back comes back with time."""
         now_ns = self._now_ns()
         for subject, quota in attempt.subjects:
             with contextlib.suppress(IdentityUnavailable):
@@ -139,6 +162,10 @@ class Attempts:
 
     def _now_ns(self) -> int:
         return int(self._clock.now() * 10**9)
+
+
+def _quotas(of_ip: int, of_person: int, everywhere: int, window_s: int) -> tuple[Quota, Quota, Quota]:
+    return Quota(of_ip, window_s), Quota(of_person, window_s), Quota(of_person * everywhere, window_s)
 
 
 def _network(ip: str) -> str:

@@ -13,11 +13,9 @@ from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, 
 from multiconnection.schemas.chat import ChatBody, Part
 
 from .chat_estimate import prompt_tokens_typical
+from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
-# Parameters whose cost lies outside the answer's tokens at every provider: never forwarded.
-ALWAYS_REFUSED = frozenset({"plugins", "models", "background", "previous_response_id", "conversation", "best_of"})
-SERVICE_TIERS_AT_LIST_PRICE = (None, "auto", "default")
 TOOL_TYPES = ("function", "custom")
 PART_TYPES = ("text", "refusal", "image_url")
 IMAGE_SCHEMES = ("data:image/", "https://", "upload://")
@@ -107,7 +105,9 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
     if model.kind != "chat":
         raise wrong_kind(model)
     parsed = request.parsed
-    _refuse_unbounded(request, model.refused_parameters)
+    refuse_unbounded(request.body, ALWAYS_REFUSED | model.refused_parameters)
+    if "modalities:audio" in model.refused_parameters and "audio" in (parsed.modalities or ()):
+        raise ParameterUnsupported("Audio output is not offered for this model.", param="modalities")
     for index, tool in enumerate(parsed.tools or ()):
         if tool.type not in TOOL_TYPES:
             raise ParameterUnsupported(
@@ -119,19 +119,6 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
         for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
             _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
     _require_room(request, model)
-
-
-def _refuse_unbounded(request: ChatRequest, refused: frozenset[str]) -> None:
-    parsed, body = request.parsed, request.body
-    for name in sorted(ALWAYS_REFUSED | refused):
-        if ":" not in name and name not in ("service_tier", "store") and body.get(name) is not None:
-            raise ParameterUnsupported(f"`{name}` is not offered: its cost cannot be bounded.", param=name)
-    if "service_tier" in refused and parsed.service_tier not in SERVICE_TIERS_AT_LIST_PRICE:
-        raise ParameterUnsupported("Only the default `service_tier` is offered.", param="service_tier")
-    if "store" in refused and parsed.store:
-        raise ParameterUnsupported("`store` is not offered: answers are not kept.", param="store")
-    if "modalities:audio" in refused and "audio" in (parsed.modalities or ()):
-        raise ParameterUnsupported("Audio output is not offered for this model.", param="modalities")
 
 
 def _require_bounded_part(part: Part, model: Model, where: str) -> None:

@@ -23,7 +23,7 @@ class CompletionsService:
         """As `ChatService.answer`."""
         request = parse_completions_request(body)
         model = await self._calls.find_model(caller, request.model)
-        require_completions_model(model)
+        require_completions_model(request, model)
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 

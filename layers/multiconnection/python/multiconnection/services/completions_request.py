@@ -12,11 +12,14 @@ from multiconnection.domain.errors import RequestInvalid
 from multiconnection.schemas.completions import CompletionsBody
 
 from .embeddings_request import InputRequest, inputs_of, utf8
+from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 CAPABILITY = "completions"
 # OpenAI's own default for this endpoint.
 OUTPUT_LIMIT_DEFAULT = 16
+# Refused as for chat, and what the bound of a prompt does not cover; `best_of` is counted here.
+REFUSED = ALWAYS_REFUSED - {"best_of"} | {"messages", "tools", "functions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,9 @@ def parse_completions_request(body: object) -> CompletionsRequest:
     )
 
 
-def require_completions_model(model: Model) -> None:
-    """Raises RequestInvalid, which says where to go instead."""
+def require_completions_model(request: CompletionsRequest, model: Model) -> None:
+    """Raises RequestInvalid, which says where to go instead, or ParameterUnsupported for what no bound holds for."""
     if model.kind != "chat" or CAPABILITY not in model.capabilities:
         instead = "send `messages` to POST /v1/chat/completions" if model.kind == "chat" else "see GET /v1/models"
         raise RequestInvalid(f"`{model.id}` is not served by /v1/completions; {instead}.", param="model")
+    refuse_unbounded(request.body, REFUSED | model.refused_parameters)

@@ -12,6 +12,7 @@ from multiconnection.domain.errors import ContextTooLong, RequestInvalid
 from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
 
 from .chat_estimate import TOKEN_BYTES_TYPICAL
+from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 MODERATION_MODEL = "omni-moderation-latest"
@@ -100,12 +101,16 @@ def _require_image(image: Mapping[str, Any], param: str) -> None:
 
 
 def require_kind(request: InputRequest, model: Model, kind: str) -> None:
-    """Raises RequestInvalid for a model of another kind, ContextTooLong for what surely does not fit."""
+    """Raises RequestInvalid for a model of another kind or a parameter without a bound, ContextTooLong for what
+
+    surely does not fit.
+    """
     if model.kind != kind:
         raise RequestInvalid(
             f"`{model.id}` is a {model.kind} model; this endpoint needs a model of kind {kind}, see GET /v1/models.",
             param="model",
         )
+    refuse_unbounded(request.body, ALWAYS_REFUSED | model.refused_parameters)
     window = model.context_window
     least = max([*(len(text) // 8 for text in request.texts), *request.tokens], default=0)
     if window and least > window:

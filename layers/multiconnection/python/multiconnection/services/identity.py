@@ -12,7 +12,8 @@ from .identity_ports import IdentityProvider, TokenVerifier
 from .limit_store import LimitStore
 from .onboarding import Onboarding, ProfileStore
 from .passwords import Passwords
-from .profile import KeyLister, LimitDefaults, Profile
+from .profile import LimitDefaults, Profile
+from .session_ends import SessionEnds, SessionKeys
 from .sessions import Sessions
 from .sign_in import SignIn
 from .sign_up import SignUp
@@ -66,7 +67,7 @@ def identity(
     ledger: Books,
     profiles: ProfileStore,
     limits: LimitStore,
-    keys: KeyLister,
+    keys: SessionKeys,
     defaults: LimitDefaults,
     clock: Clock,
     rng: Rng,
@@ -75,12 +76,13 @@ def identity(
     """Put together from its ports."""
     attempts = Attempts(limits, clock, config.quotas)
     sessions = Sessions(provider, verifier, attempts, clock)
+    ends = SessionEnds(provider, keys, clock)
     onboarding = Onboarding(ledger, ledger.store, profiles, clock, rng, config.test_credit_nano)
     return Identity(
         sessions=sessions,
-        sign_up=SignUp(provider, attempts, config.answer_s),
-        sign_in=SignIn(provider, sessions, attempts, onboarding, config.answer_s),
-        passwords=Passwords(provider, sessions, attempts, config.answer_s),
+        sign_up=SignUp(provider, attempts, ends, config.answer_s),
+        sign_in=SignIn(provider, sessions, attempts, onboarding, ends, config.answer_s),
+        passwords=Passwords(provider, sessions, attempts, ends, config.answer_s),
         totp=Totp(provider, attempts),
         profile=Profile(onboarding, ledger.store, keys, provider, defaults),
         public_origins=config.public_origins,

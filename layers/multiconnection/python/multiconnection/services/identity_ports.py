@@ -81,6 +81,9 @@ class IdentityProvider(Protocol):
     async def confirm_sign_up(self, email: str, code: str) -> None:
         """Raises CodeRefused, CredentialsRefused (confirmed before), RequestRefused or AttemptsExhausted."""
 
+    async def set_password(self, email: str, password: str) -> None:
+        """Of somebody who is confirmed, for good. May be repeated; raises PasswordRefused or CredentialsRefused."""
+
     async def resend_code(self, email: str) -> None: ...
 
     async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
@@ -109,6 +112,9 @@ class IdentityProvider(Protocol):
 
     async def change_password(self, access_token: str, current: str, new: str) -> None:
         """Raises CredentialsRefused (the current one is wrong), PasswordRefused or AttemptsExhausted."""
+
+    async def user_id_of(self, user: str) -> str:
+        """`user` is a user id or an address. Raises CredentialsRefused for nobody."""
 
     async def has_totp(self, user_id: str) -> bool:
         """Raises CredentialsRefused for nobody."""

@@ -14,6 +14,7 @@ from multiconnection.schemas.images import ImagesBody
 
 from .chat_request import wrong_kind
 from .images_tariff import ImageTariff
+from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 # The cheapest of the models that draw and edit.
@@ -107,6 +108,7 @@ def require_drawable(request: ImageRequest, model: Model, *, edit: bool = False)
             f"yours has {len(request.prompt)}.",
             param="prompt",
         )
+    refuse_unbounded(request.fields, ALWAYS_REFUSED)
     for name in sorted(model.refused_parameters):
         if request.fields.get(name) is not None:
             raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)

@@ -118,6 +118,8 @@ class KeyChanges:
         after = replace(before, **settings)
         if after == before:
             return before
+        if before.budget_nano is None and after.budget_nano is not None:
+            await self._require_no_old_budget(before)
         pairs = [(before, after), *((old, _follower(old, after)) for old in await self._old_secrets(before))]
         try:
             await self._retry(lambda: self._changes.replace(pairs), ATTEMPTS_MAX)
@@ -170,6 +172,16 @@ class KeyChanges:
         if account is None:
             raise AccountNotFound(account_id)
         return account.key_epoch
+
+    async def _require_no_old_budget(self, key: ApiKey) -> None:
+        """A call that was set aside from an earlier budget would give its rest back to the new one.
+
+        No such call can begin between this look and the change: without a budget nothing is set aside from one.
+        """
+        account = await self._retry(lambda: self._accounts.account(key.account_id), ATTEMPTS_MAX)
+        if account and any(hold.capped and hold.key_id == key.key_id for hold in account.holds.values()):
+            message = "Calls that count towards this key's earlier budget are still running. Try again when they end."
+            raise RequestInvalid(message, param="budget")
 
     async def _budget_refusal(self, before: ApiKey, after: ApiKey) -> Exception:
         if before.budget_nano is None or after.budget_nano is None:

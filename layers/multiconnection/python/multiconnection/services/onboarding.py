@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
 from multiconnection.domain.errors import LedgerUnavailable
+from multiconnection.domain.mailboxes import mailbox_of
 from multiconnection.domain.ports import Clock, Rng
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow
@@ -37,6 +38,9 @@ class ProfileStore(Protocol):
     async def remember(self, account_id: str, email: str, name: str) -> None:
         """Keep what the operator's lists show of a person; changes nothing where it is known. Raises StoreError."""
 
+    async def claim(self, mailbox: str, account_id: str) -> bool:
+        """Whether this account is the first one of the mailbox to ask, however often it asks. Raises StoreError."""
+
 
 class Onboarding:
     """Runs at every sign-in: what an earlier one left undone is done now. `test_credit_nano` 0 grants nothing."""
@@ -68,7 +72,7 @@ class Onboarding:
     async def _ensure(self, session: Session) -> Account:
         account = await self._opened(session)
         await self._remember(session, session.name)
-        if await self._granted(account):
+        if await self._granted(account, session.email):
             account = await self._read(session.account_id)
         return account
 
@@ -84,10 +88,15 @@ class Onboarding:
     async def _remember(self, session: Session, name: str) -> None:
         await self._retry(lambda: self._profiles.remember(session.account_id, session.email, name), ATTEMPTS_MAX)
 
-    async def _granted(self, account: Account) -> bool:
-        """Whether the books changed. The fixed id makes the ledger refuse a second grant, whoever asks, whenever."""
+    async def _granted(self, account: Account, email: str) -> bool:
+        """Whether the books changed. The fixed id makes the ledger refuse a second grant, whoever asks, whenever.
+
+        One mailbox is granted one: its claim is written first and names the account, so that a crash in between heals.
+        """
         account_id = account.account_id
         if not self._test_credit_nano or await self._known_credit(account_id):
+            return False
+        if not await self._retry(lambda: self._profiles.claim(mailbox_of(email), account_id), ATTEMPTS_MAX):
             return False
         now_ms = int(self._clock.now() * 1000)
         grant = CreditRow(account_id, TEST_CREDIT_ID, self._test_credit_nano, "grant", "Test credit", "system", now_ms)

@@ -1,4 +1,8 @@
-"""Proof of payment: a file that the user's browser puts into the payload bucket itself."""
+"""Proof of payment: a file that the user's browser puts into the payload bucket itself.
+
+The URL for that stays good for a while. So what has been handed in is copied to where no URL leads, and the copy is
+what administrators are shown.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +14,7 @@ from .order_access import OrderAccess, not_pending
 from .order_ports import OrderRefused
 from .orders import OrderService
 from .payload_types import media_type
-from .payloads import PayloadStore, PayloadStoreError, StoredObject
+from .payloads import PayloadMissing, PayloadStore, PayloadStoreError, PayloadTooLarge, StoredObject
 
 RECEIPT_TYPES = ("image/png", "image/jpeg", "image/webp", "application/pdf")
 RECEIPT_BYTES_MAX = 10 * 1024 * 1024
@@ -43,7 +47,7 @@ class ReceiptService:
         kind = _checked(content_type, size)
         expires_s = int(self._clock.now()) + UPLOAD_S
         try:
-            url = await self._payloads.presigned_put(receipt_key(order), size, kind, UPLOAD_S)
+            url = await self._payloads.presigned_put(upload_key(order), size, kind, UPLOAD_S)
         except PayloadStoreError as exc:
             raise _unavailable() from exc
         return ReceiptUpload(url, kind, size, expires_s)
@@ -54,7 +58,12 @@ class ReceiptService:
         found = await self._head(order)
         if found is None:
             raise OrderConflict("No receipt has arrived for this order yet: send the file to the upload URL first.")
-        receipt = Receipt(_checked(found.content_type, found.size), found.size, int(self._clock.now()))
+        kind = _checked(found.content_type, found.size)
+        body = await self._read(upload_key(order))
+        if not body:
+            raise OrderConflict("The receipt was taken away while it was looked at; please send it again.")
+        receipt = Receipt(kind, len(body), int(self._clock.now()))
+        await self._keep(order, receipt, body)
         try:
             return await self._access.reliably(lambda: self._access.store.set_receipt(order, receipt))
         except OrderRefused as exc:
@@ -65,7 +74,7 @@ class ReceiptService:
         if order.receipt is None:
             return None
         try:
-            return await self._payloads.presigned_get(receipt_key(order), SHOWN_S)
+            return await self._payloads.presigned_get(receipt_key(order, order.receipt), SHOWN_S)
         except PayloadStoreError as exc:
             raise _unavailable() from exc
 
@@ -77,14 +86,44 @@ class ReceiptService:
 
     async def _head(self, order: Order) -> StoredObject | None:
         try:
-            return await self._payloads.head(receipt_key(order))
+            return await self._payloads.head(upload_key(order))
+        except PayloadStoreError as exc:
+            raise _unavailable() from exc
+
+    async def _keep(self, order: Order, receipt: Receipt, body: bytes) -> None:
+        """Raises OrderConflict where another file was handed in within this second: a copy is never replaced."""
+        key = receipt_key(order, receipt)
+        kept = await self._read(key)
+        if kept == body:
+            return
+        if kept:
+            raise OrderConflict("Another receipt was handed in a moment ago; please send this one again.")
+        try:
+            await self._payloads.put(key, body, receipt.content_type)
+        except PayloadStoreError as exc:
+            raise _unavailable() from exc
+
+    async def _read(self, key: str) -> bytes:
+        """Empty: no such object. What is too large by now was exchanged after it was looked at."""
+        try:
+            return await self._payloads.get(key, RECEIPT_BYTES_MAX)
+        except PayloadMissing:
+            return b""
+        except PayloadTooLarge as exc:
+            raise RequestTooLarge(f"A receipt has at most {RECEIPT_BYTES_MAX} bytes.", param="bytes") from exc
         except PayloadStoreError as exc:
             raise _unavailable() from exc
 
 
-def receipt_key(order: Order) -> str:
-    """Ids of our own making: no slash, no dot."""
+def upload_key(order: Order) -> str:
+    """Where the owner's browser writes. Ids of our own making: no slash, no dot."""
     return f"receipts/{order.account_id}/{order.order_id}"
+
+
+def receipt_key(order: Order, receipt: Receipt) -> str:
+    """The copy: with a dot, so that it is no order's upload, and with all that is recorded of it."""
+    _, _, extension = receipt.content_type.rpartition("/")
+    return f"{upload_key(order)}.{receipt.uploaded_s}-{receipt.size}.{extension}"
 
 
 def _checked(content_type: str, size: int) -> str:

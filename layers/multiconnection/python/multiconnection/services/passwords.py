@@ -1,7 +1,5 @@
 """Rules for new passwords, and the ways to get one: forgotten, reset by code, changed."""
 
-import logging
-
 from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable, PasswordTooWeak, RateLimited, SignInFailed
 
 from .attempts import Attempts
@@ -14,6 +12,7 @@ from .identity_ports import (
     PasswordRefused,
     Tokens,
 )
+from .session_ends import SessionEnds
 from .sessions import Access, Renewal, Sessions
 from .uniform import at_least
 
@@ -22,7 +21,6 @@ CHARS_MIN = 10
 CHARS_MAX = 256
 DIFFERENT_CHARS_MIN = 5
 _EXHAUSTED_RETRY_S = 60
-log = logging.getLogger(__name__)
 
 
 def require_strong(password: str, email: str, param: str = "password") -> str:
@@ -56,10 +54,18 @@ def exhausted() -> RateLimited:
 class Passwords:
     """`answer_s` is how long the answers take at least that could betray an address."""
 
-    def __init__(self, provider: IdentityProvider, sessions: Sessions, attempts: Attempts, answer_s: float) -> None:
+    def __init__(
+        self,
+        provider: IdentityProvider,
+        sessions: Sessions,
+        attempts: Attempts,
+        ends: SessionEnds,
+        answer_s: float,
+    ) -> None:
         self._provider = provider
         self._sessions = sessions
         self._attempts = attempts
+        self._ends = ends
         self._answer_s = answer_s
 
     async def forgot(self, email: str, ip: str) -> None:
@@ -72,36 +78,37 @@ class Passwords:
             return
 
     async def reset(self, email: str, code: str, password: str, ip: str) -> None:
-        """Ends every session of the person. Raises PasswordTooWeak, CodeInvalid or RateLimited."""
+        """Ends every session and playground key of the person. Raises PasswordTooWeak, CodeInvalid or RateLimited."""
         require_strong(password, email)
         attempt = await self._attempts.admit("code", ip, email)
         try:
-            await at_least(self._answer_s, self._provider.reset(email, code, password))
+            async with self._attempts.settled(attempt):
+                await at_least(self._answer_s, self._provider.reset(email, code, password))
         except PasswordRefused as exc:
             raise refused_password() from exc
         except IdentityRefused as exc:
             raise CodeInvalid("The code is wrong or has expired.", param="code") from exc
-        await self._attempts.give_back(attempt)
-        await self._end_all(email)
+        await self._ends.after_change(email)
 
     async def change(self, access: Access, current: str, new: str, ip: str) -> Renewal | None:
-        """Ends every other session. None: this one has ended too, as signing in again needs a code.
+        """Ends every other session, and all playground keys.
 
+        None: this session has ended too, as signing in again needs a code.
         Raises SignInFailed, PasswordTooWeak or RateLimited.
         """
         session = access.session
         require_strong(new, session.email, "new")
         attempt = await self._attempts.admit("sign_in", ip, session.email)
         try:
-            await self._provider.change_password(access.access_token, current, new)
+            async with self._attempts.settled(attempt):
+                await self._provider.change_password(access.access_token, current, new)
         except CredentialsRefused as exc:
             raise SignInFailed("The current password is wrong.", param="current") from exc
         except PasswordRefused as exc:
             raise refused_password("new") from exc
         except (AttemptsExhausted, CodeRefused) as exc:
             raise exhausted() from exc
-        await self._attempts.give_back(attempt)
-        await self._end_all(session.user_id)
+        await self._ends.after_change(session.user_id)
         return await self._begin_again(session.email, new)
 
     async def _begin_again(self, email: str, password: str) -> Renewal | None:
@@ -110,10 +117,3 @@ class Passwords:
         except (IdentityRefused, IdentityUnavailable):
             return None
         return (await self._sessions.begun(outcome)).renewed if isinstance(outcome, Tokens) else None
-
-    async def _end_all(self, user: str) -> None:
-        """The password is changed by now: a failure here must not look like a failure of that."""
-        try:
-            await self._provider.sign_out_everywhere(user)
-        except (IdentityRefused, IdentityUnavailable) as exc:
-            log.warning("sessions_not_ended", extra={"error": type(exc).__name__})

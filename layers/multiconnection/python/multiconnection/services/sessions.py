@@ -131,10 +131,10 @@ class Sessions:
     async def _renew(self, refresh_token: str, ip: str) -> Access:
         attempt = await self._attempts.admit_renewal(ip)
         try:
-            tokens = await self._provider.refresh(refresh_token)
+            async with self._attempts.settled(attempt):
+                tokens = await self._provider.refresh(refresh_token)
         except CredentialsRefused as exc:
             raise SessionExpired(_EXPIRED) from exc
-        await self._attempts.give_back(attempt)
         return await self.begun(tokens)
 
 

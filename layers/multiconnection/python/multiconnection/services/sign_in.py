@@ -11,6 +11,7 @@ from .attempts import Attempts
 from .identity_ports import Challenge, CodeRefused, IdentityProvider, IdentityRefused, PasswordRefused, Tokens
 from .onboarding import Onboarding
 from .passwords import refused_password, require_strong
+from .session_ends import SessionEnds
 from .sessions import Presented, Renewal, Sessions
 from .uniform import at_least
 
@@ -38,34 +39,36 @@ class SignIn:
         sessions: Sessions,
         attempts: Attempts,
         onboarding: Onboarding,
+        ends: SessionEnds,
         answer_s: float,
     ) -> None:
         self._provider = provider
         self._sessions = sessions
         self._attempts = attempts
         self._onboarding = onboarding
+        self._ends = ends
         self._answer_s = answer_s
 
     async def with_password(self, email: str, password: str, ip: str) -> SignedIn | Challenge:
         """Raises SignInFailed (one answer for every reason), RateLimited or IdentityUnavailable."""
         attempt = await self._attempts.admit("sign_in", ip, email)
         try:
-            outcome = await at_least(self._answer_s, self._provider.sign_in(email, password))
+            async with self._attempts.settled(attempt):
+                outcome = await at_least(self._answer_s, self._provider.sign_in(email, password))
         except IdentityRefused as exc:
             raise SignInFailed(_FAILED) from exc
-        await self._attempts.give_back(attempt)
         return await self._begun(outcome, totp_enabled=False)
 
     async def with_totp(self, email: str, session: str, code: str, ip: str) -> SignedIn:
         """Raises CodeInvalid, SignInFailed (the challenge is over) or RateLimited."""
         attempt = await self._attempts.admit("code", ip, email)
         try:
-            tokens = await self._provider.answer_totp(email, session, code)
+            async with self._attempts.settled(attempt):
+                tokens = await self._provider.answer_totp(email, session, code)
         except CodeRefused as exc:
             raise CodeInvalid("The code is wrong or has been used.", param="code") from exc
         except IdentityRefused as exc:
             raise SignInFailed("This sign-in is over. Please begin again.") from exc
-        await self._attempts.give_back(attempt)
         return await self._onboarded(tokens, totp_enabled=True)
 
     async def with_new_password(self, email: str, session: str, password: str, ip: str) -> SignedIn | Challenge:
@@ -73,12 +76,12 @@ class SignIn:
         require_strong(password, email)
         attempt = await self._attempts.admit("code", ip, email)
         try:
-            outcome = await self._provider.answer_new_password(email, session, password)
+            async with self._attempts.settled(attempt):
+                outcome = await self._provider.answer_new_password(email, session, password)
         except PasswordRefused as exc:
             raise refused_password() from exc
         except IdentityRefused as exc:
             raise SignInFailed("This sign-in is over. Please begin again.") from exc
-        await self._attempts.give_back(attempt)
         return await self._begun(outcome, totp_enabled=False)
 
     async def out(self, presented: Presented) -> None:
@@ -92,12 +95,8 @@ class SignIn:
             log.warning("refresh_token_not_revoked", extra={"error": type(exc).__name__})
 
     async def out_everywhere(self, session: Session) -> None:
-        """Refresh tokens end at once, ID tokens within their quarter of an hour. Raises IdentityUnavailable."""
-        try:
-            await self._provider.sign_out_everywhere(session.user_id)
-        except IdentityRefused:
-            # The person has been deleted meanwhile: nobody is left to be signed in.
-            return
+        """Raises IdentityUnavailable or LedgerUnavailable."""
+        await self._ends.of_user(session.user_id)
 
     async def _begun(self, outcome: Tokens | Challenge, *, totp_enabled: bool) -> SignedIn | Challenge:
         return outcome if isinstance(outcome, Challenge) else await self._onboarded(outcome, totp_enabled=totp_enabled)

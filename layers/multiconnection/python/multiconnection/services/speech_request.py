@@ -14,6 +14,7 @@ from multiconnection.domain.usage import Usage
 from multiconnection.schemas.speech import SpeechBody
 
 from .chat_request import wrong_kind
+from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 MODEL_DEFAULT = "tts-1"
@@ -111,6 +112,7 @@ def require_speakable(request: SpeechRequest, model: Model) -> None:
     if model.voices and request.voice not in model.voices:
         asked, offered = request.voice[:SHOWN_CHARACTERS], ", ".join(model.voices)
         raise RequestInvalid(f"`{model.id}` has no voice {asked!r}. Its voices are {offered}.", param="voice")
+    refuse_unbounded(request.body, ALWAYS_REFUSED)
     for name in sorted(model.refused_parameters):
         if request.body.get(name) is not None:
             raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)

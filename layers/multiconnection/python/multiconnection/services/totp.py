@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from multiconnection.domain.errors import CodeInvalid, SignInFailed
+from multiconnection.domain.errors import CodeInvalid, RequestInvalid, SignInFailed
 from multiconnection.domain.sessions import Session
 
 from .attempts import Attempts
@@ -27,13 +27,18 @@ class Totp:
         self._attempts = attempts
 
     async def setup(self, access: Access) -> TotpSecret:
-        """A new secret, not in force until a code of it is shown to `enable`. Raises IdentityUnavailable."""
+        """A new secret, not in force until a code of it is shown to `enable`.
+
+        Raises RequestInvalid while there is one in force, or IdentityUnavailable.
+        """
+        await self._require_none(access.session)
         secret = await self._provider.new_totp_secret(access.access_token)
         label = quote(f"{ISSUER}:{access.session.email}")
         return TotpSecret(secret, f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': ISSUER})}")
 
     async def enable(self, access: Access, code: str, ip: str) -> None:
-        """Raises CodeInvalid or RateLimited."""
+        """Raises RequestInvalid while there is one in force, CodeInvalid or RateLimited."""
+        await self._require_none(access.session)
         await self._verify_code(access, code, ip)
         await self._provider.prefer_totp(access.access_token, enabled=True)
 
@@ -46,10 +51,10 @@ class Totp:
         """Raises SignInFailed or RateLimited."""
         attempt = await self._attempts.admit("sign_in", ip, access.session.email)
         try:
-            await self._provider.sign_in(access.session.email, password)
+            async with self._attempts.settled(attempt):
+                await self._provider.sign_in(access.session.email, password)
         except IdentityRefused as exc:
             raise SignInFailed("The password is wrong.", param="password") from exc
-        await self._attempts.give_back(attempt)
         await self._provider.prefer_totp(access.access_token, enabled=False)
 
     async def is_enabled(self, session: Session) -> bool:
@@ -60,10 +65,15 @@ class Totp:
             # Deleted meanwhile; the session ends with its token.
             return False
 
+    async def _require_none(self, session: Session) -> None:
+        """The provider replaces one at anybody's word who holds a session, so taking it away comes first."""
+        if await self.is_enabled(session):
+            raise RequestInvalid("One-time codes are on; switch them off first, with a code or your password.")
+
     async def _verify_code(self, access: Access, code: str, ip: str) -> None:
         attempt = await self._attempts.admit("code", ip, access.session.email)
         try:
-            await self._provider.verify_totp(access.access_token, code)
+            async with self._attempts.settled(attempt):
+                await self._provider.verify_totp(access.access_token, code)
         except IdentityRefused as exc:
             raise CodeInvalid("The code is wrong or has been used.", param="code") from exc
-        await self._attempts.give_back(attempt)

@@ -64,7 +64,8 @@ class CatalogTable:
 
     async def _require_same_prices(self, version: Item, entry: Mapping[str, Any]) -> None:
         answer = await self._driver.call("GetItem", {"TableName": self._table, "Key": version, "ConsistentRead": True})
-        if _entry(answer["Item"])["prices"] != entry["prices"]:
+        published = _entry(answer["Item"])
+        if any(published.get(name) != entry.get(name) for name in _PRICES):
             raise CatalogError(f"{entry['id']}: price version {entry['price_version']} is published with other prices")
 
     async def _set_head(self, entry: Mapping[str, Any], body: a.Attribute) -> None:
@@ -91,7 +92,8 @@ def _with_newer_prices(entry: Mapping[str, Any], current: Mapping[str, Any] | No
     """Prices that an administrator has changed since stay; everything else is the file's."""
     if current is None or current["price_version"] <= entry["price_version"]:
         return entry
-    return {**entry, **{name: current[name] for name in _PRICES if name in current}}
+    rest = {name: value for name, value in entry.items() if name not in _PRICES}
+    return rest | {name: current[name] for name in _PRICES if name in current}
 
 
 def _entry(item: Item) -> dict[str, Any]:

@@ -1,9 +1,14 @@
-"""Cognito over aiohttp: the operations of a public app client, unsigned as AWS has them, and two signed ones.
+"""Cognito over aiohttp: the operations of a confidential app client, unsigned as AWS has them, and a few signed ones.
 
-boto3 would add half a second of import and threads to sign what AWS does not want signed:
-https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
+boto3 would add half a second of import and threads to sign what AWS does not want signed. The client's secret proves
+instead that it is us who ask: whoever else knows the client's id, and every browser can, gets nothing for it.
+https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash
 """
 
+import asyncio
+import base64
+import hashlib
+import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +53,9 @@ _REFUSALS: Mapping[str, type[IdentityRefused]] = {
     "EnableSoftwareTokenMFAException": CodeRefused,
     "InvalidPasswordException": PasswordRefused,
     "PasswordHistoryPolicyViolationException": PasswordRefused,
+    "RefreshTokenReuseException": CredentialsRefused,
+    # Only somebody who is known is mailed to: an answer of its own would tell.
+    "CodeDeliveryFailureException": RequestRefused,
     "InvalidParameterException": RequestRefused,
     "SoftwareTokenMFANotFoundException": RequestRefused,
     "LimitExceededException": AttemptsExhausted,
@@ -58,7 +66,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UserPool:
-    """The pool and its public app client; `endpoint_url` is that of a local AWS."""
+    """The pool and its app client; `endpoint_url` is that of a local AWS."""
 
     pool_id: str
     client_id: str
@@ -87,46 +95,62 @@ class Cognito:
         self._credentials = credentials
         self._pool = pool
         self._signer = Signer(SERVICE, pool.region)
+        self._client_secret = ""
+        self._describing = asyncio.Lock()
 
     async def sign_up(self, email: str, password: str, name: str) -> None:
         attributes = [_attribute("email", email), *([_attribute("name", name)] if name else [])]
-        await self._of_client("SignUp", Username=email, Password=password, UserAttributes=attributes)
+        await self._of_person("SignUp", email, Password=password, UserAttributes=attributes)
 
     async def confirm_sign_up(self, email: str, code: str) -> None:
-        await self._of_client("ConfirmSignUp", Username=email, ConfirmationCode=code)
+        await self._of_person("ConfirmSignUp", email, ConfirmationCode=code)
+
+    async def set_password(self, email: str, password: str) -> None:
+        await self._signed("AdminSetUserPassword", Username=email, Password=password, Permanent=True)
 
     async def resend_code(self, email: str) -> None:
-        await self._of_client("ResendConfirmationCode", Username=email)
+        await self._of_person("ResendConfirmationCode", email)
 
     async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
-        return _outcome(await self._initiate("USER_PASSWORD_AUTH", USERNAME=email, PASSWORD=password))
+        parameters = {"USERNAME": email, "PASSWORD": password, "SECRET_HASH": await self._secret_hash(email)}
+        return _outcome(await self._of_client("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters))
 
     async def answer_totp(self, email: str, session: str, code: str) -> Tokens:
-        outcome = await self._respond("SOFTWARE_TOKEN_MFA", session, USERNAME=email, SOFTWARE_TOKEN_MFA_CODE=code)
-        return _tokens(outcome)
+        return _tokens(await self._respond("SOFTWARE_TOKEN_MFA", email, session, SOFTWARE_TOKEN_MFA_CODE=code))
 
     async def answer_new_password(self, email: str, session: str, password: str) -> Tokens | Challenge:
-        return _outcome(await self._respond("NEW_PASSWORD_REQUIRED", session, USERNAME=email, NEW_PASSWORD=password))
+        return _outcome(await self._respond("NEW_PASSWORD_REQUIRED", email, session, NEW_PASSWORD=password))
 
     async def refresh(self, refresh_token: str) -> Tokens:
-        return _tokens(await self._initiate("REFRESH_TOKEN_AUTH", REFRESH_TOKEN=refresh_token))
+        # REFRESH_TOKEN_AUTH wants a hash of the user's id, and who that is only the token knows.
+        secret = await self._secret()
+        return _tokens(
+            await self._of_client("GetTokensFromRefreshToken", RefreshToken=refresh_token, ClientSecret=secret)
+        )
 
     async def revoke(self, refresh_token: str) -> None:
-        await self._of_client("RevokeToken", Token=refresh_token)
+        await self._of_client("RevokeToken", Token=refresh_token, ClientSecret=await self._secret())
 
     async def sign_out_everywhere(self, user: str) -> None:
         await self._signed("AdminUserGlobalSignOut", Username=user)
 
     async def forgot(self, email: str) -> None:
-        await self._of_client("ForgotPassword", Username=email)
+        await self._of_person("ForgotPassword", email)
 
     async def reset(self, email: str, code: str, password: str) -> None:
-        await self._of_client("ConfirmForgotPassword", Username=email, ConfirmationCode=code, Password=password)
+        await self._of_person("ConfirmForgotPassword", email, ConfirmationCode=code, Password=password)
 
     async def change_password(self, access_token: str, current: str, new: str) -> None:
         await self._call(
             "ChangePassword", {"AccessToken": access_token, "PreviousPassword": current, "ProposedPassword": new}
         )
+
+    async def user_id_of(self, user: str) -> str:
+        found = await self._signed("AdminGetUser", Username=user)
+        values = {each.get("Name"): each.get("Value") for each in found.get("UserAttributes") or ()}
+        if not values.get("sub"):
+            raise _unavailable("AdminGetUser", "a person without an id")
+        return str(values["sub"])
 
     async def has_totp(self, user_id: str) -> bool:
         found = await self._signed("AdminGetUser", Username=user_id)
@@ -149,16 +173,33 @@ class Cognito:
         attributes = [_attribute("name", name)]
         await self._call("UpdateUserAttributes", {"AccessToken": access_token, "UserAttributes": attributes})
 
-    async def _initiate(self, flow: str, **parameters: str) -> dict[str, Any]:
-        return await self._of_client("InitiateAuth", AuthFlow=flow, AuthParameters=parameters)
-
-    async def _respond(self, challenge: str, session: str, **responses: str) -> dict[str, Any]:
+    async def _respond(self, challenge: str, email: str, session: str, **responses: str) -> dict[str, Any]:
+        # The answer to a challenge has to name the person by id, or the hash of the secret does not fit.
+        user_id = await self.user_id_of(email)
+        responses |= {"USERNAME": user_id, "SECRET_HASH": await self._secret_hash(user_id)}
         return await self._of_client(
             "RespondToAuthChallenge", ChallengeName=challenge, Session=session, ChallengeResponses=responses
         )
 
+    async def _of_person(self, operation: str, email: str, **members: Any) -> dict[str, Any]:
+        return await self._of_client(operation, Username=email, SecretHash=await self._secret_hash(email), **members)
+
     async def _of_client(self, operation: str, **members: Any) -> dict[str, Any]:
         return await self._call(operation, {"ClientId": self._pool.client_id, **members})
+
+    async def _secret_hash(self, user: str) -> str:
+        told = f"{user}{self._pool.client_id}".encode()
+        return base64.b64encode(hmac.digest((await self._secret()).encode(), told, hashlib.sha256)).decode()
+
+    async def _secret(self) -> str:
+        """Read once in a process: no template can hand it over without showing it. A new secret is a new client."""
+        async with self._describing:
+            if not self._client_secret:
+                found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
+                self._client_secret = str((found.get("UserPoolClient") or {}).get("ClientSecret") or "")
+        if not self._client_secret:
+            raise _unavailable("DescribeUserPoolClient", "a client without a secret")
+        return self._client_secret
 
     async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
         """With the function's own role, which may do exactly this to exactly this pool."""
@@ -209,6 +250,8 @@ def answer_of(operation: str, status: int, body: bytes) -> dict[str, Any]:
     if status == 200:
         return answer
     code = str(answer.get("__type", "")).rpartition("#")[2]
+    if code == "CodeDeliveryFailureException":
+        log.warning("code_not_delivered", extra={"operation": operation})
     if status < 500 and code in _REFUSALS:
         raise _REFUSALS[code](code)
     raise _unavailable(operation, f"HTTP {status} {code}")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from multiconnection.domain.errors import IdentityUnavailable
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import ADMIN_GROUP
+from multiconnection.schemas.auth import printable_name
 from multiconnection.services.identity_ports import Claims, TokenExpired, TokenRefused
 
 LEEWAY_S = 30
@@ -76,7 +77,8 @@ class IdTokens:
         return Claims(
             user_id=user_id,
             email=str(payload.get("email", "")),
-            name=str(payload.get("name", "")),
+            # Whoever holds an access token can have the provider keep any name.
+            name=printable_name(str(payload.get("name", ""))),
             is_admin=isinstance(groups, list) and ADMIN_GROUP in groups,
             expires_s=expires_s,
         )

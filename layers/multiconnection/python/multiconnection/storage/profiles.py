@@ -1,16 +1,31 @@
-"""E-mail address and name beside an account's balance, for the operator's lists; no part of any money decision."""
+"""E-mail address and name beside an account's balance, for the operator's lists, and which mailbox had its credit."""
 
 from . import attributes as a
-from . import balances
+from . import balances, credits
 from .driver import ConditionFailed, Driver
 
 
 class ProfilesTable:
     """Implements `ProfileStore` over table Balances; `v` rises as with every write to an account's item."""
 
-    def __init__(self, driver: Driver, balances_table: str) -> None:
+    def __init__(self, driver: Driver, balances_table: str, credits_table: str) -> None:
         self._driver = driver
         self._table = balances_table
+        self._credits = credits_table
+
+    async def claim(self, mailbox: str, account_id: str) -> bool:
+        """One conditional write beside the credits, under a key of its own; whoever reads credits names an account."""
+        request = {
+            "TableName": self._credits,
+            "Item": credits.item_key(f"mailbox#{mailbox}", "claim") | {"claimed_by": a.text(account_id)},
+            "ConditionExpression": "attribute_not_exists(account_id) OR claimed_by = :me",
+            "ExpressionAttributeValues": {":me": a.text(account_id)},
+        }
+        try:
+            await self._driver.call("PutItem", request)
+        except ConditionFailed:
+            return False
+        return True
 
     async def remember(self, account_id: str, email: str, name: str) -> None:
         """One conditional write, which fails where nothing has changed. Raises StoreError."""

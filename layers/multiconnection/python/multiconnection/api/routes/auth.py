@@ -43,8 +43,9 @@ async def sign_up(request: Request, services: ConsoleDep, context: ContextDep) -
 
 @router.post("/confirm")
 async def confirm(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
+    """Sets the password; the one of the sign-up was only judged."""
     body = await body_of(request, bodies.ConfirmBody)
-    await services.identity.sign_up.confirm(body.email, body.code, context.ip)
+    await services.identity.sign_up.confirm(body.email, body.code, body.password, context.ip)
     return {"status": "confirmed"}
 
 

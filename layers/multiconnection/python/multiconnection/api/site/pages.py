@@ -58,10 +58,10 @@ FORMS = {
         Form(
             "verify",
             "Confirm your e-mail address",
-            "Enter the code from the message we sent you. It can take a minute to arrive.",
+            "Enter the code from the message we sent you, and your password. The message can take a minute to arrive.",
             "Confirm",
-            ("email", "code"),
-            (("/sign-in", "Back to sign in"),),
+            ("email", "code", "new-password"),
+            (("/sign-in", "Back to sign in"), ("/forgot", "Forgot your password?")),
         ),
         Form(
             "forgot",

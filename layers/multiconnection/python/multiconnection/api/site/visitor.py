@@ -49,7 +49,8 @@ def _scheme(scope: Mapping[str, Any]) -> str:
 def _prefix(scope: Mapping[str, Any]) -> str:
     """A stage's own URL has the stage in front of the path, which API Gateway takes off; a custom domain has none."""
     context = scope.get("aws.event", {}).get("requestContext", {})
-    whole, path = str(context.get("path", "")), str(scope["path"])
+    # `https://host/stage`, without a slash behind it, is the path / as well.
+    whole, path = str(context.get("path", "")).rstrip("/"), str(scope["path"]).rstrip("/")
     found = whole.removesuffix(path) if whole.endswith(path) else str(scope.get("root_path", ""))
     found = found.rstrip("/")
     return found if _PREFIX.fullmatch(found) else ""

@@ -34,7 +34,7 @@ def measure(data: bytes, steps: Steps) -> Audio:
     start, rate, claimed = _stream_info(data)
     counted = 0
     for samples, own_rate in _frames(data, start, steps):
-        rate = min(rate, own_rate) if not counted and own_rate else rate
+        rate = min(rate, own_rate or rate)
         counted += samples
     believed = 0 < claimed <= counted <= claimed + CHANCE_FRAMES * BLOCK_SAMPLES_MAX
     return Audio.exact("flac", in_milliseconds(claimed if believed else counted, rate))

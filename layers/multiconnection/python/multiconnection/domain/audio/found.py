@@ -7,6 +7,8 @@ from dataclasses import dataclass
 STEPS_MAX = 1_000_000
 # Where a codec's frames are not understood, the sound is taken to be as long as at 8 kbit/s, MP3's lowest rate.
 FLOOR_BYTES_PER_S = 1000
+# A container's word for a codec's rate is a claim, decoders go by the codec's own header: more is not believed.
+RATE_MAX = 48_000
 
 
 class AudioError(ValueError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from . import opus
-from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .found import RATE_MAX, Audio, AudioError, Steps, big, in_milliseconds
 
 TRACK_ENTRY, TRACK_NUMBER, TRACK_TYPE, CODEC, FREQUENCY = 0xAE, 0xD7, 0x83, 0x86, 0xB5
 TIME_SCALE, DURATION, CLUSTER_TIME, SIMPLE_BLOCK, BLOCK = 0x2AD7B1, 0x4489, 0xE7, 0xA3, 0xA1
@@ -18,6 +18,8 @@ SOUND = 2
 TRACKS_MAX = 64
 FRAME_SAMPLES = {b"A_VORBIS": 1024, b"A_AAC": 1024, b"A_MPEG/L3": 1152, b"A_MPEG/L2": 1152}
 NANOSECONDS = 10**6
+# Silence takes no bytes in them, so that no floor holds.
+SILENT = frozenset({b"A_FLAC", b"A_ALAC", b"A_TTA1", b"A_WAVPACK4"})
 
 Element = tuple[int, int, int]
 """Its id, where its content begins, and where it ends."""
@@ -64,7 +66,9 @@ def _length(file: File, track: Track) -> Audio:
     if track.codec == b"A_OPUS":
         most = in_milliseconds(track.frames * opus.PACKET_SAMPLES_MAX, opus.RATE)
     elif track.codec in FRAME_SAMPLES:
-        most = in_milliseconds(track.frames * FRAME_SAMPLES[track.codec], max(1, int(track.rate)))
+        most = in_milliseconds(track.frames * FRAME_SAMPLES[track.codec], min(RATE_MAX, max(1, int(track.rate))))
+    elif track.codec in SILENT:
+        raise AudioError("Lossless sound cannot be measured inside of WebM: send it as a file of its own.")
     else:
         most = Audio.floor("webm", track.size).milliseconds
     return Audio("webm", said if 0 < said <= most else most, most, measured=0 < said <= most)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .found import RATE_MAX, Audio, AudioError, Steps, big, in_milliseconds
 from .fragments import Fragments
 
 # PCM samples in one sample of the track; a codec that is not here is bounded by its bytes.
@@ -34,6 +34,7 @@ class Track:
     codec: bytes = b""
     rate: int = 0
     samples: int = 0
+    sizes: int = 0
     duration: int = 0
 
 
@@ -44,7 +45,7 @@ def measure(data: bytes, steps: Steps) -> Audio:
     for track in tracks:
         if track.is_sound and track.scale:
             samples, duration = fragments.of(track.id)
-            track.samples, track.duration = track.samples + samples, track.duration + duration
+            track.samples, track.duration = max(track.samples, track.sizes) + samples, track.duration + duration
             heard.append(_length(track, len(data)))
     if not heard:
         raise AudioError("The MP4 file has no sound in it.")
@@ -54,9 +55,12 @@ def measure(data: bytes, steps: Steps) -> Audio:
 def _length(track: Track, size: int) -> Audio:
     said = in_milliseconds(track.duration, track.scale)
     frame = FRAME_SAMPLES.get(track.codec)
+    if track.codec == b"fLaC":
+        raise AudioError("FLAC cannot be measured inside of MP4: send it as a .flac file.")
     if frame is None:
         return Audio.floor("mp4", size) if track.samples else Audio.exact("mp4", said)
-    framed = in_milliseconds(track.samples * frame, track.rate or track.scale)
+    rate = track.rate or track.scale
+    framed = in_milliseconds(track.samples * frame, rate if frame == 1 else min(rate, RATE_MAX))
     believed = said >= BELIEVED * framed
     return Audio("mp4", said if believed else framed, max(said, framed), measured=believed)
 
@@ -99,6 +103,8 @@ def _describe(track: Track, kind: bytes, data: bytes, at: int, end: int, steps: 
         track.is_sound = track.is_sound or data[at + 8 : at + 12] == b"soun"
     elif kind == b"stsd":
         track.codec, track.rate = data[at + 12 : at + 16], big(data, at + 40, 2)
+    elif kind in (b"stsz", b"stz2"):
+        track.sizes = big(data, at + 8, 4)
     elif kind == b"stts":
         entries = min(big(data, at + 4, 4), (end - at - 8) // 8)
         for entry in range(at + 8, at + 8 + 8 * entries, 8):

@@ -103,8 +103,8 @@ def _is_followed(data: bytes, at: int) -> bool:
 
 
 def _resumed(data: bytes, at: int) -> int:
-    """Behind a tag, or at the next sign of a frame in what is none; -1 when there is no more."""
-    return _after_tag(data, at) or data.find(b"\xff", at + 1)
+    """At the next sign of a frame, or -1; tags are stepped over only at the beginning, as decoders do."""
+    return data.find(b"\xff", at + 1)
 
 
 def _after_tag(data: bytes, at: int) -> int | None:

@@ -31,7 +31,7 @@ class _Stream:
             self.codec, self.rate = "vorbis", little(packet, 12, 4)
             self.blocks = (1 << (little(packet, 28, 1) & 15), 1 << (little(packet, 28, 1) >> 4))
         elif packet.startswith((b"Speex   ", b"\x7fFLAC")):
-            self.codec = "other"
+            self.codec = "flac" if packet.startswith(b"\x7fFLAC") else "other"
 
     def take(self, packet: bytes) -> None:
         """The first bytes of one packet."""
@@ -57,6 +57,8 @@ class _Stream:
 def measure(data: bytes, steps: Steps) -> Audio:
     """All streams one after the other, as in a chained file. Raises AudioError."""
     streams = _walk(data, steps)
+    if any(stream.codec == "flac" for stream in streams):
+        raise AudioError("FLAC cannot be measured inside of Ogg: send it as a .flac file.")
     if any(stream.codec == "other" for stream in streams):
         return Audio.floor("ogg", len(data))
     heard = [stream.length() for stream in streams if stream.codec]

@@ -32,7 +32,7 @@ ACCOUNT = (
     _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
     _public("GET", "/api/site", "Base URL, legal entity, test credit, state of the providers", "Site"),
     _auth("sign-up", "Create an account", "SignUp", "Status", 202),
-    _auth("confirm", "Confirm an e-mail address", "EmailCode", "Status"),
+    _auth("confirm", "Confirm an e-mail address, and set the password", "Confirmation", "Status"),
     _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
     _auth("sign-in", "Start a session", "Credentials", "SignedIn", 200, 401),
     _auth("new-password", "Finish a first sign-in with a password of one's own", "NewPassword", "SignedIn", 200, 401),

@@ -40,7 +40,7 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "Status": {"status": "str"},
     "Email": {"email*": "str"},
     "Code": {"code*": "str"},
-    "EmailCode": {"email*": "str", "code*": "str"},
+    "Confirmation": {"email*": "str", "code*": "str", "password*": "str"},
     "SignUp": {"email*": "str", "password*": "str", "name": "str"},
     "Credentials": {"email*": "str", "password*": "str"},
     "TotpAnswer": {"session*": "str", "code*": "str", "email*": "str"},

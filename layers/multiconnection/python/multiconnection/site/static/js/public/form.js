@@ -2,14 +2,11 @@
 import { api } from "../lib/api.js";
 import { base, url } from "../lib/base.js";
 
-const form = document.querySelector("[data-form]");
-const kind = form.dataset.form;
-const button = form.querySelector("[type=submit]");
-const problem = document.querySelector("[data-problem]");
-const done = document.querySelector("[data-done]");
 const params = new URLSearchParams(location.search);
 const EMAIL_KEY = "mc_email";
+let form, button, problem, done;
 let challenge = null;
+let shown = location.pathname;
 
 const FIELD_OF = { email: "email", password: passwordField, code: totpField, name: "name" };
 const FIELD_CODES = { password_too_weak: passwordField, code_invalid: totpField };
@@ -21,11 +18,12 @@ function passwordField() { return challenge ? "new" : "password"; }
 const SUBMIT = {
   "sign-in": signIn,
   "sign-up": async () => {
-    await api.post("/api/auth/sign-up", { email: value("email"), password: form.password.value, name: value("name") || undefined });
-    go("/verify");
+    const password = form.password.value;
+    await api.post("/api/auth/sign-up", { email: value("email"), password, name: value("name") || undefined });
+    await turnToVerify(password);
   },
   verify: async () => {
-    await api.post("/api/auth/confirm", { email: value("email"), code: value("code") });
+    await api.post("/api/auth/confirm", { email: value("email"), code: value("code"), password: form.password.value });
     go("/sign-in?confirmed=1");
   },
   forgot: async () => {
@@ -54,14 +52,44 @@ async function signIn() {
   input.focus();
 }
 
+// A challenge lives for minutes; what is sent next is the password again.
+function beginAgain() {
+  challenge = null;
+  for (const [section, input] of [["[data-totp]", form.totp], ["[data-new-password]", form.new]]) {
+    document.querySelector(section).hidden = true;
+    input.required = false;
+    input.value = "";
+  }
+}
+
+// Whoever has the code sets the password: it is sent with it, from here, so that nobody has to type it twice and
+// nothing has to keep it. After a reload the form asks for it.
+async function turnToVerify(password) {
+  keepEmail();
+  const answer = await fetch(url("/verify")).catch(() => null);
+  if (!answer?.ok) return go("/verify");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.querySelector("main").replaceWith(page.querySelector("main"));
+  document.title = page.title;
+  history.pushState(null, "", url("/verify"));
+  shown = location.pathname;
+  begin();
+  form.password.value = password;
+  form.code.focus();
+}
+
 // Only a path of our own: never another host.
 function target() {
   const next = params.get("next") || "";
   return /^\/(console|admin)(\/|\?|$)/.test(next.slice(base.length)) && next.startsWith(base) ? next : url("/console");
 }
 
-function go(path) {
+function keepEmail() {
   if (value("email")) sessionStorage.setItem(EMAIL_KEY, value("email"));
+}
+
+function go(path) {
+  keepEmail();
   location.assign(url(path));
 }
 
@@ -103,34 +131,44 @@ async function run(action) {
   try {
     await action();
   } catch (error) {
+    if (challenge && error.code === "sign_in_failed") beginAgain();
     show(error);
   } finally {
     button.disabled = false;
   }
 }
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (check()) run(SUBMIT[kind]);
-});
-
-document.querySelector("[data-resend]")?.addEventListener("click", () => run(async () => {
-  if (!value("email")) return mark(form.email, "This is needed.");
-  await api.post("/api/auth/resend", { email: value("email") });
-  say("If this address waits for confirmation, another code is on its way.");
-}));
-
-form.querySelector("[data-show-password]")?.addEventListener("change", ({ target: { checked } }) => {
-  for (const input of form.querySelectorAll("[autocomplete$=password]")) input.type = checked ? "text" : "password";
-});
-
 function say(text) {
   done.textContent = text;
   done.hidden = false;
 }
 
-if (form.elements.email && !form.email.value) form.email.value = params.get("email") || sessionStorage.getItem(EMAIL_KEY) || "";
-if (params.has("code") && form.elements.code) form.code.value = params.get("code");
+function begin() {
+  form = document.querySelector("[data-form]");
+  button = form.querySelector("[type=submit]");
+  problem = document.querySelector("[data-problem]");
+  done = document.querySelector("[data-done]");
+  if (form.elements.email && !form.email.value) form.email.value = params.get("email") || sessionStorage.getItem(EMAIL_KEY) || "";
+  if (params.has("code") && form.elements.code) form.code.value = params.get("code");
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (check()) run(SUBMIT[form.dataset.form]);
+  });
+
+  document.querySelector("[data-resend]")?.addEventListener("click", () => run(async () => {
+    if (!value("email")) return mark(form.email, "This is needed.");
+    await api.post("/api/auth/resend", { email: value("email") });
+    say("If this address waits for confirmation, another code is on its way.");
+  }));
+
+  form.querySelector("[data-show-password]")?.addEventListener("change", ({ target: { checked } }) => {
+    for (const input of form.querySelectorAll("[autocomplete$=password]")) input.type = checked ? "text" : "password";
+  });
+}
+
+begin();
+addEventListener("popstate", () => { if (location.pathname !== shown) location.reload(); });
 if (params.has("confirmed")) say("Your address is confirmed. Sign in to begin.");
 if (params.has("reset")) say("Your password is set. Sign in with it.");
 if (params.has("ended")) say("Your session has ended. Sign in to go on where you were.");

@@ -163,6 +163,7 @@ function ThemeButton() {
 
 function AccountMenu({ account, nav }) {
   const ref = useRef(null);
+  const [problem, setProblem] = useState(null);
   useEffect(() => {
     const close = (event) => { if (ref.current && !ref.current.contains(event.target)) ref.current.open = false; };
     const escape = (event) => {
@@ -175,11 +176,13 @@ function AccountMenu({ account, nav }) {
     return () => { removeEventListener("pointerdown", close); removeEventListener("keydown", escape); };
   }, []);
   const leave = async () => {
+    setProblem(null);
     try {
       await api.post("/api/auth/sign-out");
-    } finally {
-      location.assign(url("/"));
+    } catch (error) {
+      return setProblem(error);
     }
+    location.assign(url("/"));
   };
   const shut = (event) => { if (event.target.closest("a")) ref.current.open = false; };
   return html`<details class="account" ref=${ref} onClick=${shut}><summary class="btn quiet icon" aria-label="Account"><${Icon} name="user" /></summary>
@@ -189,6 +192,7 @@ function AccountMenu({ account, nav }) {
       ${nav.filter((item) => item.secondary).map((item) => html`<a key=${item.path} href=${at(item.path)}>${item.label}</a>`)}
       ${account?.is_admin && html`<a href=${url("/admin")}>Admin</a><a href=${url("/console")}>Console</a>`}
       <a href=${url("/docs")}>API documentation</a>
+      <${Problem} error=${problem} what="You are still signed in." />
       <${Button} onClick=${leave}>Sign out</${Button}>
     </div></details>`;
 }

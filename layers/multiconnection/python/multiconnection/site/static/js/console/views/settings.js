@@ -90,12 +90,16 @@ function Enable({ setup, onDone }) {
 }
 
 function Disable({ onDone }) {
-  const form = useForm({ code: "" }, (values) => ({ code: /^\d{6}$/.test(values.code.trim()) ? "" : "The six digits that the app shows." }), async (values) => {
-    await api.post("/api/auth/totp/disable", { code: values.code.trim() });
+  const check = ({ code, password }) => ({
+    code: (code.trim() ? /^\d{6}$/.test(code.trim()) : password) ? "" : "The six digits that the app shows, or your password below.",
+  });
+  const form = useForm({ code: "", password: "" }, check, async ({ code, password }) => {
+    await api.post("/api/auth/totp/disable", code.trim() ? { code: code.trim() } : { password });
     onDone();
   });
   return html`<form class="stack" onSubmit=${form.submit} novalidate>
     <${Field} label="Code from the app" inputmode="numeric" autocomplete="one-time-code" maxlength="7" ...${form.field("code")} />
+    <${Field} label="Or your password" type="password" autocomplete="current-password" ...${form.field("password")} />
     <${Failure} error=${form.error} what="The codes are still on." /><p><${Button} type="submit" kind="danger" busy=${form.busy}>Switch off</${Button}></p></form>`;
 }
 
