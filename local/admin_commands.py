@@ -3,7 +3,7 @@
 import copy
 import getpass
 from argparse import Namespace
-from typing import Any, Protocol, cast
+from typing import Any
 
 from multiconnection.api.routes.admin_accounts import account_object, dossier_object
 from multiconnection.api.routes.admin_adjustments import adjustment_object
@@ -21,18 +21,8 @@ from multiconnection.services.admin_desk import AdminDesk
 from multiconnection.services.admin_log import AuditFilter
 from multiconnection.services.admin_models import PriceWish, prices_of
 from multiconnection.services.order_decisions import OrderDecisions
-from multiconnection.services.order_desk import OrderDesk
 
 Row = dict[str, Any]
-
-
-class Operated(Protocol):
-    """What operators need of the workers' composition."""
-
-    @property
-    def admin(self) -> AdminDesk: ...
-    @property
-    def orders(self) -> OrderDesk: ...
 
 
 def operator() -> Session:
@@ -43,11 +33,11 @@ def operator() -> Session:
 
 
 def _desk(workers: Workers) -> AdminDesk:
-    return cast("Operated", workers).admin
+    return workers.admin
 
 
 def _decisions(workers: Workers) -> OrderDecisions:
-    return cast("Operated", workers).orders.decisions
+    return workers.orders.decisions
 
 
 async def orders_list(workers: Workers, options: Namespace) -> list[Row]:

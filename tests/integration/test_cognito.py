@@ -15,7 +15,7 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, TEMPLATE
 from local.people import ensure_pool, ensure_user
 from local.template_values import read_yaml
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.identity_ports import TokenRefused
 from multiconnection.storage.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.storage.id_tokens import IdTokens

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.ministack import MiniStack
-from multiconnection.domain.errors import OrderNotPending
 from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.order_errors import OrderNotPending
 from multiconnection.domain.orders import OrderStatus
 from multiconnection.ledger.accounts import AccountLimits
 from multiconnection.services.order_ports import Notice, NoticeFailed, WorkflowUnavailable

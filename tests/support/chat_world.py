@@ -14,6 +14,7 @@ from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, U
 from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import StoreError
+from multiconnection.observability.emf import Emf
 from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.providers.images import OpenAiImages
 from multiconnection.providers.images_fetch import AiohttpPictures
@@ -38,6 +39,7 @@ from multiconnection.services.routing import Router
 from multiconnection.services.speech import SpeechService
 from multiconnection.services.standing import Standing
 from multiconnection.services.streamed import StreamedAnswer
+from multiconnection.services.telemetry import Telemetry
 from multiconnection.services.transcription import TranscriptionService
 from multiconnection.services.uploads import UploadConfig, UploadService
 from multiconnection.services.usage import UsageService
@@ -248,6 +250,7 @@ class ChatWorld:
             speech=self.speech,
             transcription=self.transcription,
             uploads=self.uploads,
+            telemetry=Telemetry(Emf("MultiConnection"), 0.0),
             aclose=aclose,
         )
 

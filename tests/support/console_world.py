@@ -14,8 +14,8 @@ from multiconnection.api.cookies import ID_COOKIE, BrowserAnswers, create_browse
 from multiconnection.api.routes import console_balance, console_keys, console_usage, usage_export
 from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.call_times import id_bound
-from multiconnection.domain.errors import SessionRequired
 from multiconnection.domain.ids import random_text
+from multiconnection.domain.people_errors import SessionRequired
 from multiconnection.domain.sessions import Session
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.ledger.accounts import AccountLimits, UsageRow

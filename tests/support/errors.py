@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from multiconnection.domain import errors
+from multiconnection.domain import admin_errors, errors, order_errors, people_errors
 from multiconnection.domain.errors import RateLimited, UpstreamRejected
 from multiconnection.domain.gateway_error import GatewayError
 
@@ -22,6 +22,7 @@ def _sample(kind: type[GatewayError]) -> GatewayError:
 
 
 # Those that are only there to be inherited have no code of their own.
-ABSTRACT = frozenset({errors.Unauthenticated, errors.KeyRefused, errors.NotFound, errors.Unavailable})
-ALL = [kind for kind in _below(GatewayError) if kind.__module__ == errors.__name__ and kind not in ABSTRACT]
+ABSTRACT = frozenset({errors.Unauthenticated, errors.KeyRefused, errors.NotFound, errors.Conflict, errors.Unavailable})
+OURS = {module.__name__ for module in (errors, people_errors, order_errors, admin_errors)}
+ALL = [kind for kind in _below(GatewayError) if kind.__module__ in OURS and kind not in ABSTRACT]
 SAMPLES = {kind: _sample(kind) for kind in ALL}

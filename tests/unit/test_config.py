@@ -102,3 +102,11 @@ def test_the_process_environment_is_read_in_one_place(monkeypatch: pytest.Monkey
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     assert Settings.from_environment() == Settings.of(os.environ)
+
+
+def test_the_smallest_order_is_not_negative_and_not_above_the_largest() -> None:
+    with pytest.raises(SettingsError, match=r"^ORDER_MIN_USD is "):
+        of(ORDER_MIN_USD="-5")
+    with pytest.raises(SettingsError, match="ORDER_MIN_USD is above ORDER_MAX_USD"):
+        of(ORDER_MIN_USD="10", ORDER_MAX_USD="9.99")
+    assert of(ORDER_MIN_USD="10", ORDER_MAX_USD="10").order_min_nano == 10**10

@@ -7,7 +7,7 @@ import pytest
 
 from local.cli import REFUSALS, parser
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.errors import SelfApprovalForbidden
+from multiconnection.domain.order_errors import SelfApprovalForbidden
 from multiconnection.domain.orders import OrderStatus
 from tests.support.admin_world import FUNDS, SECOND, USER, AdminWorld
 from tests.support.orders_world import USER as BUYER

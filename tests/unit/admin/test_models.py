@@ -15,7 +15,10 @@ from tests.support.admin_world import ADMIN, SECOND, AdminApp, AdminWorld
 from tests.support.chat_world import an_entry
 
 PRICES = {"input": "1.00", "cached_input": "0.25", "output": "2.00"}
-LONG: dict[str, Any] = {"above_input_tokens": 1000, "prices": {"input": "2.00", "cached_input": "0.50", "output": "4.00"}}
+LONG: dict[str, Any] = {
+    "above_input_tokens": 1000,
+    "prices": {"input": "2.00", "cached_input": "0.50", "output": "4.00"},
+}
 IMAGES = {"1024x1024": {"high": "0.04"}}
 
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from multiconnection.domain.errors import IdentityUnavailable, RateLimited
+from multiconnection.domain.errors import RateLimited
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.ledger.store import StoreUnavailable
 from multiconnection.services.attempts import AttemptQuotas, Attempts
 from multiconnection.storage.limits import LimitsTable

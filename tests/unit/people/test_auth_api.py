@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from multiconnection.api.cookies import ID_COOKIE, REFRESH_COOKIE
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.sessions import account_id_of
 from multiconnection.services.identity_ports import AttemptsExhausted, RequestRefused
 from tests.support.assertions import assert_error

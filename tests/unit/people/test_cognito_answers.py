@@ -12,7 +12,7 @@ import pytest
 from aiodynamo.credentials import Key, StaticCredentials
 from aiohttp import web
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services import identity_ports as ports
 from multiconnection.storage.cognito import Cognito, UserPool, answer_of
 

@@ -1,6 +1,6 @@
 """An address belongs to whoever receives its code, whoever signed up with it first."""
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.identity_ports import CredentialsRefused
 from tests.support.assertions import assert_error
 from tests.support.people_world import Browser, PeopleWorld

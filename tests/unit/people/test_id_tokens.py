@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.identity_ports import TokenExpired, TokenRefused
 from multiconnection.storage.id_tokens import KEYS_AGE_MAX_S, LEEWAY_S, REFETCH_PAUSE_S, IdTokens, keys_of
 from tests.support.fake_cognito import CLIENT_ID, ID_LIFE_S, ISSUER, FakeCognito, Person, rsa_key

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from multiconnection.domain.errors import PasswordTooWeak
+from multiconnection.domain.people_errors import PasswordTooWeak
 from multiconnection.services.passwords import CHARS_MAX, CHARS_MIN, require_strong
 from multiconnection.services.uniform import at_least
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from multiconnection.domain.api_keys import API, SESSION
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.sessions import account_id_of
 from multiconnection.ledger.store import StoreUnavailable
 from tests.support.assertions import assert_error

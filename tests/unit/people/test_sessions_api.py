@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.attempts import AttemptQuotas
 from tests.support.assertions import assert_error
 from tests.support.fake_cognito import ID_LIFE_S, Person

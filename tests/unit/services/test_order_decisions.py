@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from multiconnection.domain.errors import (
-    LedgerUnavailable,
+from multiconnection.domain.errors import LedgerUnavailable, RequestInvalid
+from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.order_errors import (
     OrderAmountMismatch,
     OrderNotFound,
     OrderNotPending,
-    RequestInvalid,
     SelfApprovalForbidden,
 )
-from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.orders import Order, OrderStatus
 from multiconnection.ledger.store import StoreError
 from tests.support.orders_world import ADMIN, SECOND_ADMIN, USER, OrdersWorld

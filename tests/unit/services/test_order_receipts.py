@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from multiconnection.domain.errors import OrderConflict, OrderNotPending, RequestTooLarge, StorageUnavailable
+from multiconnection.domain.errors import RequestTooLarge, StorageUnavailable
 from multiconnection.domain.gateway_error import GatewayError
+from multiconnection.domain.order_errors import OrderConflict, OrderNotPending
 from multiconnection.domain.orders import Order
 from multiconnection.services.order_receipts import RECEIPT_BYTES_MAX
 from tests.support.fake_objects import FakeObjects

@@ -5,15 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from multiconnection.domain.errors import (
-    LedgerUnavailable,
-    OrderConflict,
-    OrderNotFound,
-    OrderNotPending,
-    RequestInvalid,
-    TooManyOrders,
-)
+from multiconnection.domain.errors import LedgerUnavailable, RequestInvalid
 from multiconnection.domain.money import NANO_PER_USD
+from multiconnection.domain.order_errors import OrderConflict, OrderNotFound, OrderNotPending, TooManyOrders
 from multiconnection.domain.orders import OrderStatus
 from multiconnection.storage.orders import OrdersTable
 from tests.support.orders_world import OTHER, TTL_S, USER, OrdersWorld, request

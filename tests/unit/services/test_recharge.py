@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from multiconnection.domain.errors import OrderNotPending
+from multiconnection.domain.order_errors import OrderNotPending
 from multiconnection.domain.orders import Order, OrderStatus
 from multiconnection.services.recharge import OrderMissing, StepUnknown
 from tests.support.orders_world import ADMIN, SECOND_ADMIN, TTL_S, USER, OrdersWorld

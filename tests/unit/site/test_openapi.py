@@ -4,18 +4,26 @@ import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.routing import Route
 
 from local.template import load
 from multiconnection.api import routes
 from multiconnection.api.site.error_table import ERROR_ROWS
 from multiconnection.api.site.openapi.document import OPERATIONS, document, openapi_document
+from multiconnection.schemas.admin import PriceBody
+from multiconnection.schemas.console import KeyBody
+from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
+from multiconnection.schemas.images import ImagesBody
+from multiconnection.schemas.orders import OrderBody, ReceiptBody
+from multiconnection.schemas.speech import SpeechBody
+from multiconnection.schemas.uploads import UploadBody
 from tests.support.errors import ALL
 from tests.support.site_app import site_client
 
@@ -117,3 +125,36 @@ def test_the_error_table_of_the_docs_is_true() -> None:
         *("rate_limited", "upstream_error", "admin_forbidden"),
     }
     assert named <= {row.code for row in ERROR_ROWS}
+
+
+BODIES: Mapping[str, type[BaseModel]] = {
+    "SpeechRequest": SpeechBody,
+    "ImageRequest": ImagesBody,
+    "EmbeddingRequest": EmbeddingsBody,
+    "ModerationRequest": ModerationsBody,
+    "UploadRequest": UploadBody,
+    "KeyFields": KeyBody,
+    "OrderRequest": OrderBody,
+    "ReceiptRequest": ReceiptBody,
+    "PriceChangeRequest": PriceBody,
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_a_body_must_have_is_what_its_route_asks_for(name: str) -> None:
+    required = {field.alias or own for own, field in BODIES[name].model_fields.items() if field.is_required()}
+    assert set(DOCUMENT["components"]["schemas"][name]["required"]) == required
+
+
+def test_a_body_without_a_needed_member_may_be_left_out() -> None:
+    for operation in OPERATIONS:
+        body = DOCUMENT["paths"][operation.path][operation.method.lower()].get("requestBody")
+        if body and operation.audience == "admin":
+            assert body["required"] == bool(DOCUMENT["components"]["schemas"][operation.body]["required"])
+
+
+def test_every_refusal_on_the_way_to_a_route_is_documented() -> None:
+    for operation in OPERATIONS:
+        answers = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"].keys()
+        wanted = {"500"} | ({"413", "415"} if operation.body else set()) | ({"403"} if operation.is_unsafe else set())
+        assert wanted <= answers, operation.operation_id

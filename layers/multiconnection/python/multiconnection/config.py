@@ -78,8 +78,8 @@ class Settings:
     email_mails_per_hour: int
     orders_table: str
     order_rates: Mapping[str, int]
-    order_min: int
-    order_max: int
+    order_min_nano: int
+    order_max_nano: int
     order_ttl_s: int
     orders_open_max: int
     legal_entity: str
@@ -89,6 +89,10 @@ class Settings:
     admin_email: str | None
     notice_sender: str | None
     environment: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.order_min_nano > self.order_max_nano:
+            raise SettingsError("ORDER_MIN_USD is above ORDER_MAX_USD")
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> "Settings":
@@ -140,8 +144,8 @@ class Settings:
             email_mails_per_hour=_integer(env, "EMAIL_MAILS_PER_HOUR", 6),
             orders_table=_text(env, "ORDERS_TABLE"),
             order_rates=_parsed(env, "ORDER_RATES", '{"USD":"1"}', parse_rates),
-            order_min=_parsed(env, "ORDER_MIN_USD", "5", usd_to_nano),
-            order_max=_parsed(env, "ORDER_MAX_USD", "50000", usd_to_nano),
+            order_min_nano=_usd(env, "ORDER_MIN_USD", "5"),
+            order_max_nano=_usd(env, "ORDER_MAX_USD", "50000"),
             order_ttl_s=_integer(env, "ORDER_TTL_S", 7 * 24 * 3600),
             orders_open_max=_integer(env, "ORDERS_OPEN_MAX", 10),
             legal_entity=_text(env, "LEGAL_ENTITY", LEGAL_ENTITY),

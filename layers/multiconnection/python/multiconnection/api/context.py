@@ -16,7 +16,6 @@ EXPOSED_HEADERS = ", ".join(
     [
         "x-request-id",
         "retry-after",
-        "retry-after-ms",
         "x-should-retry",
         *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, Request
 
 from multiconnection.bootstrap.data_plane import Container
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.sessions import Presented, Renewal
 
 from .app import create_app

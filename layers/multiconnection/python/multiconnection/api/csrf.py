@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from multiconnection.domain.errors import CsrfFailed
+from multiconnection.domain.people_errors import CsrfFailed
 
 from .console_services import ConsoleDep
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from multiconnection.bootstrap.console import ConsoleContainer
-from multiconnection.domain.errors import AdminForbidden
+from multiconnection.domain.admin_errors import AdminForbidden
 from multiconnection.domain.sessions import Session
 from multiconnection.observability import note_account
 from multiconnection.services.sessions import Access

@@ -1,13 +1,12 @@
 """The data plane: everything over one asynchronous driver and two pools of connections."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from multiconnection.config import Settings
 from multiconnection.domain.ports import Clock, Rng
 from multiconnection.ledger.store import Alarms
-from multiconnection.observability import Emf
 from multiconnection.providers.embeddings import OpenAiInputs
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.providers.images import OpenAiImages
@@ -62,7 +61,7 @@ class Container:
     transcription: TranscriptionService
     uploads: UploadService
     aclose: Callable[[], Awaitable[None]]
-    telemetry: Telemetry = field(default_factory=lambda: Telemetry(Emf("MultiConnection"), 0.0))
+    telemetry: Telemetry
 
 
 def build(settings: Settings) -> Container:

@@ -68,8 +68,8 @@ def build_order_tools(
 def order_terms(settings: Settings) -> OrderTerms:
     return OrderTerms(
         rates=settings.order_rates,
-        least=settings.order_min,
-        most=settings.order_max,
+        least=settings.order_min_nano,
+        most=settings.order_max_nano,
         ttl_s=settings.order_ttl_s,
         open_max=settings.orders_open_max,
         legal_entity=settings.legal_entity,

@@ -1,5 +1,7 @@
 """Every error a caller can see, as one tree; the class is the row of the error table.
 
+Those of people, orders and administrators are in people_errors.py, order_errors.py and admin_errors.py.
+
 GatewayError
 ├── RequestInvalid            400  invalid_request_error
 │   ├── ParameterMissing      400  missing_required_parameter
@@ -28,12 +30,23 @@ GatewayError
 │   ├── UsageNotFound         404  usage_not_found
 │   ├── ApiKeyNotFound        404  key_not_found
 │   ├── OrderNotFound         404  order_not_found
-│   └── UploadNotFound        404  upload_not_found
+│   ├── UploadNotFound        404  upload_not_found
+│   ├── AccountNotFound       404  account_not_found
+│   ├── AdjustmentNotFound    404  adjustment_not_found
+│   └── ProviderNotFound      404  provider_not_found
 ├── MethodNotAllowed          405  method_not_allowed
-├── OrderConflict             409  order_conflict
-│   ├── OrderNotPending       409  order_not_pending
-│   ├── OrderAmountMismatch   409  order_amount_mismatch
-│   └── TooManyOrders         409  too_many_orders
+├── Conflict                  409
+│   ├── OrderConflict         409  order_conflict
+│   │   ├── OrderNotPending       409  order_not_pending
+│   │   ├── OrderAmountMismatch   409  order_amount_mismatch
+│   │   └── TooManyOrders         409  too_many_orders
+│   └── AdminConflict         409  admin_conflict
+│       ├── AccountStatusConflict 409  account_status_conflict
+│       ├── AdjustmentConflict    409  adjustment_conflict
+│       ├── AdjustmentNotPending  409  adjustment_not_pending
+│       ├── AdjustmentRefused     409  adjustment_refused
+│       ├── PriceVersionConflict  409  price_version_conflict
+│       └── ConfirmationRequired  409  confirmation_required
 ├── RequestTooLarge           413  request_too_large
 ├── MediaTypeUnsupported      415  unsupported_media_type
 ├── RateLimited               429  rate_limited
@@ -70,16 +83,6 @@ class ContextTooLong(RequestInvalid):
     code = "context_length_exceeded"
 
 
-class CodeInvalid(RequestInvalid):
-    """A code from a mail or an authenticator app is wrong, used or too old; which of them is not told."""
-
-    code = "code_invalid"
-
-
-class PasswordTooWeak(RequestInvalid):
-    code = "password_too_weak"
-
-
 class Unauthenticated(GatewayError):
     """Never raised itself."""
 
@@ -102,22 +105,6 @@ class ApiKeyInvalid(KeyRefused):
     code = "invalid_api_key"
 
 
-class SessionRequired(Unauthenticated):
-    code = "session_required"
-
-
-class SessionExpired(Unauthenticated):
-    """There was a session, and it cannot be renewed."""
-
-    code = "session_expired"
-
-
-class SignInFailed(Unauthenticated):
-    """A wrong password, an unknown or an unconfirmed address: one identical answer."""
-
-    code = "sign_in_failed"
-
-
 class InsufficientBalance(GatewayError):
     status = 402
     type = "insufficient_quota"
@@ -128,20 +115,6 @@ class AccessDenied(GatewayError):
     status = 403
     type = PERMISSION
     code = "access_denied"
-
-
-class AdminForbidden(AccessDenied):
-    code = "admin_forbidden"
-
-
-class SelfApprovalForbidden(AccessDenied):
-    code = "self_approval_forbidden"
-
-
-class CsrfFailed(AccessDenied):
-    """A browser's unsafe request that does not show that it comes from our own pages."""
-
-    code = "csrf_failed"
 
 
 class ModelNotAllowed(AccessDenied):
@@ -179,10 +152,6 @@ class ApiKeyNotFound(NotFound):
     code = "key_not_found"
 
 
-class OrderNotFound(NotFound):
-    code = "order_not_found"
-
-
 class UploadNotFound(NotFound):
     code = "upload_not_found"
 
@@ -193,31 +162,14 @@ class MethodNotAllowed(GatewayError):
     code = "method_not_allowed"
 
 
-class OrderConflict(GatewayError):
-    """The order is not what the request takes it for. Both SDKs repeat a 409 unless they are told not to."""
+class Conflict(GatewayError):
+    """Never raised itself. Both SDKs repeat a 409 unless they are told not to."""
 
     status = 409
     type = INVALID_REQUEST
-    code = "order_conflict"
 
     def headers(self) -> dict[str, str]:
         return {"x-should-retry": "false"} | super().headers()
-
-
-class OrderNotPending(OrderConflict):
-    """Somebody, or the time, was faster: `details` say the order's state, and who decided when."""
-
-    code = "order_not_pending"
-
-
-class OrderAmountMismatch(OrderConflict):
-    """What an administrator repeats is not what the order says."""
-
-    code = "order_amount_mismatch"
-
-
-class TooManyOrders(OrderConflict):
-    code = "too_many_orders"
 
 
 class RequestTooLarge(GatewayError):
@@ -265,7 +217,7 @@ class UpstreamTimeout(UpstreamFailed):
 
 
 class UpstreamRejected(UpstreamFailed):
-    """The provider refused the request itself; status and code are the provider's (400, 404, 413, 422)."""
+    """The provider refused the request itself; the code is the provider's, the status 400 or 413."""
 
     status = 400
     type = INVALID_REQUEST
@@ -299,12 +251,6 @@ class LedgerUnavailable(Unavailable):
     """Money could not be reserved safely; nothing was forwarded and nothing is charged."""
 
     code = "ledger_unavailable"
-
-
-class IdentityUnavailable(Unavailable):
-    """The identity provider, or the count of attempts, could not be asked."""
-
-    code = "identity_unavailable"
 
 
 class StorageUnavailable(Unavailable):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from multiconnection.domain.admin_errors import AccountNotFound, AccountStatusConflict
 from multiconnection.domain.api_keys import ApiKey
 from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.orders import Order
@@ -12,7 +13,6 @@ from multiconnection.domain.sessions import Session, account_id_of
 from multiconnection.ledger.accounts import ACTIVE, FROZEN, SUSPENDED, Account, CreditRow
 
 from .admin_access import Reliable
-from .admin_errors import AccountNotFound, AccountStatusConflict
 from .admin_log import AuditEntries
 from .audit import AuditEntry
 from .console_money import ConsoleMoney

@@ -7,8 +7,15 @@ transaction, so a repeated, delayed or concurrent attempt finds the step taken a
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from multiconnection.domain.errors import RequestInvalid, SelfApprovalForbidden
+from multiconnection.domain.admin_errors import (
+    AdjustmentConflict,
+    AdjustmentNotFound,
+    AdjustmentNotPending,
+    AdjustmentRefused,
+)
+from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.money import MoneyError, nano_to_usd
+from multiconnection.domain.order_errors import SelfApprovalForbidden
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import Account, CreditRow
@@ -23,7 +30,6 @@ from .adjustment_types import (
 )
 from .admin_access import Reliable
 from .admin_accounts import AdminAccounts
-from .admin_errors import AdjustmentConflict, AdjustmentNotFound, AdjustmentNotPending, AdjustmentRefused
 from .admin_log import AuditEntries
 from .audit import AuditEntry, Facts
 

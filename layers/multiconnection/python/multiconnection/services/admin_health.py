@@ -41,13 +41,6 @@ class ProviderMetrics(Protocol):
         """By provider; one without data may be missing. Raises MetricsUnavailable."""
 
 
-class NoMetrics:
-    """Where nothing measures the providers: implements `ProviderMetrics`."""
-
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
-        return {}
-
-
 class ProviderHealth:
     """One per process. Implements `site.ProviderStates` for the providers that it is made with."""
 

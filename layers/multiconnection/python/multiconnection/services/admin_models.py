@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from multiconnection.domain.admin_errors import AdminConflict, ConfirmationRequired, PriceVersionConflict
 from multiconnection.domain.catalog import CatalogError, parse_model
 from multiconnection.domain.errors import ModelNotFound, RequestInvalid
 from multiconnection.domain.sessions import Session
 
 from .admin_access import Reliable
 from .admin_costs import costing_entry
-from .admin_errors import AdminConflict, ConfirmationRequired, PriceVersionConflict
 from .admin_log import AuditEntries
 from .admin_price_diff import Difference, differences
 from .audit import AuditEntry

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from multiconnection.domain.admin_errors import AdminConflict, ProviderNotFound
 from multiconnection.domain.sessions import Session
 
 from .admin_access import Reliable
-from .admin_errors import AdminConflict, ProviderNotFound
 from .admin_health import Health, ProviderHealth
 from .admin_log import AuditEntries
 from .admin_models import CatalogStore, Head

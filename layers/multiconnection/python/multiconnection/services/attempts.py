@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
-from multiconnection.domain.errors import IdentityUnavailable, RateLimited
+from multiconnection.domain.errors import RateLimited
 from multiconnection.domain.limits import Rate
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.store import StoreError
 

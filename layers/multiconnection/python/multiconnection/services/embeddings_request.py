@@ -18,7 +18,6 @@ from .validation import invalid
 MODERATION_MODEL = "omni-moderation-latest"
 # Tokens that a tokenizer puts around a text.
 TEXT_OVERHEAD_TOKENS = 8
-BASE64 = "base64"
 FLOAT = "float"
 
 

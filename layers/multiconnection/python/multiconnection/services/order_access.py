@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from multiconnection.domain.errors import LedgerUnavailable, OrderNotFound, OrderNotPending
+from multiconnection.domain.errors import LedgerUnavailable
+from multiconnection.domain.order_errors import OrderNotFound, OrderNotPending
 from multiconnection.domain.orders import Order, is_order_id
 from multiconnection.domain.ports import Rng
 from multiconnection.ledger.retry import Retry

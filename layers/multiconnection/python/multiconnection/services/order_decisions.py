@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiconnection.domain.errors import OrderAmountMismatch, RequestInvalid, SelfApprovalForbidden
+from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.money import MoneyError, nano_to_usd
+from multiconnection.domain.order_errors import OrderAmountMismatch, SelfApprovalForbidden
 from multiconnection.domain.order_terms import amount_text, parse_amount
 from multiconnection.domain.orders import Order, OrderStatus, credit_of
 from multiconnection.domain.ports import Clock

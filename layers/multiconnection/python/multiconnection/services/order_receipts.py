@@ -6,7 +6,8 @@ what administrators are shown.
 
 from dataclasses import dataclass
 
-from multiconnection.domain.errors import OrderConflict, RequestInvalid, RequestTooLarge, StorageUnavailable
+from multiconnection.domain.errors import RequestInvalid, RequestTooLarge, StorageUnavailable
+from multiconnection.domain.order_errors import OrderConflict
 from multiconnection.domain.orders import OPEN, Order, Receipt
 from multiconnection.domain.ports import Clock
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from multiconnection.domain.errors import OrderConflict, RequestInvalid, TooManyOrders
+from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.money import MoneyError, nano_to_usd
+from multiconnection.domain.order_errors import OrderConflict, TooManyOrders
 from multiconnection.domain.order_terms import OrderTerms, parse_amount
 from multiconnection.domain.orders import (
     METHODS,

@@ -1,6 +1,7 @@
 """Rules for new passwords, and the ways to get one: forgotten, reset by code, changed."""
 
-from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable, PasswordTooWeak, RateLimited, SignInFailed
+from multiconnection.domain.errors import RateLimited
+from multiconnection.domain.people_errors import CodeInvalid, IdentityUnavailable, PasswordTooWeak, SignInFailed
 
 from .attempts import Attempts
 from .identity_ports import (

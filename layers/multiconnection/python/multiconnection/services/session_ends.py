@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from multiconnection.domain.api_keys import SESSION, ApiKey
-from multiconnection.domain.errors import IdentityUnavailable, LedgerUnavailable
+from multiconnection.domain.errors import LedgerUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import account_id_of
 from multiconnection.ledger.store import StoreError

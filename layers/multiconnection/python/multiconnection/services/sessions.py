@@ -4,7 +4,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from multiconnection.domain.errors import IdentityUnavailable, RateLimited, SessionExpired, SessionRequired
+from multiconnection.domain.errors import RateLimited
+from multiconnection.domain.people_errors import IdentityUnavailable, SessionExpired, SessionRequired
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import Session, account_id_of
 

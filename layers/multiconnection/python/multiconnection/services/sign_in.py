@@ -3,7 +3,8 @@
 import logging
 from dataclasses import dataclass
 
-from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable, RateLimited, SignInFailed
+from multiconnection.domain.errors import RateLimited
+from multiconnection.domain.people_errors import CodeInvalid, IdentityUnavailable, SignInFailed
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import Account
 

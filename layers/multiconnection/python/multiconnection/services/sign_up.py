@@ -2,7 +2,7 @@
 
 import secrets
 
-from multiconnection.domain.errors import CodeInvalid, IdentityUnavailable
+from multiconnection.domain.people_errors import CodeInvalid, IdentityUnavailable
 
 from .attempts import Attempts
 from .identity_ports import IdentityProvider, IdentityRefused, PasswordRefused

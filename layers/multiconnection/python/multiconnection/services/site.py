@@ -30,13 +30,6 @@ class ProviderStates(Protocol):
         """By name of the provider; one that nothing is known about may be missing."""
 
 
-class NothingKnown:
-    """Where nobody watches the providers."""
-
-    async def states(self) -> Mapping[str, ProviderState]:
-        return {}
-
-
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """One configured provider; `models` are the ids it serves."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from multiconnection.domain.errors import CodeInvalid, RequestInvalid, SignInFailed
+from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.people_errors import CodeInvalid, SignInFailed
 from multiconnection.domain.sessions import Session
 
 from .attempts import Attempts

@@ -19,7 +19,7 @@ import aiohttp
 import orjson
 from aiodynamo.credentials import Credentials
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.identity_ports import (
     AttemptsExhausted,
     Challenge,

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from multiconnection.domain.errors import IdentityUnavailable
+from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import ADMIN_GROUP
 from multiconnection.schemas.auth import printable_name

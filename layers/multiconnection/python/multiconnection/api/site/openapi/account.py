@@ -20,7 +20,8 @@ def _auth(name: str, summary: str, body: str | None, answer: str | None, status:
 def _own(
     method: str, path: str, tag: str, summary: str, answer: str | None, body: str | None = None, status: int = 200
 ) -> Operation:
-    errors = (400, 404, 409) if body else (404,) if "{" in path else ()
+    found = (404, 409) if "{" in path and method != "GET" else (404,) if "{" in path else ()
+    errors = (400, 404, 409) if body else found
     return Operation(method, path, tag, summary, "session", body, answer, status, errors=errors)
 
 

@@ -3,6 +3,9 @@
 from .account import PAGE, SPAN
 from .operation import Operation
 
+# Bodies of which every member may be left out: these routes take none at all as well.
+OPTIONAL = ("MaybeReason", "ReconciliationRequest")
+
 
 def _get(path: str, summary: str, answer: str, query: dict[str, str] | None = None) -> Operation:
     errors = (404,) if "{" in path else ()
@@ -23,6 +26,7 @@ def _do(
         body,
         answer,
         query=query or {},
+        body_required=body not in OPTIONAL,
         errors=(400, 404, 409),
     )
 

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of the whole API, from operations and schemas."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,16 +20,16 @@ DESCRIPTION = (
 )
 _CSRF = {"name": "x-mc-csrf", "in": "header", "required": True, "schema": {"const": "1"}}
 _SECURITY: dict[Audience, list[dict[str, list[str]]]] = {
-    "api_key": [{"apiKey": []}],
+    "api_key": [{"apiKey": []}, {"apiKeyHeader": []}],
     "public": [],
     "session": [{"session": []}],
     "admin": [{"session": []}],
 }
 _ALWAYS: dict[Audience, tuple[int, ...]] = {
-    "api_key": (401, 429),
-    "public": (),
-    "session": (401,),
-    "admin": (401, 403),
+    "api_key": (401, 403, 429, 500, 503),
+    "public": (500, 503),
+    "session": (401, 429, 500, 503),
+    "admin": (401, 403, 429, 500, 503),
 }
 
 
@@ -51,6 +52,7 @@ def document(server: str) -> dict[str, Any]:
             "schemas": {name: expanded(fields) for name, fields in ALL.items()},
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "sk-live-…"},
+                "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-mc_id"},
             },
         },
@@ -69,7 +71,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["parameters"] = parameters
     if operation.body:
         content = {operation.body_media: {"schema": _ref(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        if operation.json_body:
+            content[JSON] = {"schema": _ref(operation.json_body)}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
 
 
@@ -82,8 +86,16 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
         for name, meaning in operation.query.items()
     ]
-    unsafe = operation.method != "GET" and operation.path.startswith("/api/")
-    return [*in_path, *in_query, *([dict(_CSRF)] if unsafe else [])]
+    return [*in_path, *in_query, *([dict(_CSRF)] if operation.is_unsafe else [])]
+
+
+def _of_a_request(operation: Operation) -> Iterator[int]:
+    if operation.query:
+        yield 400
+    if operation.body:
+        yield from (413, 415)
+    if operation.is_unsafe:
+        yield 403
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -96,7 +108,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     done: dict[str, Any] = {"description": operation.summary}
     if content:
         done["content"] = content
-    statuses = sorted({*operation.errors, *_ALWAYS[operation.audience]})
+    statuses = sorted({*operation.errors, *_ALWAYS[operation.audience], *_of_a_request(operation)})
     failed = {"description": "Refused or failed", "content": {JSON: {"schema": _ref("Error")}}}
     return {str(operation.status): done, **{str(status): failed for status in statuses}}
 

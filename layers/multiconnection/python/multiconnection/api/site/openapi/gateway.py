@@ -11,9 +11,21 @@ def _paid(path: str, tag: str, summary: str, body: str, answer: str | None, *med
     return Operation("POST", path, tag, summary, "api_key", body, answer, media=media, errors=PAID)
 
 
-def _upload(path: str, tag: str, summary: str, body: str, answer: str, *media: str) -> Operation:
+def _form(
+    path: str, tag: str, summary: str, body: str, answer: str, *media: str, json_body: str | None = None
+) -> Operation:
     return Operation(
-        "POST", path, tag, summary, "api_key", body, answer, body_media=FORM, media=media, errors=(*PAID, 415)
+        "POST",
+        path,
+        tag,
+        summary,
+        "api_key",
+        body,
+        answer,
+        body_media=FORM,
+        json_body=json_body,
+        media=media,
+        errors=PAID,
     )
 
 
@@ -29,7 +41,7 @@ GATEWAY = (
     ),
     _paid("/v1/completions", "Chat", "Create a legacy completion", "CompletionRequest", "Completion", EVENTS),
     _paid("/v1/audio/speech", "Audio", "Create speech", "SpeechRequest", None, *AUDIO),
-    _upload(
+    _form(
         "/v1/audio/transcriptions",
         "Audio",
         "Transcribe audio",
@@ -38,7 +50,7 @@ GATEWAY = (
         "text/plain",
         EVENTS,
     ),
-    _upload(
+    _form(
         "/v1/audio/translations",
         "Audio",
         "Translate audio into English",
@@ -47,7 +59,15 @@ GATEWAY = (
         "text/plain",
     ),
     _paid("/v1/images/generations", "Images", "Create images", "ImageRequest", "Images", EVENTS),
-    _upload("/v1/images/edits", "Images", "Edit images", "ImageEditRequest", "Images", EVENTS),
+    _form(
+        "/v1/images/edits",
+        "Images",
+        "Edit images",
+        "ImageEditRequest",
+        "Images",
+        EVENTS,
+        json_body="ImageEditByReference",
+    ),
     _paid("/v1/embeddings", "Embeddings", "Create embeddings", "EmbeddingRequest", "Embeddings"),
     _paid("/v1/moderations", "Moderations", "Classify text and images", "ModerationRequest", "Moderation"),
     Operation(

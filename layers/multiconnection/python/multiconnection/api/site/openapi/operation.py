@@ -12,7 +12,8 @@ FORM = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`body` and `answer` name schemas; `answer` None means an empty answer or one of `media` alone.
+    """`body` and `answer` name schemas; `answer` None means an empty answer or one of `media` alone; `json_body` is the
+    schema of a body that may also come as JSON instead of `body_media`.
 
     `path` is OpenAPI's, with `{name}` for greedy segments too. `query` maps parameters to what they mean.
     """
@@ -26,9 +27,16 @@ class Operation:
     answer: str | None = None
     status: int = 200
     body_media: str = JSON
+    json_body: str | None = None
+    body_required: bool = True
     media: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
+
+    @property
+    def is_unsafe(self) -> bool:
+        """A browser's change, which has to show that it comes from our own pages."""
+        return self.method != "GET" and self.path.startswith("/api/")
 
     @property
     def operation_id(self) -> str:

@@ -111,7 +111,7 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "Rotation": {"overlap_s*": "int"},
     "RotatedKey": {"new*": "KeyWithSecret", "old*": "Key"},
     "SessionKey": {"secret*": "str", "key_id*": "str", "expires_at*": "time"},
-    "PricedLine": {"kind*": "str", "quantity*": "int", "price*": "money", "per*": "str", "amount*": "money"},
+    "PricedLine": {"kind*": "str", "quantity*": "num", "price*": "money", "per*": "str", "amount*": "money"},
     "Call": {
         "request_id*": "str",
         "created*": "time",
@@ -169,9 +169,9 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "amount_max*": "money",
         "methods*": "[str]",
         "legal_entity*": "str",
-        "bank_details*": "[map]",
+        "bank_details*": "[map]?",
         "order_ttl_s*": "int",
     },
-    "ReceiptRequest": {"content_type*": "str", "bytes*": "int", "filename*": "str"},
+    "ReceiptRequest": {"content_type*": "str", "bytes*": "int", "filename": "str"},
     "ReceiptUpload": {"upload*": "map", "expires_at*": "time"},
 }

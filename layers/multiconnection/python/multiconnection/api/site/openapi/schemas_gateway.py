@@ -2,6 +2,21 @@
 
 from collections.abc import Mapping
 
+_EDIT = {
+    "image*": "file",
+    "prompt*": "str",
+    "mask": "file",
+    "model": "str",
+    "n": "int",
+    "size": "str",
+    "quality": "str",
+    "response_format": "url|b64_json",
+    "output_format": "png|jpeg|webp",
+    "output_compression": "int",
+    "stream": "bool",
+    "partial_images": "int",
+}
+
 GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "Error": {"error*": "ErrorObject"},
     "ErrorObject": {"message*": "str", "type*": "str", "param*": "str?", "code*": "str?", "reason": "str"},
@@ -60,7 +75,7 @@ GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "usage": "TokenUsage",
     },
     "SpeechRequest": {
-        "model*": "str",
+        "model": "str",
         "input*": "str",
         "voice*": "str",
         "response_format": "mp3|opus|aac|flac|wav|pcm",
@@ -73,7 +88,7 @@ GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "model*": "str",
         "language": "str",
         "prompt": "str",
-        "response_format": "json|text|srt|verbose_json|vtt",
+        "response_format": "json|text|srt|verbose_json|vtt|diarized_json",
         "temperature": "num",
         "stream": "bool",
         "timestamp_granularities[]": "[str]",
@@ -94,19 +109,17 @@ GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "quality": "str",
         "response_format": "url|b64_json",
         "output_format": "png|jpeg|webp",
+        "output_compression": "int",
         "stream": "bool",
         "partial_images": "int",
     },
-    "ImageEditRequest": {
-        "image*": "file",
-        "prompt*": "str",
-        "mask": "file",
-        "model": "str",
-        "n": "int",
-        "size": "str",
-        "quality": "str",
-        "response_format": "url|b64_json",
+    "ImageEditRequest": _EDIT,
+    "ImageEditByReference": {
+        **{name: kind for name, kind in _EDIT.items() if name not in ("image*", "mask")},
+        "images*": "[ImageReference]",
+        "mask": "ImageReference",
     },
+    "ImageReference": {"image_url*": "str"},
     "Image": {"b64_json": "str", "url": "str", "revised_prompt": "str", "expires_at": "time"},
     "Images": {"created*": "time", "data*": "[Image]", "usage": "map"},
     "EmbeddingRequest": {
@@ -119,7 +132,7 @@ GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "Embeddings": {"object*": "str", "data*": "[map]", "model*": "str", "usage*": "map"},
     "ModerationRequest": {"input*": "any", "model": "str"},
     "Moderation": {"id*": "str", "model*": "str", "results*": "[map]"},
-    "UploadRequest": {"filename": "str", "content_type*": "str", "bytes*": "int"},
+    "UploadRequest": {"filename": "str", "content_type": "str", "mime_type": "str", "bytes*": "int"},
     "Upload": {
         "id*": "str",
         "object*": "str",

@@ -1,35 +1,28 @@
 """What only the administrators' API answers."""
 
-from multiconnection.domain.gateway_error import INVALID_REQUEST, GatewayError
+from .errors import AccessDenied, Conflict, NotFound
 
 
-class AccountNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class AdminForbidden(AccessDenied):
+    code = "admin_forbidden"
+
+
+class AccountNotFound(NotFound):
     code = "account_not_found"
 
 
-class AdjustmentNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class AdjustmentNotFound(NotFound):
     code = "adjustment_not_found"
 
 
-class ProviderNotFound(GatewayError):
-    status = 404
-    type = INVALID_REQUEST
+class ProviderNotFound(NotFound):
     code = "provider_not_found"
 
 
-class AdminConflict(GatewayError):
-    """The thing is not what the administrator takes it for: look again. Never repeated by an SDK."""
+class AdminConflict(Conflict):
+    """The thing is not what the administrator takes it for: look again."""
 
-    status = 409
-    type = INVALID_REQUEST
     code = "admin_conflict"
-
-    def headers(self) -> dict[str, str]:
-        return {"x-should-retry": "false"} | super().headers()
 
 
 class AccountStatusConflict(AdminConflict):
