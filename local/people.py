@@ -75,7 +75,8 @@ def _client_named(cognito: Any, pool_id: str, name: str, *, has_secret: bool) ->
 def _new_pool(cognito: Any, name: str, pool: dict[str, Any]) -> str:
     """With its admin group. What CloudFormation names otherwise than the API is given as the API wants it."""
     mfa = pool.get("MfaConfiguration", "OFF")
-    own = ("UserPoolName", "EnabledMfas", "MfaConfiguration", "DeletionProtection")
+    # Whose mails these are does not matter here: all of them end on the mail page.
+    own = ("UserPoolName", "EnabledMfas", "MfaConfiguration", "DeletionProtection", "EmailConfiguration")
     properties = {key: value for key, value in pool.items() if key not in own}
     pool_id = str(cognito.create_user_pool(PoolName=name, **properties)["UserPool"]["Id"])
     if mfa != "OFF":
