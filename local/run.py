@@ -57,6 +57,7 @@ def _start(stack: Stack) -> Ready:
     stack.start_workers()
     stack.start_mailbox()
     _step("gateway", stack.start_gateway)
+    stack.start_metrics()
     _step("mail page", stack.await_mailbox)
     ready = _ready(stack, settings, api_key, people, asyncio.run(_first_model(workers)))
     remember(in_run_file(ready) | {"pids": _pids(stack)})

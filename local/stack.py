@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ import httpx
 from local.aws import client, local_aws
 from local.demo_people import DemoPeople, ensure_demo_people
 from local.environment import child_environment, function_environment, local_parameters
+from local.metrics import metric_filters
+from local.metrics_feed import MetricsFeed
 from local.ministack import MiniStack
 from local.notices import ensure_sender
 from local.paths import LOG_DIR, ROOT, STACK_FILE, TEMPLATE
@@ -43,6 +46,7 @@ class Stack:
     workers: Child | None = None
     mailbox: Child | None = None
     mail_port: int = 0
+    metrics: MetricsFeed | None = None
     # Ours, so that it is the same one however often the workers are started; state machines know its address.
     invocations: socket.socket = field(default_factory=lambda: socket.create_server((HOST, 0)))
     restarts: int = 0
@@ -86,6 +90,14 @@ class Stack:
         arguments = ["-m", "local.workers", "--listening", str(listening)]
         self.workers = _start("workers", arguments, self.environment | urls, [listening])
 
+    def start_metrics(self) -> None:
+        """After the workers and the gateway, whose logs of the last run are gone then."""
+        template, endpoint_url = load(TEMPLATE), self.ministack.endpoint_url
+        filters = metric_filters(template, template.known({}, local_parameters(template)))
+        logs = [_log_path("gateway"), _log_path("workers")]
+        self.metrics = MetricsFeed(logs, filters, lambda: client("cloudwatch", endpoint_url))
+        self.metrics.start()
+
     def start_mailbox(self) -> None:
         self.mail_port = self.mail_port or free_port(min(self.port + MAIL_PORT_OFFSET, PORT_MAX))
         self.mailbox = start_mailbox(self.mail_port, self.ministack.endpoint_url)
@@ -114,6 +126,8 @@ class Stack:
         for child in (self.workers, self.gateway, self.mailbox, self.demo):
             if child is not None:
                 child.stop()
+        if self.metrics is not None:
+            self.metrics.stop()
         self.ministack.stop()
         self.invocations.close()
 
@@ -130,9 +144,13 @@ def _start(name: str, arguments: list[str], variables: Mapping[str, str], pass_f
         [sys.executable, *arguments],
         env=child_environment(variables),
         cwd=ROOT,
-        log_path=LOG_DIR / f"{name}.log",
+        log_path=_log_path(name),
         pass_fds=pass_fds,
     )
+
+
+def _log_path(name: str) -> Path:
+    return LOG_DIR / f"{name}.log"
 
 
 def answers(url: str) -> bool:
