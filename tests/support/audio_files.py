@@ -4,6 +4,8 @@ import io
 import math
 import wave
 from array import array
+from contextlib import suppress
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, cast
 
@@ -47,7 +49,34 @@ def encoded(
     return file.getvalue()
 
 
-def heard_seconds(data: bytes) -> float:
-    """By decoding all of it."""
+def packets(data: bytes) -> list[bytes]:
+    """Of a file's sound, as its container has them."""
     with av.open(io.BytesIO(data), "r") as source:
-        return sum(frame.samples / frame.sample_rate for frame in source.decode(audio=0))
+        return [bytes(packet) for packet in source.demux(audio=0) if packet.size]
+
+
+def muxed(like: bytes, content: list[bytes], container: str, **options: str) -> bytes:
+    """Any packets under the description that another file's sound has."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(like), "r") as source, av.open(file, "w", format=container, options=options) as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        unit = source.streams.audio[0].time_base or Fraction(1, 1000)
+        for number, body in enumerate(content):
+            packet = av.Packet(body)
+            packet.stream, packet.time_base = stream, unit
+            packet.pts = packet.dts = number * 1024
+            target.mux(packet)
+    return file.getvalue()
+
+
+def heard_seconds(data: bytes) -> float:
+    """By decoding all of it, over what cannot be decoded; nothing, if no player takes the file."""
+    seconds = 0.0
+    try:
+        with av.open(io.BytesIO(data), "r") as source:
+            for packet in source.demux(audio=0):
+                with suppress(av.error.FFmpegError):
+                    seconds += sum(frame.samples / frame.sample_rate for frame in packet.decode())
+    except av.error.FFmpegError:
+        pass
+    return seconds

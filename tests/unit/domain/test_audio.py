@@ -35,6 +35,21 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "mp4 with opus": ("mp4", lambda: encoded("mp4", "libopus", 2.5, 48_000)),
     "webm": ("webm", lambda: encoded("webm", "libopus", 2.5, 48_000)),
     "webm, live": ("webm", lambda: encoded("webm", "libopus", 2.5, 48_000, live="1")),
+    "wav ms adpcm": ("wav", lambda: encoded("wav", "adpcm_ms")),
+    "wav ima adpcm": ("wav", lambda: encoded("wav", "adpcm_ima_wav")),
+    "wav a-law": ("wav", lambda: encoded("wav", "pcm_alaw", 2.5, 8000)),
+    "mp4 with mp3": ("mp4", lambda: encoded("mp4", "libmp3lame", 2.5, 44_100)),
+    "mp4 with ac-3": ("mp4", lambda: encoded("mp4", "ac3", 2.5, 48_000)),
+    "mp4 with pcm": ("mp4", lambda: encoded("mp4", "pcm_s16le", 2.5, 16_000)),
+    "mov with pcm": ("mp4", lambda: encoded("mov", "pcm_s16le", 2.5, 16_000, "stereo")),
+    "mov with 24 bit": ("mp4", lambda: encoded("mov", "pcm_s24le", 2.5, 96_000)),
+    "mov with aac": ("mp4", lambda: encoded("mov", "aac", 2.5, 16_000)),
+    "opus in fragments": (
+        "mp4",
+        lambda: encoded("mp4", "libopus", 2.5, 48_000, movflags="frag_keyframe+empty_moov", frame_duration="60"),
+    ),
+    "mkv with aac": ("webm", lambda: encoded("matroska", "aac", 2.5, 44_100)),
+    "mkv with mp3": ("webm", lambda: encoded("matroska", "libmp3lame", 2.5, 44_100)),
     "webm vorbis": ("webm", lambda: encoded("webm", "vorbis", 2.5, 48_000, "stereo", strict="-2")),
 }
 
@@ -57,7 +72,7 @@ def test_half_a_file_is_measured_as_far_as_it_goes(name: str) -> None:
     try:
         assert probe(data[: len(data) // 2]).milliseconds <= 2500 + PADDING_MS
     except AudioError:
-        assert name.startswith(("mp4", "m4a"))  # their index is at the end
+        assert name.startswith(("mp4", "m4a", "mov"))  # their index is at the end
 
 
 def test_the_length_of_wav_is_exact() -> None:
@@ -65,9 +80,8 @@ def test_the_length_of_wav_is_exact() -> None:
 
 
 def test_formats_without_a_walker_are_bounded_by_their_bytes() -> None:
-    data = encoded("ogg", "flac")
-    assert probe(data).milliseconds == len(data)  # 8 kbit/s: a byte a millisecond
     program_stream = encoded("vob", "mp2", 2.5, 48_000)
+    # 8 kbit/s, the least that MPEG audio has: a byte a millisecond.
     assert probe(program_stream) == Audio("mpeg", len(program_stream), len(program_stream), measured=False)
 
 
@@ -106,7 +120,9 @@ def test_xing_is_not_believed() -> None:
 
 def test_an_id3_tag_may_claim_more_than_there_is() -> None:
     frames = encoded("mp3", "libmp3lame", id3v2_version="0")
-    assert probe(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + frames) == probe(frames)
+    broken = probe(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + frames)
+    assert broken.milliseconds == probe(frames).milliseconds
+    assert broken.milliseconds_max <= 1.1 * broken.milliseconds
     assert probe(b"ID3\x04\x00\x00\x00\x00\x00\x05hello" + frames) == probe(frames)
 
 
@@ -150,7 +166,7 @@ def test_a_webm_cannot_claim_earlier_blocks() -> None:
     scale = b"\x2a\xd7\xb1\x83"  # nanoseconds of one unit of time: a million
     lied = data.replace(scale + b"\x0f\x42\x40", scale + b"\x00\x00\x01")
     assert lied != data
-    assert probe(lied) == probe(data)
+    assert probe(lied).milliseconds == probe(lied).milliseconds_max == probe(data).milliseconds_max
 
 
 @pytest.mark.parametrize(

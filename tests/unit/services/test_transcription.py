@@ -175,7 +175,7 @@ async def test_text_formats_pass_as_they_are_and_cost_the_file_s_length(kind: st
 
 
 async def test_a_file_that_cannot_be_measured_is_charged_its_bound_and_says_so() -> None:
-    data = encoded("ogg", "flac")
+    data = encoded("vob", "mp2", 2.5, 48_000)
     world = TranscriptionWorld(answer())
     reader = await world.hear(await world.caller(), audio=data)
     row = await world.settled_row()
@@ -194,14 +194,24 @@ async def test_the_hold_covers_what_a_lying_file_can_be() -> None:
     assert (row.hold, row.cost, row.overrun) == (1_200_000, 1_100_000, 0)
 
 
+async def test_neither_hold_nor_charge_is_less_than_what_a_lying_file_s_frames_are() -> None:
+    data = encoded("ipod", "aac", 10.0, 8000)
+    durations = data.index(b"stts") + 16
+    lied = data[:durations] + b"\x00\x00\x00\x01" + data[durations + 4 :]
+    world = TranscriptionWorld(answer(b"1\n00:00"))
+    await world.hear(await world.caller(), audio=lied, response_format="srt")
+    row = await world.settled_row()
+    assert (row.hold, row.cost, row.overrun) == (1_200_000, 1_000_000, 0)
+
+
 async def test_the_hold_goes_by_the_bound_and_the_charge_by_the_length() -> None:
     data = encoded("matroska", "pcm_s16le")
     length, most = probe(data).milliseconds, probe(data).milliseconds_max
-    assert (length, most) == (2500, 80_000)
+    assert (length, most) == (2500, 5000)
     world = TranscriptionWorld(answer())
     await world.hear(await world.caller(), audio=data)
     row = await world.settled_row()
-    assert (row.hold, row.cost) == (8_100_000, 300_000)
+    assert (row.hold, row.cost) == (600_000, 300_000)
 
 
 async def test_too_little_money_is_refused_before_the_provider_is_asked() -> None:

@@ -1,14 +1,14 @@
 """FLAC: what STREAMINFO claims, held against the frames that are there."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from .found import Audio, AudioError, Steps, big, in_milliseconds
 from .mpeg import after_tags
 
 # Bytes that look like a frame's header, checksum included, turn up by chance once in some ten megabytes.
-CHANCE_FRAMES = 4
-BLOCK_SAMPLES_MAX = 65536
+CHANCE_BYTES = 5_000_000
 METADATA_BLOCKS_MAX = 4096
 # What a checksum takes longer than a look at a length; no real frame is as short as eighty bytes for long.
 STEPS_PER_FRAME = 3
@@ -32,12 +32,20 @@ _CRC8 = _crc8_table()
 def measure(data: bytes, steps: Steps) -> Audio:
     """Raises AudioError."""
     start, rate, claimed = _stream_info(data)
-    counted = 0
-    for samples, own_rate in _frames(data, start, steps):
-        rate = min(rate, own_rate or rate)
-        counted += samples
-    believed = 0 < claimed <= counted <= claimed + CHANCE_FRAMES * BLOCK_SAMPLES_MAX
-    return Audio.exact("flac", in_milliseconds(claimed if believed else counted, rate))
+    samples: Counter[int] = Counter()
+    longest = 0
+    for count, own_rate in _frames(data, start, steps):
+        samples[own_rate] += count
+        longest = max(longest, count)
+    counted = samples.total()
+    # A frame that says no rate may have that of any before it.
+    samples[min([rate, *filter(None, samples)])] += samples.pop(0, 0)
+    most = sum(in_milliseconds(count, own_rate) for own_rate, count in samples.items())
+    by_chance = longest * (1 + len(data) // CHANCE_BYTES)
+    if not 0 < claimed <= counted <= claimed + by_chance or counted - samples[rate] > by_chance:
+        return Audio.exact("flac", most)
+    said = in_milliseconds(claimed, rate)
+    return Audio("flac", said, max(said, most))
 
 
 def _stream_info(data: bytes) -> tuple[int, int, int]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 STEPS_MAX = 1_000_000
 # Where a codec's frames are not understood, the sound is taken to be as long as at 8 kbit/s, MP3's lowest rate.
 FLOOR_BYTES_PER_S = 1000
-# A container's word for a codec's rate is a claim, decoders go by the codec's own header: more is not believed.
-RATE_MAX = 48_000
+# How far a container's word may be off: encoders prime with a frame or two and cut off the end of the last one.
+SLACK_MS = 150
+SLACK_PERCENT = 1
 
 
 class AudioError(ValueError):
@@ -20,7 +21,8 @@ class Audio:
     """`ending` is the file name's that fits the content.
 
     `milliseconds` is what the structure says, or `milliseconds_max` where that cannot be believed: then it is not
-    `measured`. Nothing that plays the file hears more than `milliseconds_max`.
+    `measured`. Nothing that reads the file as its format says hears more than `milliseconds_max`; what cannot be
+    bounded like that is refused.
     """
 
     ending: str
@@ -31,6 +33,14 @@ class Audio:
     @classmethod
     def exact(cls, ending: str, milliseconds: int) -> "Audio":
         return cls(ending, milliseconds, milliseconds)
+
+    @classmethod
+    def weighed(cls, ending: str, said: int, least: int, most: int) -> "Audio":
+        """What a container says, held against the least and the most that its packets can be."""
+        slack = SLACK_MS + most * SLACK_PERCENT // 100
+        believed = least - slack <= said <= most + slack
+        tight = most - least <= slack
+        return cls(ending, min(said, most) if believed else most, most, measured=believed or tight)
 
     @classmethod
     def floor(cls, ending: str, size: int) -> "Audio":

@@ -1,48 +1,33 @@
-"""WebM and Matroska: elements. Opus blocks tell their length, other sound is bounded by blocks and timestamps."""
+"""WebM and Matroska: elements. Blocks carry frames, whose codec tells how long they are; timestamps are only claims."""
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
-from . import opus
-from .found import RATE_MAX, Audio, AudioError, Steps, big, in_milliseconds
+from .found import Audio, AudioError, Steps, big
+from .lacing import LACED, frames, vint
+from .matroska_tracks import SOUND, Track
 
-TRACK_ENTRY, TRACK_NUMBER, TRACK_TYPE, CODEC, FREQUENCY = 0xAE, 0xD7, 0x83, 0x86, 0xB5
+TRACK_ENTRY, TRACK_NUMBER, TRACK_TYPE, CODEC, PRIVATE, ENCODINGS = 0xAE, 0xD7, 0x83, 0x86, 0x63A2, 0x6D80
+FREQUENCY, FREQUENCY_OUT, CHANNELS, BITS = 0xB5, 0x78B5, 0x9F, 0x6264
 TIME_SCALE, DURATION, CLUSTER_TIME, SIMPLE_BLOCK, BLOCK = 0x2AD7B1, 0x4489, 0xE7, 0xA3, 0xA1
+CLUSTER = b"\x1f\x43\xb6\x75"
 # Segment, Info, Tracks, TrackEntry, Audio, Cluster, BlockGroup.
 _CONTAINERS = frozenset({0x18538067, 0x1549A966, 0x1654AE6B, TRACK_ENTRY, 0xE1, 0x1F43B675, 0xA0})
-_OF_TRACKS = frozenset({TRACK_NUMBER, TRACK_TYPE, CODEC, FREQUENCY})
-SOUND = 2
+_NUMBERS = {TRACK_NUMBER: "number", TRACK_TYPE: "kind", CHANNELS: "channels", BITS: "bits"}
+_OF_TRACKS = frozenset({*_NUMBERS, CODEC, PRIVATE, ENCODINGS, FREQUENCY, FREQUENCY_OUT})
 # Each block looks for its track.
 TRACKS_MAX = 64
-FRAME_SAMPLES = {b"A_VORBIS": 1024, b"A_AAC": 1024, b"A_MPEG/L3": 1152, b"A_MPEG/L2": 1152}
 NANOSECONDS = 10**6
-# Silence takes no bytes in them, so that no floor holds.
-SILENT = frozenset({b"A_FLAC", b"A_ALAC", b"A_TTA1", b"A_WAVPACK4"})
 
 Element = tuple[int, int, int]
 """Its id, where its content begins, and where it ends."""
 
 
 @dataclass(slots=True)
-class Track:
-    """`ends` is the timestamp of its last block, in the file's units."""
-
-    number: int = 0
-    kind: int = 0
-    codec: bytes = b""
-    rate: float = 8000.0
-    frames: int = 0
-    laced: bool = False
-    samples: int = 0
-    size: int = 0
-    ends: int = 0
-
-
-@dataclass(slots=True)
 class File:
-    tracks: list[Track]
+    tracks: list[Track] = field(default_factory=list)
     scale: int = NANOSECONDS
     duration: float = 0.0
     cluster: int = 0
@@ -50,39 +35,44 @@ class File:
 
 def measure(data: bytes, steps: Steps) -> Audio:
     """The longest sound track. Raises AudioError."""
-    file = File([])
-    for element, at, end in _elements(data, steps):
-        _take(file, element, data, at, end)
-    heard = [_length(file, track) for track in file.tracks if track.kind == SOUND and track.frames]
+    file, seen = File(), set[int]()
+    for element, at, end in _elements(data, 0, seen, steps):
+        _take(file, element, data, at, end, steps)
+    said = {id(track): _said(file, track) for track in file.tracks}
+    _hidden(file, data, seen, steps)
+    heard = [
+        Audio.weighed("webm", said[id(track)], track.heard.least, track.heard.most)
+        for track in file.tracks
+        if track.heard.packets
+    ]
     if not heard:
         raise AudioError("The WebM file has no sound in it.")
     return max(heard, key=lambda found: found.milliseconds_max)
 
 
-def _length(file: File, track: Track) -> Audio:
-    if track.codec == b"A_OPUS" and not track.laced:
-        return Audio.exact("webm", in_milliseconds(track.samples, opus.RATE))
-    said = -(-max(int(file.duration), track.ends) * file.scale // NANOSECONDS)
-    if track.codec == b"A_OPUS":
-        most = in_milliseconds(track.frames * opus.PACKET_SAMPLES_MAX, opus.RATE)
-    elif track.codec in FRAME_SAMPLES:
-        most = in_milliseconds(track.frames * FRAME_SAMPLES[track.codec], min(RATE_MAX, max(1, int(track.rate))))
-    elif track.codec in SILENT:
-        raise AudioError("Lossless sound cannot be measured inside of WebM: send it as a file of its own.")
-    else:
-        most = Audio.floor("webm", track.size).milliseconds
-    return Audio("webm", said if 0 < said <= most else most, most, measured=0 < said <= most)
+def _said(file: File, track: Track) -> int:
+    return -(-max(int(file.duration), track.ends) * file.scale // NANOSECONDS)
 
 
-def _take(file: File, element: int, data: bytes, at: int, end: int) -> None:
-    if element == TRACK_ENTRY:
+def _hidden(file: File, data: bytes, seen: set[int], steps: Steps) -> None:
+    """Clusters in what the walk stepped over: after whatever they do not understand, players look for the next one."""
+    at = data.find(CLUSTER)
+    while at >= 0:
+        if at not in seen:
+            for element, begin, end in _elements(data, at, seen, steps):
+                _take(file, element, data, begin, end, steps)
+        at = data.find(CLUSTER, at + 1)
+
+
+def _take(file: File, element: int, data: bytes, at: int, end: int, steps: Steps) -> None:
+    if element in (SIMPLE_BLOCK, BLOCK):
+        _block(file, data, at, end, steps)
+    elif element == TRACK_ENTRY:
         if len(file.tracks) == TRACKS_MAX:
             raise AudioError(f"The WebM file has more than {TRACKS_MAX} tracks.")
         file.tracks.append(Track())
     elif element in _OF_TRACKS and file.tracks:
         _describe(file.tracks[-1], element, data, at, end)
-    elif element in (SIMPLE_BLOCK, BLOCK):
-        _block(file, data, at, end)
     elif element == TIME_SCALE:
         file.scale = big(data, at, min(8, end - at))
     elif element == DURATION:
@@ -92,52 +82,53 @@ def _take(file: File, element: int, data: bytes, at: int, end: int) -> None:
 
 
 def _describe(track: Track, element: int, data: bytes, at: int, end: int) -> None:
-    if element == TRACK_NUMBER:
-        track.number = big(data, at, min(8, end - at))
-    elif element == TRACK_TYPE:
-        track.kind = big(data, at, min(8, end - at))
+    if element in _NUMBERS:
+        setattr(track, _NUMBERS[element], big(data, at, min(8, end - at)))
     elif element == CODEC:
         track.codec = data[at : min(end, at + 32)].rstrip(b"\x00")
+    elif element == PRIVATE:
+        track.private = data[at:end]
+    elif element == ENCODINGS:
+        raise AudioError("The WebM file's tracks are compressed or encrypted once more: write it anew without that.")
     else:
-        track.rate = _real(data[at:end]) or track.rate
+        track.rates.append(int(_real(data[at:end])))
 
 
-def _block(file: File, data: bytes, at: int, end: int) -> None:
-    number, width = _size(data, at)
-    track = next((track for track in file.tracks if track.number == number and track.kind == SOUND), None)
-    if track is None or not width or at + width + 3 >= end:
+def _block(file: File, data: bytes, at: int, end: int, steps: Steps) -> None:
+    number, width = vint(data, at)
+    for track in file.tracks:
+        if track.number == number and track.kind == SOUND:
+            break
+    else:
+        return
+    if not width or at + width + 3 >= end:
         return
     flags, content = data[at + width + 2], at + width + 3
-    laced = bool(flags & 0x06)
-    track.laced = track.laced or laced
-    track.frames += data[content] + 1 if laced else 1
-    track.samples += 0 if laced else opus.samples(data[content : min(end, content + 2)])
-    track.size += end - content
+    if not flags & LACED:
+        track.take(data, content, end - content)
+    else:
+        steps.take(data[content])
+        for begin, size in frames(data, flags, content, end):
+            track.take(data, begin, size)
     offset = int.from_bytes(data[at + width : at + width + 2], "big", signed=True)
     track.ends = max(track.ends, file.cluster + offset)
 
 
-def _elements(data: bytes, steps: Steps) -> Iterator[Element]:
-    """All of them in the order of the file; containers are entered, everything else is stepped over."""
-    at = 0
+def _elements(data: bytes, at: int, seen: set[int], steps: Steps) -> Iterator[Element]:
+    """In the order of the file up to what was seen; containers are entered, everything else is stepped over."""
     while at < len(data):
         steps.take()
         width = 9 - data[at].bit_length()
-        size, size_width = _size(data, at + width)
+        size, size_width = vint(data, at + width)
         if width > 4 or not size_width:
             return
-        element, begin = big(data, at, width), at + width + size_width
+        if data[at] == CLUSTER[0]:
+            if at in seen:
+                return
+            seen.add(at)
+        element, begin = data[at] if width == 1 else big(data, at, width), at + width + size_width
         yield element, begin, min(begin + size, len(data))
         at = begin if element in _CONTAINERS else begin + size
-
-
-def _size(data: bytes, at: int) -> tuple[int, int]:
-    """A number whose first byte tells how many bytes it has, and that many; 0 bytes where there is none."""
-    first = big(data, at, 1)
-    if not first or at >= len(data):
-        return 0, 0
-    width = 9 - first.bit_length()
-    return big(data, at, width) & ((1 << 7 * width) - 1), width
 
 
 def _real(raw: bytes) -> float:

@@ -3,50 +3,34 @@
 from collections import Counter
 
 from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .mpeg_frames import alike, frame_at, longest
 
 # Players look this far for the first frame.
 JUNK_BYTES_MAX = 8192
 TAGS_MAX = 16
-_KBITS = {
-    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+# Three equal frames in a row, and everybody agrees where they begin.
+AGREED_SAMPLES = 3 * 1152
 _SUMMARIES = (b"Xing", b"Info", b"VBRI")
-
-Frame = tuple[int, int, int]
-"""Bytes, samples, samples per second."""
-
-
-def _frame(second: int, third: int) -> Frame | None:
-    """Of the header's second and third byte; ISO 11172-3, 2.4.1.3 and 13818-3."""
-    version, layer = second >> 3 & 3, 4 - (second >> 1 & 3)
-    bitrate, rate, padding = third >> 4, third >> 2 & 3, third >> 1 & 1
-    if version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
-        return None
-    hertz = _RATES[version][rate]
-    bits = 1000 * _KBITS[1 if version == 3 else 2, layer][bitrate - 1]
-    if layer == 1:
-        return (12 * bits // hertz + padding) * 4, 384, hertz
-    samples = 576 if layer == 3 and version != 3 else 1152
-    return samples // 8 * bits // hertz + padding, samples, hertz
-
-
-_FRAMES = {
-    second << 8 | third: frame
-    for second in range(0xE0, 256)
-    for third in range(256)
-    if (frame := _frame(second, third)) is not None
-}
+# Of other formats with sound, where their names are no letters: ASF, AC-3, DTS, AAC (ADTS), MPEG-TS, LOAS.
+_OTHERS = (
+    b"\x30\x26\xb2\x75",
+    b"\x0b\x77",
+    b"\x77\x0b",
+    b"\x7f\xfe",
+    b"\xfe\x7f",
+    b"\x1f\xff",
+    b"\xff\x1f",
+    b"\x47",
+    b"\x56",
+)
 
 
 def measure(data: bytes, steps: Steps) -> Audio:
     """Raises AudioError."""
-    return Audio("mp3", *span(data, after_tags(data), steps))
+    start = after_tags(data)
+    if _is_something_else(data, start):
+        raise AudioError("The file begins with something that is no MPEG audio: cut it off.")
+    return span("mp3", data, start, steps)
 
 
 def after_tags(data: bytes) -> int:
@@ -70,50 +54,91 @@ def first_frame(data: bytes, start: int) -> int | None:
     return None
 
 
-def span(data: bytes, start: int, steps: Steps) -> tuple[int, int]:
-    """Milliseconds from `start` on, twice; raises AudioError."""
+def span(ending: str, data: bytes, start: int, steps: Steps) -> Audio:
+    """From `start` on; raises AudioError.
+
+    As long as equal frames follow each other, nobody can hear others. From where they do not, everything counts that
+    looks like a frame to anybody.
+    """
     first = first_frame(data, start)
     if first is None:
         raise AudioError("The file has no MPEG audio in it.")
+    agreed, last, end = _agreed(data, first, steps)
+    said = _milliseconds(agreed + _following(data, end, steps))
+    if agreed.total() < AGREED_SAMPLES or data[start:first].strip(b"\x00"):
+        most = _longest(data, start, steps)
+    else:
+        # The last of them may already be heard like what comes then.
+        most = _milliseconds(agreed) + _longest(data, last, steps) - _longest(data[last:end], 0, steps)
+    return Audio(ending, said, max(said, most))
+
+
+def _agreed(data: bytes, first: int, steps: Steps) -> tuple[Counter[int], int, int]:
+    """Samples by rate of the equal frames from the first one on, where the last of them begins, and where it ends."""
     samples: Counter[int] = Counter()
-    at = first
-    while 0 <= at < len(data) - 3:
+    at = last = first
+    frame = frame_at(data, at)
+    while frame is not None and alike(data, first, at):
         steps.take()
-        frame = _at(data, at)
-        if frame is None:
-            at = _resumed(data, at)
-            continue
         if at != first or not _is_summary(data, at):
             samples[frame[2]] += frame[1]
+        last, at = at, at + frame[0]
+        frame = frame_at(data, at)
+    return samples, last, at
+
+
+def _following(data: bytes, at: int, steps: Steps) -> Counter[int]:
+    """Tags are stepped over only at the beginning, as decoders do."""
+    samples: Counter[int] = Counter()
+    while 0 <= at < len(data) - 3:
+        steps.take()
+        frame = frame_at(data, at)
+        if frame is None:
+            at = data.find(b"\xff", at + 1)
+            continue
+        samples[frame[2]] += frame[1]
         at += frame[0]
-    length = sum(in_milliseconds(count, rate) for rate, count in samples.items())
-    return length, length
+    return samples
 
 
-def _at(data: bytes, at: int) -> Frame | None:
-    return _FRAMES.get(data[at + 1] << 8 | data[at + 2]) if data[at] == 0xFF else None
+def _milliseconds(samples: Counter[int]) -> int:
+    return sum(in_milliseconds(count, rate) for rate, count in samples.items())
+
+
+def _longest(data: bytes, start: int, steps: Steps) -> int:
+    return in_milliseconds(longest(data, start, steps), 1_000_000)
 
 
 def _is_followed(data: bytes, at: int) -> bool:
-    frame = _at(data, at) if at + 3 < len(data) else None
+    frame = frame_at(data, at)
     if frame is None:
         return False
     following = at + frame[0]
-    return following + 3 >= len(data) or _at(data, following) is not None
+    return following + 3 >= len(data) or frame_at(data, following) is not None
 
 
-def _resumed(data: bytes, at: int) -> int:
-    """At the next sign of a frame, or -1; tags are stepped over only at the beginning, as decoders do."""
-    return data.find(b"\xff", at + 1)
+def _is_something_else(data: bytes, start: int) -> bool:
+    """Whether players may take the file for another format, whose beginning lies in front of the first frame."""
+    junk = data[start : first_frame(data, start)]
+    if not junk.strip(b"\x00"):
+        return False
+    if junk.startswith(b"ID3"):  # a broken tag
+        return False
+    return _is_word(junk[:3]) or _is_word(junk[4:8]) or junk.startswith(_OTHERS)
+
+
+def _is_word(name: bytes) -> bool:
+    return len(name) >= 3 and all(0x20 <= letter < 0x7F for letter in name)
 
 
 def _after_tag(data: bytes, at: int) -> int | None:
     if data[at : at + 3] != b"ID3":
         return None
-    digits = data[at + 6 : at + 10]
     size = 0
-    for digit in digits:
-        size = size << 7 | digit & 0x7F
+    for digit in data[at + 6 : at + 10]:
+        if digit > 0x7F:
+            return None
+        size = size << 7 | digit
     end = at + 10 + size + (10 if big(data, at + 5, 1) & 0x10 else 0)
     return end if end < len(data) else None
 

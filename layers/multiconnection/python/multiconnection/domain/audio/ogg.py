@@ -1,11 +1,15 @@
 """Ogg: pages of packets. Opus packets tell their length; Vorbis packets have a longest and a shortest one."""
 
+import zlib
 from dataclasses import dataclass
 
-from . import opus
+from . import opus, vorbis
 from .found import Audio, AudioError, Steps, in_milliseconds, little
 
 HEADER_BYTES = 27
+# Pictures, texts, and an index.
+_SILENT = (b"\x80theora", b"OVP80", b"BBCD\x00", b"\x80kate", b"CMML", b"fishead\x00", b"\x01video", b"\x01text")
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _NO_POSITION = 0xFFFFFFFFFFFFFFFF
 _HEADERS = {"opus": 2, "vorbis": 3}
 
@@ -15,23 +19,23 @@ class _Stream:
     """One logical stream. `position` is the granule position of its last page that has one."""
 
     codec: str = ""
-    rate: int = opus.RATE
+    header: vorbis.Header | None = None
     skipped: int = 0
-    blocks: tuple[int, int] = (0, 0)
     packets: int = 0
     samples: int = 0
     position: int = 0
     continued: bool = False
 
     def begin(self, packet: bytes) -> None:
-        """The first packet names the codec."""
+        """The first packet names the codec; raises AudioError if it is none that can be measured."""
         if packet.startswith(b"OpusHead"):
             self.codec, self.skipped = "opus", little(packet, 10, 2)
-        elif packet.startswith(b"\x01vorbis"):
-            self.codec, self.rate = "vorbis", little(packet, 12, 4)
-            self.blocks = (1 << (little(packet, 28, 1) & 15), 1 << (little(packet, 28, 1) >> 4))
-        elif packet.startswith((b"Speex   ", b"\x7fFLAC")):
-            self.codec = "flac" if packet.startswith(b"\x7fFLAC") else "other"
+        elif packet.startswith(vorbis.IDENTIFICATION):
+            self.codec = "vorbis"
+        elif packet.startswith(b"\x7fFLAC"):
+            raise AudioError("FLAC cannot be measured inside of Ogg: send it as a .flac file.")
+        elif not packet.startswith(_SILENT):
+            raise AudioError("In Ogg only Opus and Vorbis can be measured: send the sound in another format.")
 
     def take(self, packet: bytes) -> None:
         """The first bytes of one packet."""
@@ -40,27 +44,30 @@ class _Stream:
         self.packets += 1
         if self.codec == "opus" and self.packets > _HEADERS["opus"]:
             self.samples += opus.samples(packet[:2])
+        elif self.codec == "vorbis" and packet.startswith(vorbis.IDENTIFICATION):
+            found = vorbis.header(packet)
+            self.header = self.header.or_longer(found) if self.header else found
 
     def length(self) -> Audio:
-        if self.codec == "opus":
-            end = self.position if 0 < self.samples - self.position <= opus.PACKET_SAMPLES_MAX else self.samples
-            return Audio.exact("ogg", in_milliseconds(max(0, end - self.skipped), opus.RATE))
-        packets, (short, long) = max(0, self.packets - _HEADERS["vorbis"]), self.blocks
+        if self.header is not None:
+            return self._vorbis(self.header)
+        most = in_milliseconds(self.samples, opus.RATE)
+        end = self.position if 0 < self.samples - self.position <= opus.PACKET_SAMPLES_MAX else self.samples
+        return Audio("ogg", in_milliseconds(max(0, end - self.skipped), opus.RATE), most)
+
+    def _vorbis(self, header: vorbis.Header) -> Audio:
+        packets = max(0, self.packets - _HEADERS["vorbis"])
         # The first packet only prepares the second, and of the last one a part may be cut off.
-        least, most = (packets - 2) * short // 2, packets * long // 2
+        least, most = (packets - 2) * header.short // 2, packets * header.long // 2
         believed = least <= self.position <= most
-        longest = in_milliseconds(most, self.rate)
-        said = in_milliseconds(self.position, self.rate) if believed else longest
+        longest = in_milliseconds(most, header.rate)
+        said = in_milliseconds(self.position, header.rate) if believed else longest
         return Audio("ogg", said, longest, measured=believed)
 
 
 def measure(data: bytes, steps: Steps) -> Audio:
     """All streams one after the other, as in a chained file. Raises AudioError."""
     streams = _walk(data, steps)
-    if any(stream.codec == "flac" for stream in streams):
-        raise AudioError("FLAC cannot be measured inside of Ogg: send it as a .flac file.")
-    if any(stream.codec == "other" for stream in streams):
-        return Audio.floor("ogg", len(data))
     heard = [stream.length() for stream in streams if stream.codec]
     if not heard:
         raise AudioError("The Ogg file has no sound in it that is known.")
@@ -81,7 +88,9 @@ def _walk(data: bytes, steps: Steps) -> list[_Stream]:
         if data[at + 5] & 2 or serial not in current:
             current[serial] = _Stream()
             streams.append(current[serial])
-        at = _page(data, at, current[serial], steps)
+        end = _page(data, at, current[serial], steps)
+        # Of a page that is not whole decoders look for another one inside of it.
+        at = end if _is_whole(data[at:end]) else at + 1
     return streams
 
 
@@ -102,3 +111,10 @@ def _page(data: bytes, at: int, stream: _Stream, steps: Steps) -> int:
     if position != _NO_POSITION:
         stream.position = position
     return body + sum(lacing)
+
+
+def _is_whole(page: bytes) -> bool:
+    """Its checksum is that of zlib with the bits in the other direction (RFC 3533, 6), and without inversions."""
+    blank = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    found = zlib.crc32(blank, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{found:032b}"[::-1], 2) == little(page, 22, 4)

@@ -8,6 +8,9 @@ from .found import Audio, AudioError, Steps
 # Nothing that a provider takes is as long: 25 MB at 8 kbit/s are seven hours.
 MILLISECONDS_MAX = 12 * 3600 * 1000
 PROGRAM_STREAM = b"\x00\x00\x01\xba"
+# Private streams, maps that may say of a stream that it is another codec's, and what some games call theirs: no floor
+# holds for them. Film has none of these bytes by chance.
+OTHER_SOUND = (b"\x00\x00\x01\xbd", b"\x00\x00\x01\xbc", b"\x00\x00\x01\xfd", b"Sofdec", b"IMKH")
 Measure = Callable[[bytes, Steps], Audio]
 
 
@@ -42,6 +45,8 @@ def _measure(data: bytes) -> Measure | None:
 
 
 def _program_stream(data: bytes, steps: Steps) -> Audio:
-    """MPEG with film: how much of it is sound is not looked into."""
+    """MPEG with film: how much of it is sound is not looked into, but that it is MPEG audio."""
     steps.take()
+    if any(sign in data for sign in OTHER_SOUND):
+        raise AudioError("The sound in the MPEG file is no MPEG audio: send it in another format.")
     return Audio.floor("mpeg", len(data))

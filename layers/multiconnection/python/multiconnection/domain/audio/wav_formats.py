@@ -1,0 +1,68 @@
+"""What the samples of a WAV file are: how many bytes make how much sound (RFC 2361)."""
+
+from dataclasses import dataclass
+
+from .found import Audio, AudioError, in_milliseconds, little
+
+PCM, ADPCM, FLOAT, A_LAW, MU_LAW, IMA_ADPCM, GSM, EXTENSIBLE = 1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE
+MPEG = frozenset({0x50, 0x55})
+CHANNELS_MAX = 64
+BITS_MAX = 64
+GSM_SAMPLES, GSM_BYTES, GSM_BYTES_MIN = 320, 65, 41
+# Bytes and samples of a block's head, in each channel.
+_HEADS = {ADPCM: (7, 2), IMA_ADPCM: (4, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`valid` is `bits`, or less: how many of them EXTENSIBLE says are used; some players take these for all."""
+
+    codec: int
+    channels: int
+    rate: int
+    block: int
+    bits: int
+    valid: int
+
+    def length(self, size: int) -> Audio:
+        """Of so many bytes; raises AudioError for codecs whose bytes do not tell."""
+        if self.codec in _HEADS:
+            return self._adpcm(size)
+        if self.codec == GSM:
+            most = in_milliseconds(-(-size * GSM_SAMPLES // GSM_BYTES_MIN), self.rate)
+            return Audio("wav", in_milliseconds(size // GSM_BYTES * GSM_SAMPLES, self.rate), most)
+        if self.codec in (A_LAW, MU_LAW):
+            return self._plain(size, 1, 1)
+        if self.codec in (PCM, FLOAT):
+            return self._plain(size, max(1, -(-self.bits // 8)), max(1, -(-self.valid // 8)))
+        raise AudioError(
+            f"The WAV file's codec {self.codec:#06x} cannot be measured: send it as PCM or in another format."
+        )
+
+    def _plain(self, size: int, width: int, width_min: int) -> Audio:
+        said, most = (size // (self.channels * bytes_) for bytes_ in (width, width_min))
+        return Audio("wav", in_milliseconds(said, self.rate), in_milliseconds(most, self.rate))
+
+    def _adpcm(self, size: int) -> Audio:
+        """Four bits a sample, and a few of them in the head of every block; IMA's may be as few as two."""
+        head, samples = _HEADS[self.codec]
+        bits = self.bits if self.codec == IMA_ADPCM and 2 <= self.bits <= 4 else 4
+        most = in_milliseconds(8 * size // (min(bits, 4) * self.channels), self.rate)
+        block = self.block // self.channels
+        if block <= head:
+            return Audio("wav", most, most, measured=False)
+        said = size // self.channels * (samples + 8 * (block - head) // bits) // block
+        return Audio("wav", min(most, in_milliseconds(said, self.rate)), most)
+
+
+def described(data: bytes, at: int) -> Format:
+    """Raises AudioError."""
+    codec, bits = little(data, at, 2), little(data, at + 14, 2)
+    valid = bits
+    if codec == EXTENSIBLE:
+        valid = min(bits, little(data, at + 18, 2) or bits)
+        codec = little(data, at + 24, 2)
+    found = Format(codec, little(data, at + 2, 2), little(data, at + 4, 4), little(data, at + 12, 2), bits, valid)
+    if not (0 < found.channels <= CHANNELS_MAX and found.rate and found.bits <= BITS_MAX):
+        raise AudioError("The WAV file's format is not valid.")
+    return found
