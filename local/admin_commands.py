@@ -18,8 +18,8 @@ from multiconnection.domain.ids import new_short_id
 from multiconnection.domain.sessions import Session
 from multiconnection.observability import begin_correlation
 from multiconnection.services.admin_desk import AdminDesk
-from multiconnection.services.admin_log import AuditFilter
 from multiconnection.services.admin_models import PriceWish, prices_of
+from multiconnection.services.audit_trail import AuditFilter
 from multiconnection.services.order_decisions import OrderDecisions
 
 Row = dict[str, Any]

@@ -62,42 +62,53 @@ def parser() -> argparse.ArgumentParser:
     top = root.add_subparsers(required=True, metavar="COMMAND")
     top.add_parser("run", help="start the local stack").set_defaults(run=None)
 
-    _account_commands(_group(top, "account"))
+    _account_commands(_group(top, "account", "accounts: create, show, list"))
 
-    grant = _command(_group(top, "credit"), "grant", commands.credit_grant)
+    credit = _group(top, "credit", "give credit, without an entry in the audit log")
+    grant = _command(
+        credit, "grant", commands.credit_grant, "add a credit row of kind grant; see also admin account adjust"
+    )
     grant.add_argument("account")
     grant.add_argument("amount", metavar="USD")
     grant.add_argument("--reason", default="granted on the command line")
     grant.add_argument("--id", help="makes the grant happen once, however often it is sent")
 
-    _key_commands(_group(top, "key"))
-    usage = _command(_group(top, "usage"), "list", commands.usage_list)
+    _key_commands(_group(top, "key", "API keys: create, disable, delete, list"))
+    usage = _command(
+        _group(top, "usage", "usage rows"), "list", commands.usage_list, "an account's calls, newest first"
+    )
     usage.add_argument("account", nargs="?", default=demo_account())
     usage.add_argument("--limit", type=_positive, default=50)
-    models = _group(top, "models")
-    _command(models, "list", commands.models_list)
-    _command(models, "publish", commands.models_publish)
-    sweep = _command(top, "sweep", commands.sweep)
+    models = _group(top, "models", "the catalog")
+    _command(models, "list", commands.models_list, "the models in service, with their price versions and prices")
+    _command(
+        models,
+        "publish",
+        commands.models_publish,
+        "publish the catalog file; a changed price needs a new price_version",
+    )
+    sweep = _command(top, "sweep", commands.sweep, "end expired holds and look after orders, as the sweeper does")
     sweep.add_argument("--all", action="store_true", help="every account, not only those that called lately")
     sweep.add_argument("--at", dest="ahead_s", type=_ahead, default=0.0, help="as if it were later: +20m, +1h")
-    _command(top, "reconcile", commands.reconcile)
+    _command(top, "reconcile", commands.reconcile, "recompute every account from its rows; exit code 1 on drift")
     add_admin(top, _group, _command)
     return root
 
 
 def _account_commands(accounts: Any) -> None:
-    create = _command(accounts, "create", commands.account_create)
+    create = _command(accounts, "create", commands.account_create, "create an account, with credit if wanted")
     create.add_argument("name")
     create.add_argument("--id")
     create.add_argument("--credit", metavar="USD")
     create.add_argument("--in-flight", type=_positive)
     _limits(create)
-    _command(accounts, "show", commands.account_show).add_argument("account", nargs="?", default=demo_account())
-    _command(accounts, "list", commands.account_list)
+    show = _command(accounts, "show", commands.account_show, "one account's balance and status")
+    show.add_argument("account", nargs="?", default=demo_account())
+    _command(accounts, "list", commands.account_list, "all accounts")
 
 
 def _key_commands(keys: Any) -> None:
-    create = _command(keys, "create", commands.key_create)
+    create = _command(keys, "create", commands.key_create, "create an API key; its secret is shown once")
     create.add_argument("name")
     create.add_argument("--account", default=demo_account())
     create.add_argument("--model", action="append", help="allow only this model; may be repeated")
@@ -106,10 +117,11 @@ def _key_commands(keys: Any) -> None:
     create.add_argument("--expires-in", dest="expires_in_s", type=_positive, metavar="SECONDS")
     _limits(create)
     for name, run_ in (("disable", commands.key_disable), ("delete", commands.key_delete)):
-        change = _command(keys, name, run_)
+        change = _command(keys, name, run_, f"{name} an API key")
         change.add_argument("key_id")
         change.add_argument("--account", default=demo_account())
-    _command(keys, "list", commands.key_list).add_argument("account", nargs="?", default=demo_account())
+    listing = _command(keys, "list", commands.key_list, "an account's API keys, without their secrets")
+    listing.add_argument("account", nargs="?", default=demo_account())
 
 
 def _limits(command: argparse.ArgumentParser) -> None:
@@ -117,12 +129,12 @@ def _limits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tpm", type=_positive, help="tokens per minute")
 
 
-def _group(top: Any, name: str) -> Any:
-    return top.add_parser(name).add_subparsers(required=True, metavar="COMMAND")
+def _group(top: Any, name: str, help_: str) -> Any:
+    return top.add_parser(name, help=help_, description=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
-def _command(group: Any, name: str, run_: Command) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = group.add_parser(name)
+def _command(group: Any, name: str, run_: Command, help_: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = group.add_parser(name, help=help_, description=help_)
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run_)
     return command

@@ -36,7 +36,7 @@ def test_a_chat_sees_an_uploaded_image(sdk: SdkRun) -> None:
 
 def test_an_uploaded_file_is_transcribed(sdk: SdkRun) -> None:
     assert sdk["upload_transcribed"]["text"] == HEARD
-    sdk.paid("upload_transcribed", whisper(2000))
+    sdk.paid("upload_transcribed", whisper(1000))
 
 
 def test_an_uploaded_image_is_edited(sdk: SdkRun) -> None:

@@ -19,8 +19,8 @@ from multiconnection.domain.money import NANO_PER_USD
 from multiconnection.domain.sessions import Session, account_id_of
 from multiconnection.ledger.invariants import breaches
 from multiconnection.services.adjustment_types import AdjustmentStatus
-from multiconnection.services.admin_log import AuditFilter
 from multiconnection.services.admin_models import PriceWish
+from multiconnection.services.audit_trail import AuditFilter
 from multiconnection.services.identity_ports import IdentityRefused
 from multiconnection.storage.cognito import UserPool
 from multiconnection.storage.hot import HotDriver

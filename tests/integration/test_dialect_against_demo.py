@@ -114,7 +114,9 @@ def assert_charged(model: str, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("include_usage", [False, True])
 @pytest.mark.parametrize("model", WELL)
-async def test_whole_streams(dialect: OpenAiCompatible, base_url: str, model: str, include_usage: bool) -> None:
+async def test_a_whole_stream_ends_complete_with_its_usage(
+    dialect: OpenAiCompatible, base_url: str, model: str, include_usage: bool
+) -> None:
     got = await streamed(dialect, a_provider(base_url, **quirks_of(model)), a_call(model, include_usage=include_usage))
 
     assert got.items[-1] == DONE
@@ -133,7 +135,7 @@ async def test_whole_streams(dialect: OpenAiCompatible, base_url: str, model: st
 
 
 @pytest.mark.parametrize("model", WELL)
-async def test_whole_answers(dialect: OpenAiCompatible, base_url: str, model: str) -> None:
+async def test_a_whole_answer_has_its_usage(dialect: OpenAiCompatible, base_url: str, model: str) -> None:
     got = await dialect.complete(a_provider(base_url, **quirks_of(model)), a_call(model, stream=False))
     assert_charged(model, got.outcome)
     assert ("usage" in got.body) == (model not in ESTIMATED)
@@ -142,7 +144,9 @@ async def test_whole_answers(dialect: OpenAiCompatible, base_url: str, model: st
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", REFUSED)
-async def test_refusals(dialect: OpenAiCompatible, base_url: str, model: str, stream: bool) -> None:
+async def test_a_refusal_of_the_demo_is_the_error_that_it_stands_for(
+    dialect: OpenAiCompatible, base_url: str, model: str, stream: bool
+) -> None:
     call, provider = a_call(model, stream=stream), a_provider(base_url)
     with pytest.raises(UpstreamError) as caught:
         await (streamed(dialect, provider, call) if stream else dialect.complete(provider, call))
@@ -202,7 +206,7 @@ async def test_an_event_of_six_megabytes(dialect: OpenAiCompatible, base_url: st
 
 
 @pytest.mark.parametrize("model", ["demo-chat", "demo-tools-raw"])
-async def test_tool_calls(dialect: OpenAiCompatible, base_url: str, model: str) -> None:
+async def test_tool_calls_come_whole(dialect: OpenAiCompatible, base_url: str, model: str) -> None:
     call = a_call(model, demo={}, tools=TOOLS, tool_choice="required")
     got = await streamed(dialect, a_provider(base_url), call)
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()

@@ -33,9 +33,9 @@ from multiconnection.services.admin_costs import CostBook
 from multiconnection.services.admin_daily import DailyRun
 from multiconnection.services.admin_desk import AdminTables, ProviderNames, admin_desk
 from multiconnection.services.admin_health import Figures, MetricsUnavailable
-from multiconnection.services.admin_log import AuditEntries, AuditFilter
 from multiconnection.services.admin_revenue import RollUp
 from multiconnection.services.admin_takings import TakingsCounter
+from multiconnection.services.audit_trail import AuditEntries, AuditFilter
 from multiconnection.services.catalog import CatalogService, never_changing
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance

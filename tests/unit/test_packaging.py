@@ -305,3 +305,17 @@ def locked(name: str) -> dict[str, str]:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
     pins = (line.split()[0] for line in lines if re.match(r"[a-z0-9]", line))
     return dict(pin.split("==") for pin in pins)
+
+
+def test_a_parameter_in_json_that_a_shell_cut_short_is_refused_before_any_function_dies_of_it() -> None:
+    parameters = read_yaml(ROOT / "template.yaml")["Parameters"]
+    in_json = {name: spec for name, spec in parameters.items() if str(spec.get("Default", "")).startswith(("{", "["))}
+    assert set(in_json) >= {"OrderRates", "BankDetails"}
+    for name, spec in in_json.items():
+        assert re.fullmatch(spec["AllowedPattern"], spec["Default"]), name
+        assert not any(re.fullmatch(spec["AllowedPattern"], cut) for cut in ("{", "[{", "{USD:1")), name
+
+
+def test_an_administrator_stays_when_another_address_becomes_the_first() -> None:
+    first = read_yaml(ROOT / "template.yaml")["Resources"]["FirstAdmin"]
+    assert (first["DeletionPolicy"], first["UpdateReplacePolicy"]) == ("Retain", "Retain")

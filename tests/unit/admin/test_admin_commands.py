@@ -34,7 +34,7 @@ async def opened() -> AdminWorld:
     return world
 
 
-async def test_accounts() -> None:
+async def test_accounts_are_found_adjusted_and_suspended() -> None:
     world = await opened()
     account = USER.account_id
     assert (await run(world, "account", "show", account))["available"] == "50.000000000"
@@ -57,7 +57,7 @@ async def test_a_large_adjustment_waits_for_somebody_else_here_too() -> None:
     assert (await run(world, "adjustments", "reject", other["id"], "--reason", "no"))["status"] == "rejected"
 
 
-async def test_prices() -> None:
+async def test_prices_are_compared_and_set() -> None:
     world = await opened()
     told = await run(world, "prices", "diff", "m-1", "output=2.50", "cached_input=0.20")
     assert [(each["kind"], each["percent"]) for each in told["diff"]] == [("cached_input", -20.0), ("output", 25.0)]
@@ -94,7 +94,7 @@ async def test_switches_revenue_and_books() -> None:
     ]
 
 
-async def test_orders() -> None:
+async def test_orders_are_listed_and_decided() -> None:
     world, orders = await opened(), OrdersWorld()
     await orders.open_account(BUYER)
     order, other = await orders.in_review(), await orders.in_review("another-token")

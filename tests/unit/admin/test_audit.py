@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from multiconnection.observability import begin_correlation
-from multiconnection.services.admin_log import AuditFilter
 from multiconnection.services.audit import AuditEntry
+from multiconnection.services.audit_trail import AuditFilter
 from multiconnection.storage.audit import AuditTable, put_once
 from tests.support.admin_world import ADMIN, SECOND, AdminApp, AdminWorld
 

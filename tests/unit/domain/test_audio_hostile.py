@@ -37,7 +37,7 @@ def measured(data: bytes) -> None:
 
 
 @given(st.binary(max_size=4096))
-def test_random_bytes(data: bytes) -> None:
+def test_random_bytes_are_measured_or_refused(data: bytes) -> None:
     measured(data)
 
 

@@ -73,7 +73,7 @@ TAMPERED: dict[str, tuple[Tamper, int, int, int]] = {
 
 
 @pytest.mark.parametrize("case", TAMPERED)
-async def test_it_finds(books: Books, case: str) -> None:
+async def test_it_finds_what_was_tampered_with(books: Books, case: str) -> None:
     # given
     await used(books)
     tamper, *expected = TAMPERED[case]

@@ -222,20 +222,30 @@ def event(path: str, whole: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("whole", "prefix"), [("/prod/docs", "/prod"), ("/docs", ""), ('/a"b/docs', "")])
-async def test_below_a_stage_every_link_has_the_stage(whole: str, prefix: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "whole", "prefix"),
+    [
+        ("/docs", "/prod/docs", "/prod"),
+        ("/docs", "/docs", ""),
+        ("/docs", '/a"b/docs', ""),
+        ("/", "/prod/", "/prod"),
+        ("/", "/prod", "/prod"),
+        ("/", "/", ""),
+    ],
+)
+async def test_below_a_stage_every_link_has_the_stage(path: str, whole: str, prefix: str) -> None:
     scope = {
         "type": "http",
         "method": "GET",
-        "path": "/docs",
-        "raw_path": b"/docs",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "scheme": "https",
         "headers": [(b"host", b"x1.execute-api.example")],
         "client": ("192.0.2.1", 0),
         "server": ("x1.execute-api.example", 443),
         "root_path": "",
-        "aws.event": event("/docs", whole),
+        "aws.event": event(path, whole),
     }
     sent: list[Any] = []
 

@@ -12,9 +12,9 @@ from multiconnection.services.admin_accounts import KeyLister, NobodyListed, Peo
 from multiconnection.services.admin_costs import CostBook
 from multiconnection.services.admin_daily import DailyRun
 from multiconnection.services.admin_desk import AdminDesk, AdminTables, ProviderNames, admin_desk
-from multiconnection.services.admin_log import AuditEntries
 from multiconnection.services.admin_revenue import RollUp
 from multiconnection.services.admin_takings import TakingsCounter
+from multiconnection.services.audit_trail import AuditEntries
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance
 from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from multiconnection.config import Settings
-from multiconnection.services.admin_log import AuditEntries
+from multiconnection.services.audit_trail import AuditEntries
 from multiconnection.services.console import Console, console
 from multiconnection.services.identity import Identity
 from multiconnection.services.order_desk import OrderDesk

@@ -9,7 +9,7 @@ from multiconnection.observability import Emf, LoggedAlarms, configure_logging
 from multiconnection.providers.registry import configured_providers, provider_names
 from multiconnection.services.admin_daily import DailyRun
 from multiconnection.services.admin_desk import AdminDesk, ProviderNames
-from multiconnection.services.admin_log import AuditEntries
+from multiconnection.services.audit_trail import AuditEntries
 from multiconnection.services.catalog import CatalogService, never_changing
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance

@@ -10,13 +10,12 @@ from multiconnection.domain.usage import Ended, UsageSource
 from multiconnection.services.ports import ChatCall, Completion, Outcome
 
 from . import text_completions
+from .answer import answer_body
 from .chunks import COMPLETION, FINISHED_BY_ERROR, choices_of
-from .error_bodies import error_in
 from .errors import empty_answer, not_an_answer, reported_error
 from .estimate import estimated_usage, texts_of, utf8_length
 from .tool_deltas import complete_calls
 from .usage import read_usage, shown_usage, take_usage
-from .wire_json import decode_plain
 
 
 def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
@@ -34,16 +33,8 @@ def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
 
 def completion_body(raw: bytes, provider: Provider, *, legacy: bool = False) -> dict[str, Any]:
     """The JSON object of a 200 answer with something in it; raises UpstreamError."""
-    if not raw or raw.isspace():
-        raise empty_answer()
-    try:
-        body = decode_plain(raw)
-    except ValueError as exc:
-        raise not_an_answer() from exc
-    error = error_in(body)
-    if error is not None:
-        raise reported_error(error, provider)
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+    body = answer_body(raw, provider)
+    if not isinstance(body.get("choices"), list):
         raise not_an_answer()
     choices = choices_of(body)
     if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):

@@ -8,13 +8,13 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.embeddings import InputCall
 from multiconnection.services.ports import Completion, Outcome, UpstreamError
 
-from .error_bodies import error_in
-from .errors import empty_answer, not_an_answer, reported_error
+from .answer import answer_body
+from .errors import empty_answer, not_an_answer
 from .exchange import Exchange, Outgoing
 from .http import Http
 from .usage import read_usage
 from .vectors import in_format
-from .wire_json import decode_plain, encode
+from .wire_json import encode
 
 # 2,048 vectors of 3,072 numbers are 33 MB as base64.
 EMBEDDINGS_BYTES_MAX = 64 * 1024 * 1024
@@ -43,22 +43,6 @@ class OpenAiInputs:
         if not isinstance(body.get("results"), list) or not body["results"]:
             raise empty_answer()
         return Completion(body, _outcome(body, provider, call))
-
-
-def answer_body(raw: bytes, provider: Provider) -> dict[str, Any]:
-    """The JSON object of a 200 answer that is no error; raises UpstreamError."""
-    if not raw or raw.isspace():
-        raise empty_answer()
-    try:
-        body = decode_plain(raw)
-    except ValueError as exc:
-        raise not_an_answer() from exc
-    error = error_in(body)
-    if error is not None:
-        raise reported_error(error, provider)
-    if not isinstance(body, dict):
-        raise not_an_answer()
-    return body
 
 
 def _outgoing(path: str, call: InputCall) -> Outgoing:

@@ -6,7 +6,7 @@ from multiconnection.domain.provider import Provider
 from multiconnection.services.images_ports import Drawn, ImageCall
 from multiconnection.services.ports import CostOf, UpstreamError, UpstreamStream
 
-from .embeddings import answer_body
+from .answer import answer_body
 from .errors import empty_answer, not_an_answer, transport_error
 from .exchange import ERROR_BYTES_MAX, Exchange
 from .http import Http, Reply, TransportFailure, read_body

@@ -8,7 +8,7 @@ from multiconnection.domain.usage import Ended, UsageSource
 from multiconnection.services.ports import CostOf, Outcome
 from multiconnection.services.transcription_ports import Transcript, TranscriptionCall
 
-from .embeddings import answer_body
+from .answer import answer_body
 from .error_bodies import error_in
 from .errors import empty_answer, not_an_answer, reported_error
 from .estimate import utf8_length

@@ -13,8 +13,8 @@ from multiconnection.domain.sessions import Session, account_id_of
 from multiconnection.ledger.accounts import ACTIVE, FROZEN, SUSPENDED, Account, CreditRow
 
 from .admin_access import Reliable
-from .admin_log import AuditEntries
 from .audit import AuditEntry
+from .audit_trail import AuditEntries
 from .console_money import ConsoleMoney
 from .order_ports import OrderPage
 

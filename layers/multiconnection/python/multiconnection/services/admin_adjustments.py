@@ -30,8 +30,8 @@ from .adjustment_types import (
 )
 from .admin_access import Reliable
 from .admin_accounts import AdminAccounts
-from .admin_log import AuditEntries
 from .audit import AuditEntry, Facts
+from .audit_trail import AuditEntries
 
 Status = AdjustmentStatus
 

@@ -12,12 +12,12 @@ from .admin_accounts import AccountStore, AdminAccounts, KeyLister, OrderLister,
 from .admin_adjustments import AdjustmentStore, AdminAdjustments
 from .admin_costs import CostBook, EntryVersions
 from .admin_health import ProviderHealth, ProviderMetrics
-from .admin_log import AuditEntries, AuditReader, AuditTrail
 from .admin_models import AdminModels, CatalogStore
 from .admin_providers import AdminProviders, SwitchStore
 from .admin_reconciliation import AdminReconciliation, EntryStore, ReportStore
 from .admin_revenue import AdminRevenue, TakingsStore
 from .admin_takings import TakingsCounter
+from .audit_trail import AuditEntries, AuditReader, AuditTrail
 from .console_money import ConsoleMoney
 from .maintenance import Maintenance
 from .usage_history import UsageReader

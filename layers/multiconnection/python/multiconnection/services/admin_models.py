@@ -12,9 +12,9 @@ from multiconnection.domain.sessions import Session
 
 from .admin_access import Reliable
 from .admin_costs import costing_entry
-from .admin_log import AuditEntries
 from .admin_price_diff import Difference, differences
 from .audit import AuditEntry
+from .audit_trail import AuditEntries
 
 Entry = Mapping[str, Any]
 LONG = "long_context"

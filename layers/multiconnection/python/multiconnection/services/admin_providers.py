@@ -10,9 +10,9 @@ from multiconnection.domain.sessions import Session
 
 from .admin_access import Reliable
 from .admin_health import Health, ProviderHealth
-from .admin_log import AuditEntries
 from .admin_models import CatalogStore, Head
 from .audit import AuditEntry
+from .audit_trail import AuditEntries
 from .catalog import Switches
 
 

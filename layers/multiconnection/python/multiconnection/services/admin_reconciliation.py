@@ -9,8 +9,8 @@ from multiconnection.domain.sessions import Session
 from multiconnection.ledger.reconcile import Report, totals
 
 from .admin_access import Reliable
-from .admin_log import AuditEntries
 from .audit import AuditEntry
+from .audit_trail import AuditEntries
 from .maintenance import Maintenance
 
 # What one request may read: an answer within API Gateway's half minute.

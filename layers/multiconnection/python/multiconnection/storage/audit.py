@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from multiconnection.services.admin_log import AuditEntries, AuditFilter, AuditPage, entry_bound, entry_ms
 from multiconnection.services.audit import AuditEntry, Facts
+from multiconnection.services.audit_trail import AuditEntries, AuditFilter, AuditPage, entry_bound, entry_ms
 
 from . import attributes as a
 from .driver import ConditionFailed, Driver, Item, TransactionCancelled

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from multiconnection.api.admin_services import AdminServicesDep
 from multiconnection.api.console import LIMIT, CursorQuery, LimitQuery, list_object
 from multiconnection.api.session import AdminDep
-from multiconnection.services.admin_log import AuditFilter
 from multiconnection.services.audit import AuditEntry
+from multiconnection.services.audit_trail import AuditFilter
 
 router = APIRouter()
 TextQuery = Annotated[str | None, Query(min_length=1, max_length=254)]
