@@ -23,7 +23,7 @@ def add_admin(top: Any, group: Group, command: Add) -> None:
     _prices(group(root, "prices", "a model's prices: show, diff, set"), command)
     _switches(group(root, "model", "take models in and out of service"), "model", admin.model_switch, command)
     providers = group(root, "provider", "providers: list, enable, disable")
-    command(providers, "list", admin.provider_list, "which are configured, enabled and healthy")
+    command(providers, "list", admin.provider_list, "which are enabled, and how they are doing")
     _switches(providers, "provider", admin.provider_switch, command)
     revenue = command(root, "revenue", admin.revenue, "what was charged, and what it cost upstream")
     revenue.add_argument("--from", dest="since_s", type=_day, metavar="YYYY-MM-DD")

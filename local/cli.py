@@ -16,6 +16,7 @@ from local.ministack import StateInUse
 from local.run import run
 from local.run_file import demo_account
 from multiconnection.bootstrap.workers import Workers
+from multiconnection.domain.catalog import CatalogError
 from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import MoneyError
 from multiconnection.ledger.credit import CreditRefused
@@ -25,6 +26,7 @@ from multiconnection.services.keys import AccountNotFound, AccountRefusedKey, Ke
 Command = Callable[[Workers, argparse.Namespace], Awaitable[Any]]
 REFUSALS = (
     commands.CommandFailed,
+    CatalogError,
     NoLocalStack,
     NoSuchStack,
     StateInUse,
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("account", nargs="?", default=demo_account())
     usage.add_argument("--limit", type=_positive, default=50)
     models = _group(top, "models", "the catalog")
-    _command(models, "list", commands.models_list, "the models in service, with their price versions and prices")
+    _command(models, "list", commands.models_list, "the enabled models, with their price versions and prices")
     _command(
         models,
         "publish",

@@ -1,17 +1,21 @@
 """The counts of docs/cost.md that stand in the template or come out of the code, and its sums."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from multiconnection.domain.orders import OrderStatus
 from multiconnection.observability import Emf, begin_correlation, note_account
 from multiconnection.services.routing import Attempts
 from multiconnection.services.telemetry import CallFacts, Telemetry
 from multiconnection.storage.balances import ACTIVITY_SHARDS
+from tests.support.asl import LAMBDA
 from tests.support.usage_rows import usage_row
 
 from .test_operations_docs import ALARMS, DOCUMENT, RESOURCES, watched
+from .test_recharge_asl import DEFINITION, STATES, following
 
 PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text()
 
@@ -47,6 +51,9 @@ def test_the_alarms_are_as_many_as_the_page_says() -> None:
 
 def test_the_sweeper_runs_and_asks_as_often_as_the_page_says() -> None:
     assert counted("Its Queries of the index by_activity, per run") == ACTIVITY_SHARDS
+    assert counted("Its Queries of Orders by status, per run") == len(OrderStatus)
+    for name in ("Its Queries of the index by_activity, per run", "Its Queries of Orders by status, per run"):
+        assert float(row(name)[3]) == pytest.approx(counted(name) * 43_200 / 2 * 0.125e-6, abs=0.005)
     events = RESOURCES["SweeperFunction"]["Properties"]["Events"]
     assert {name: event["Properties"]["Schedule"] for name, event in events.items() if event["Type"] == "Schedule"} == {
         "EveryMinute": "rate(1 minute)",
@@ -70,6 +77,17 @@ def test_the_copies_of_snap_start_are_as_large_as_the_page_says() -> None:
     name = "SnapStart's copy of the chat function, GB, one version"
     assert counted(name) == gigabytes
     assert float(row(name)[3]) == pytest.approx(gigabytes * 0.0000015046 * 30 * 24 * 3600, abs=0.01)
+
+
+def test_an_order_takes_as_many_steps_as_the_page_says() -> None:
+    """The way of an approved one through the state machine, each step leading to the next."""
+    way = ["Review", "Route", "WaitForDecision", "Look", "Route", "Credit", "Credited", "NotifyUser", "Closed"]
+    assert (way[0], STATES[way[-1]]["Type"]) == (DEFINITION["StartAt"], "Succeed")
+    assert all(after in following(STATES[before]) for before, after in pairwise(way))
+    steps, calls = "Recharge orders, state transitions of an approved one", "invocations of the recharge function"
+    assert counted(steps) == len(way)
+    assert float(row(steps)[3]) == pytest.approx(len(way) * 0.025, abs=0.0051)
+    assert counted(f"Recharge orders, {calls}") == sum(STATES[name].get("Resource") == LAMBDA for name in way)
 
 
 def test_calls_of_another_kind_cost_what_they_send() -> None:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from starlette.routing import Route
 
 import multiconnection.config
 from local.template import load
+from local.template_values import read_yaml
 from multiconnection.api.site.openapi.document import OPERATIONS
-from multiconnection.domain.errors import RateLimited, UpstreamRejected
+from multiconnection.domain.errors import RateLimited, UpstreamFailed, UpstreamRejected
+from multiconnection.services.framing import CHUNKS, NAMED_EVENTS
 from tests.support.chat_app import ROUTERS
 from tests.support.errors import ALL, SAMPLES
 
@@ -119,8 +122,57 @@ def test_every_member_and_reason_that_the_code_knows_is_documented() -> None:
     scopes = {f"{scope}_{quantity}" for scope in ("key", "account") for quantity in ("requests", "tokens")}
     reasons |= {"ip_requests", "ip_failed_auth", "account_balance", "key_budget", "gateway"} | scopes
     assert [reason for reason in sorted(reasons) if f"`{reason}`" not in page] == []
-    members = {row[0] for row in table("errors.md", "member")}
-    assert members == {"reason", "available", "required", "affordable_max_tokens", "pending"}
+    members = {member for row in table("errors.md", "member") for member in re.findall(r"\w+", row[0])}
+    assert members == details_of(package)
+
+
+def details_of(package: Path) -> set[str]:
+    """The members that any `details={…}` gives to an error, conditional ones (`**`) too."""
+    found: list[ast.expr] = []
+    for source in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            match node:
+                case ast.keyword(arg="details", value=value) | ast.Assign(targets=[ast.Name("details")], value=value):
+                    found.append(value)
+    dicts = [each for value in found if isinstance(value, ast.Dict) for each in _with_conditional(value)]
+    return {str(key.value) for each in dicts for key in each.keys if isinstance(key, ast.Constant)}
+
+
+def _with_conditional(given: ast.Dict) -> list[ast.Dict]:
+    unpacked = [value for key, value in zip(given.keys, given.values, strict=True) if key is None]
+    return [given, *(node for value in unpacked for node in ast.walk(value) if isinstance(node, ast.Dict))]
+
+
+def test_each_kind_of_stream_ends_in_an_error_as_documented() -> None:
+    section = (DOCS / "errors.md").read_text().partition("## In a stream")[2].partition("\n## ")[0]
+    shown = [_event(block) for block in re.findall(r"```\n(.+?)```", section, re.DOTALL)]
+    error = UpstreamFailed("…")
+    assert shown == [_event(framing.error(error).decode()) for framing in (CHUNKS, NAMED_EVENTS) if framing.error]
+
+
+def _event(text: str) -> tuple[str, object]:
+    """The lines before the data of a server-sent event, and the data."""
+    before, _, data = text.strip().partition("data: ")
+    return before, json.loads(data)
+
+
+# --- parameters
+
+
+def test_every_parameter_of_the_template_is_named() -> None:
+    texts = [path.read_text() for path in DOCS.glob("*.md")] + [(ROOT / "samconfig.toml").read_text()]
+    parameters = read_yaml(ROOT / "template.yaml")["Parameters"]
+    assert [name for name in parameters if not any(re.search(rf"\b{name}\b", text) for text in texts)] == []
+
+
+def test_the_parameters_worth_setting_have_their_defaults() -> None:
+    parameters = read_yaml(ROOT / "template.yaml")["Parameters"]
+    documented: dict[str, str] = {}
+    for row in table("deploy.md", "parameter"):
+        names = re.findall(r"\w+", row[0])
+        documented |= dict(zip(names, row[1].split(", ") if len(names) > 1 else [row[1]], strict=True))
+    assert len(documented) >= 15
+    assert documented == {name: str(parameters[name]["Default"]) or "empty" for name in documented}
 
 
 # --- settings

@@ -1,10 +1,12 @@
 """docs/operations.md knows every alarm and every metric that the template and the code have."""
 
+import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local.cli import parser
 from local.template_values import read_yaml
 from multiconnection.observability import Group
 from multiconnection.observability import alarms as ledger_alarms
@@ -103,6 +105,38 @@ def test_the_filters_match_the_lines_that_the_code_writes() -> None:
 
 def test_the_dashboard_shows_every_metric() -> None:
     assert not [name for name in published() if f'"{name}"' not in DASHBOARD.replace('\\"', '"')]
+
+
+def leaves(command: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of each command that does something, with its help; every name on the way has help, too."""
+    groups = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield words
+    for group in groups:
+        told = {choice.dest: choice.help for choice in group._choices_actions}
+        for name, each in group.choices.items():
+            assert told.get(name), f"{' '.join((*words, name))} has no help"
+            yield from leaves(each, (*words, name))
+
+
+def test_every_command_is_described() -> None:
+    """In a table of "By command line", where `account show` is another command than `admin account show`."""
+    section = PAGE.partition("## By command line")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = {shown for cell in cells for shown in re.findall(r"`([^`]+)`", cell)}
+    commands = {" ".join(words) for words in leaves(parser())}
+    assert len(commands) >= 35
+    assert [each for each in commands if not any(f"{shown} ".startswith(f"{each} ") for shown in named)] == []
+    verbs = {" ".join(word for word in shown.split() if word.islower() and word.isalpha()) for shown in named}
+    assert verbs <= commands, "commands that are not there"
+
+
+def test_every_group_of_commands_is_in_the_readme() -> None:
+    """As words in backticks: `account create|show|list`."""
+    readme = (ROOT / "README.md").read_text().partition("## Manage the local stack")[2].partition("\n## ")[0]
+    named = {shown.split(" ")[0] for shown in re.findall(r"`([^`]+)`", readme)}
+    groups = {words[1] if words[0] == "admin" else words[0] for words in leaves(parser())} - {"run"}
+    assert groups - named == set()
 
 
 def test_how_to_do_the_usual_things_is_described() -> None:

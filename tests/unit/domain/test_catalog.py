@@ -118,6 +118,8 @@ def test_images_characters_and_seconds_have_prices_of_their_own() -> None:
     ("change", "says"),
     [
         ({"kind": "telepathy"}, "unknown kind"),
+        ({"prices": {"input": "1", "output": "2", "inptu_audio": "3"}}, "unknown kinds of price: inptu_audio"),
+        ({"prices": {"input": "1", "output": "2", "reasoning": "3"}}, "unknown kinds of price: reasoning"),
         ({"code": "m1"}, "three letters"),
         ({"code": "m-1"}, "three letters"),
         ({"prices": {"input": "-1"}}, "not negative"),

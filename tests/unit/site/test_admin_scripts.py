@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from multiconnection.api.site.assets import STATIC
-from multiconnection.services.admin_price_diff import PRICED, differences
+from multiconnection.domain.catalog import PRICE_KINDS
+from multiconnection.services.admin_price_diff import differences
 
 pytestmark = pytest.mark.node
 NODE = shutil.which("node") or "node"
@@ -48,8 +49,8 @@ def test_prices_have_the_same_paths_as_in_the_differences_of_the_server(tmp_path
 
 
 def test_every_kind_that_has_a_price_has_a_name_and_a_unit(tmp_path: Path) -> None:
-    named = evaluated(tmp_path, "price_table.js", f"{json.dumps(sorted(PRICED))}.map((kind) => m.kindOf([kind]))")
-    assert [kind for kind, (_, unit) in zip(sorted(PRICED), named, strict=True) if unit == "unit"] == []
+    named = evaluated(tmp_path, "price_table.js", f"{json.dumps(sorted(PRICE_KINDS))}.map((kind) => m.kindOf([kind]))")
+    assert [kind for kind, (_, unit) in zip(sorted(PRICE_KINDS), named, strict=True) if unit == "unit"] == []
 
 
 @pytest.mark.parametrize(

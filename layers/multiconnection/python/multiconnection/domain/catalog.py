@@ -22,6 +22,8 @@ _PER_MILLION = {
     "output_image": None,
     "characters": None,
 }
+# What a price can be for: by units, by image and by second.
+PRICE_KINDS = frozenset({*_PER_MILLION, "images", "seconds"})
 _OUTPUT_KINDS = ("output", "output_audio", "output_image")
 _INPUT_KINDS = ("input", "cached_input", "cache_write", "input_image", "input_audio")
 
@@ -205,6 +207,9 @@ def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
 
 def parse_prices(quoted: Mapping[str, Any]) -> Prices:
     """Quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs."""
+    if unknown := sorted(quoted.keys() - PRICE_KINDS):
+        # Left out, it would make free what it is meant for.
+        raise CatalogError(f"unknown kinds of price: {', '.join(map(str, unknown))}")
     units: dict[str, int] = {}
     for kind, base in _PER_MILLION.items():
         if kind in quoted:

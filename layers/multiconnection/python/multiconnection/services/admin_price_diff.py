@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from multiconnection.domain.catalog import parse_prices
+from multiconnection.domain.catalog import PRICE_KINDS
 from multiconnection.domain.errors import RequestInvalid
-from multiconnection.domain.usage import USAGE_COUNTS
 
 # Larger changes, up or down, are more often a slip of the decimal point than meant.
 RATIO_MAX = 10
 DEPTH_MAX, KINDS_MAX = 3, 500
 _PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
-# What the catalog knows to price: by units, by image and by second.
-_GROUPED = {"images", "seconds"}
-PRICED = _GROUPED.union(kind for kind in {*USAGE_COUNTS} - _GROUPED if kind in parse_prices({kind: "0"}).units)
 
 Prices = Mapping[str, Any]
 
@@ -77,5 +73,5 @@ def _require_known(prices: Prices, at: str) -> None:
     for kind, price in prices.items():
         if kind == "long_context" and not at and isinstance(price, Mapping):
             _require_known(price, "long_context.")
-        elif isinstance(price, Mapping) is not (kind == "images") or kind not in PRICED:
+        elif isinstance(price, Mapping) is not (kind == "images") or kind not in PRICE_KINDS:
             raise RequestInvalid(f"'{at}{kind[:64]}' is no kind of usage that has a price.", param="prices")
