@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SOURCES = ("layers", "functions", "local", "benchmarks", "tests")
 PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests")
-PYTEST = (sys.executable, "-m", "pytest", "--quiet")
+# Hypothesis draws the same examples each time and gives them all the time they need; plain pytest goes on exploring.
+PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--hypothesis-profile=ci")
 
 
 @dataclass(frozen=True, slots=True)
