@@ -48,9 +48,11 @@ def text_tokens_max(text: bytes) -> int:
     return max(len(text), len(unicodedata.normalize("NFKC", text.decode("utf-8", "replace")).encode()))
 
 
-def chat_input_tokens_max(text: bytes, messages: int, images: int, image_tokens_max: int, context_window: int) -> int:
-    """Input bound of a chat request: `text` is its serialised body without image data."""
-    bound = text_tokens_max(text) + MESSAGE_OVERHEAD_TOKENS * (messages + 1) + images * image_tokens_max
+def chat_input_tokens_max(
+    text_tokens: int, messages: int, images: int, image_tokens_max: int, context_window: int
+) -> int:
+    """Input bound of a chat request: `text_tokens` is `text_tokens_max` of its serialised body without image data."""
+    bound = text_tokens + MESSAGE_OVERHEAD_TOKENS * (messages + 1) + images * image_tokens_max
     return min(bound, context_window) if context_window else bound
 
 

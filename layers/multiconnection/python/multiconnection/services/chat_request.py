@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from multiconnection.domain.bounds import CostBound, chat_cost_bound, chat_input_tokens_max
+from multiconnection.domain.bounds import CostBound, chat_cost_bound, chat_input_tokens_max, text_tokens_max
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
 from multiconnection.schemas.chat import ChatBody, Part
@@ -33,7 +33,10 @@ OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """`text_bytes` is the body's size without image data; `output_limit` is None when the caller named none."""
+    """`text_*` are of the body without image data, counted once: a long prompt takes a while to look through.
+
+    `output_limit` is None when the caller named none.
+    """
 
     body: Mapping[str, Any]
     model: str
@@ -41,19 +44,21 @@ class ChatRequest:
     include_usage: bool
     choices: int
     output_limit: int | None
-    text: bytes
+    text_bytes: int
+    text_tokens_max: int
+    text_tokens_typical: int
     messages: int
     images: int
     parsed: ChatBody
 
     def prompt_tokens_max(self, model: Model) -> int:
         return chat_input_tokens_max(
-            self.text, self.messages, self.images, model.image_tokens_max, model.context_window
+            self.text_tokens_max, self.messages, self.images, model.image_tokens_max, model.context_window
         )
 
     def prompt_tokens_estimate(self, model: Model) -> int:
         """A typical count, for rate limits and for answers without usage; never above the bound."""
-        typical = prompt_tokens_typical(self.body) + self.images * model.image_tokens_max
+        typical = self.text_tokens_typical + self.images * model.image_tokens_max
         return min(typical, self.prompt_tokens_max(model))
 
     def tokens_estimate(self, model: Model) -> int:
@@ -80,6 +85,7 @@ def parse_chat_request(body: object) -> ChatRequest:
     images = sum(part.image_url is not None for part in parts)
     limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
     options = parsed.stream_options
+    text = _bounded_text(body, images)
     return ChatRequest(
         body=body,
         model=parsed.model,
@@ -87,7 +93,9 @@ def parse_chat_request(body: object) -> ChatRequest:
         include_usage=bool(options and options.include_usage),
         choices=parsed.n or 1,
         output_limit=min(limits, default=None),
-        text=_bounded_text(body, images),
+        text_bytes=len(text),
+        text_tokens_max=text_tokens_max(text),
+        text_tokens_typical=prompt_tokens_typical(body),
         messages=len(parsed.messages),
         images=images,
         parsed=parsed,
@@ -134,7 +142,7 @@ def _require_bounded_part(part: Part, model: Model, where: str) -> None:
 
 def _require_room(request: ChatRequest, model: Model) -> None:
     """A prompt is surely too long when even one token for each eight bytes would not fit."""
-    least = len(request.text) // 8
+    least = request.text_bytes // 8
     if model.context_window and least > model.context_window:
         raise ContextTooLong(
             f"This model's maximum context length is {model.context_window} tokens; "
