@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from multiconnection.api.console import small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import presented, set_session
 from multiconnection.api.session import AccessDep, SessionDep
@@ -11,8 +12,6 @@ from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import ACTIVE, SUSPENDED
 from multiconnection.schemas.auth import AccountBody
 from multiconnection.services.profile import Overview
-
-from .auth import body_of
 
 router = APIRouter()
 
@@ -25,7 +24,7 @@ async def retrieve_account(services: ConsoleDep, session: SessionDep) -> dict[st
 @router.patch("/api/account")
 async def update_account(request: Request, services: ConsoleDep, access: AccessDep) -> dict[str, Any]:
     """The name, at once and in the cookie."""
-    body = await body_of(request, AccountBody)
+    body = await small_body_of(request, AccountBody)
     await services.identity.profile.rename(access, body.name)
     fresh = await services.identity.sessions.access(presented(request))
     set_session(request, fresh.renewed, services.clock.now())

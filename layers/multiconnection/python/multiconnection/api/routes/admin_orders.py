@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from multiconnection.api.console import LIMIT, LimitQuery, list_object, small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.session import AdminDep
 from multiconnection.domain.money import nano_to_usd
@@ -11,8 +12,7 @@ from multiconnection.domain.orders import OrderStatus
 from multiconnection.schemas.orders import ApproveBody, RejectBody
 from multiconnection.services.order_decisions import ReviewedOrder
 
-from .auth import body_of
-from .orders import LIMIT, LimitQuery, order_object
+from .orders import order_object
 
 router = APIRouter()
 
@@ -27,7 +27,7 @@ async def list_orders(
 ) -> dict[str, Any]:
     """Oldest first."""
     reviewed, after = await services.orders.decisions.queue(status, limit, cursor)
-    return {"object": "list", "data": [reviewed_object(order) for order in reviewed], "next_cursor": after}
+    return list_object([reviewed_object(order) for order in reviewed], after)
 
 
 @router.get("/api/admin/orders/{order_id}")
@@ -38,7 +38,7 @@ async def retrieve_order(order_id: str, services: ConsoleDep, admin: AdminDep) -
 @router.post("/api/admin/orders/{order_id}/approve")
 async def approve_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
     """The workflow credits a moment later; the answer shows the order as approved."""
-    body = await body_of(request, ApproveBody)
+    body = await small_body_of(request, ApproveBody)
     decisions = services.orders.decisions
     order = await decisions.approve(admin, order_id, body.amount, body.account_id, body.note or "")
     return reviewed_object(await decisions.reviewed(order))
@@ -46,7 +46,7 @@ async def approve_order(order_id: str, request: Request, services: ConsoleDep, a
 
 @router.post("/api/admin/orders/{order_id}/reject")
 async def reject_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
-    body = await body_of(request, RejectBody)
+    body = await small_body_of(request, RejectBody)
     decisions = services.orders.decisions
     return reviewed_object(await decisions.reviewed(await decisions.reject(admin, order_id, body.reason)))
 

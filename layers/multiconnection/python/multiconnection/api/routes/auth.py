@@ -1,11 +1,10 @@
 """/api/auth/*: sign up, in and out, passwords and second factors; the browser sees cookies, never tokens."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ValidationError
 
-from multiconnection.api.body import read_json
+from multiconnection.api.console import small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import clear_session, presented, set_session
 from multiconnection.api.csrf import csrf
@@ -17,26 +16,14 @@ from multiconnection.domain.sessions import Session
 from multiconnection.schemas import auth as bodies
 from multiconnection.services.identity_ports import Challenge
 from multiconnection.services.sign_in import SignedIn
-from multiconnection.services.validation import invalid
 
 router = APIRouter(prefix="/api/auth", dependencies=[Depends(csrf)])
-BODY_BYTES_MAX = 16 * 1024
-B = TypeVar("B", bound=BaseModel)
-
-
-async def body_of(request: Request, schema: type[B]) -> B:
-    """Raises RequestInvalid, ParameterMissing, RequestTooLarge or MediaTypeUnsupported."""
-    document = await read_json(request, BODY_BYTES_MAX)
-    try:
-        return schema.model_validate(document)
-    except ValidationError as exc:
-        raise invalid(exc) from None
 
 
 @router.post("/sign-up", status_code=202)
 async def sign_up(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
     """The same answer whether or not the address is known."""
-    body = await body_of(request, bodies.SignUpBody)
+    body = await small_body_of(request, bodies.SignUpBody)
     await services.identity.sign_up.sign_up(body.email, body.password, body.name, context.ip)
     return {"status": "confirmation_required"}
 
@@ -44,7 +31,7 @@ async def sign_up(request: Request, services: ConsoleDep, context: ContextDep) -
 @router.post("/confirm")
 async def confirm(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
     """Sets the password; the one of the sign-up was only judged."""
-    body = await body_of(request, bodies.ConfirmBody)
+    body = await small_body_of(request, bodies.ConfirmBody)
     await services.identity.sign_up.confirm(body.email, body.code, body.password, context.ip)
     return {"status": "confirmed"}
 
@@ -52,21 +39,21 @@ async def confirm(request: Request, services: ConsoleDep, context: ContextDep) -
 @router.post("/resend", status_code=202)
 async def resend(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
     """The same answer whether or not the address is known."""
-    body = await body_of(request, bodies.EmailBody)
+    body = await small_body_of(request, bodies.EmailBody)
     await services.identity.sign_up.resend(body.email, context.ip)
     return {"status": "sent"}
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, Any]:
-    body = await body_of(request, bodies.SignInBody)
+    body = await small_body_of(request, bodies.SignInBody)
     outcome = await services.identity.sign_in.with_password(body.email, body.password, context.ip)
     return _answered(request, services, outcome)
 
 
 @router.post("/totp")
 async def answer_totp(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, Any]:
-    body = await body_of(request, bodies.TotpAnswerBody)
+    body = await small_body_of(request, bodies.TotpAnswerBody)
     outcome = await services.identity.sign_in.with_totp(body.email, body.session, body.code, context.ip)
     return _answered(request, services, outcome)
 
@@ -74,7 +61,7 @@ async def answer_totp(request: Request, services: ConsoleDep, context: ContextDe
 @router.post("/new-password")
 async def answer_new_password(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, Any]:
     """For people who were invited: their first password is for one sign-in."""
-    body = await body_of(request, bodies.NewPasswordBody)
+    body = await small_body_of(request, bodies.NewPasswordBody)
     outcome = await services.identity.sign_in.with_new_password(body.email, body.session, body.password, context.ip)
     return _answered(request, services, outcome)
 
@@ -97,7 +84,7 @@ async def sign_out_everywhere(request: Request, services: ConsoleDep, session: S
 @router.post("/forgot", status_code=202)
 async def forgot(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
     """The same answer whether or not the address is known."""
-    body = await body_of(request, bodies.EmailBody)
+    body = await small_body_of(request, bodies.EmailBody)
     await services.identity.passwords.forgot(body.email, context.ip)
     return {"status": "sent"}
 
@@ -105,7 +92,7 @@ async def forgot(request: Request, services: ConsoleDep, context: ContextDep) ->
 @router.post("/reset")
 async def reset(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, str]:
     """Ends every session of the person."""
-    body = await body_of(request, bodies.ResetBody)
+    body = await small_body_of(request, bodies.ResetBody)
     await services.identity.passwords.reset(body.email, body.code, body.password, context.ip)
     clear_session(request)
     return {"status": "reset"}
@@ -114,7 +101,7 @@ async def reset(request: Request, services: ConsoleDep, context: ContextDep) -> 
 @router.post("/change-password", status_code=204)
 async def change_password(request: Request, services: ConsoleDep, context: ContextDep, access: AccessDep) -> Response:
     """Ends every other session; with a second factor this one too."""
-    body = await body_of(request, bodies.ChangePasswordBody)
+    body = await small_body_of(request, bodies.ChangePasswordBody)
     renewed = await services.identity.passwords.change(access, body.current, body.new, context.ip)
     if renewed is None:
         clear_session(request)
@@ -131,14 +118,14 @@ async def set_up_totp(services: ConsoleDep, access: AccessDep) -> dict[str, str]
 
 @router.post("/totp/enable", status_code=204)
 async def enable_totp(request: Request, services: ConsoleDep, context: ContextDep, access: AccessDep) -> Response:
-    body = await body_of(request, bodies.CodeBody)
+    body = await small_body_of(request, bodies.CodeBody)
     await services.identity.totp.enable(access, body.code, context.ip)
     return Response(status_code=204)
 
 
 @router.post("/totp/disable", status_code=204)
 async def disable_totp(request: Request, services: ConsoleDep, context: ContextDep, access: AccessDep) -> Response:
-    body = await body_of(request, bodies.TotpDisableBody)
+    body = await small_body_of(request, bodies.TotpDisableBody)
     if body.code is not None:
         await services.identity.totp.disable_by_code(access, body.code, context.ip)
     elif body.password is not None:

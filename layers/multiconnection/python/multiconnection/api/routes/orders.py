@@ -1,10 +1,10 @@
 """/api/orders: a user's own recharge orders."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from multiconnection.api.console import ActiveUserDep
+from multiconnection.api.console import LIMIT, ActiveUserDep, LimitQuery, list_object, small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.session import SessionDep
 from multiconnection.domain.money import nano_to_usd
@@ -14,11 +14,7 @@ from multiconnection.schemas.orders import OrderBody, ReceiptBody
 from multiconnection.services.order_receipts import ReceiptUpload
 from multiconnection.services.orders import OrderRequest
 
-from .auth import body_of
-
 router = APIRouter()
-LIMIT, LIMIT_MAX = 25, 100
-LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 _BY_USER = (OrderStatus.SUBMITTED, OrderStatus.CANCELLED)
 _BY_ADMIN = (OrderStatus.APPROVED, OrderStatus.REJECTED)
 
@@ -29,7 +25,7 @@ async def list_orders(
 ) -> dict[str, Any]:
     """Newest first."""
     page = await services.orders.own.list(session.account_id, limit, cursor)
-    return {"object": "list", "data": [order_object(order) for order in page.orders], "next_cursor": page.after}
+    return list_object([order_object(order) for order in page.orders], page.after)
 
 
 @router.post("/api/orders")
@@ -37,7 +33,7 @@ async def create_order(
     request: Request, response: Response, services: ConsoleDep, session: ActiveUserDep
 ) -> dict[str, Any]:
     """201 for a new order, 200 with the first one for a client token that was used before."""
-    body = await body_of(request, OrderBody)
+    body = await small_body_of(request, OrderBody)
     wanted = OrderRequest(body.amount, body.currency, body.method, body.client_token, body.note or "")
     order, made = await services.orders.own.create(session, wanted)
     response.status_code = 201 if made else 200
@@ -63,7 +59,7 @@ async def cancel_order(order_id: str, services: ConsoleDep, session: SessionDep)
 @router.post("/api/orders/{order_id}/receipt")
 async def upload_receipt(order_id: str, request: Request, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
     """Where to put the proof of payment; `receipt/done` comes after it."""
-    body = await body_of(request, ReceiptBody)
+    body = await small_body_of(request, ReceiptBody)
     receipts = services.orders.receipts
     return upload_object(await receipts.upload(session.account_id, order_id, body.content_type, body.bytes))
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-_EDIT = {
-    "image*": "file",
+_DRAW = {
     "prompt*": "str",
-    "mask": "file",
     "model": "str",
     "n": "int",
     "size": "str",
@@ -101,24 +99,9 @@ GATEWAY_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "temperature": "num",
     },
     "Transcription": {"text*": "str", "language": "str", "duration": "num", "segments": "[map]", "usage": "map"},
-    "ImageRequest": {
-        "prompt*": "str",
-        "model": "str",
-        "n": "int",
-        "size": "str",
-        "quality": "str",
-        "response_format": "url|b64_json",
-        "output_format": "png|jpeg|webp",
-        "output_compression": "int",
-        "stream": "bool",
-        "partial_images": "int",
-    },
-    "ImageEditRequest": _EDIT,
-    "ImageEditByReference": {
-        **{name: kind for name, kind in _EDIT.items() if name not in ("image*", "mask")},
-        "images*": "[ImageReference]",
-        "mask": "ImageReference",
-    },
+    "ImageRequest": _DRAW,
+    "ImageEditRequest": {"image*": "file", "mask": "file", **_DRAW},
+    "ImageEditByReference": {"images*": "[ImageReference]", "mask": "ImageReference", **_DRAW},
     "ImageReference": {"image_url*": "str"},
     "Image": {"b64_json": "str", "url": "str", "revised_prompt": "str", "expires_at": "time"},
     "Images": {"created*": "time", "data*": "[Image]", "usage": "map"},
