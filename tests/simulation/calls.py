@@ -54,7 +54,7 @@ async def serve(world: World, process: Process, ledger: Ledger, call: Call) -> N
         record.refusal = "unreachable"
         return
     reply = await ask_upstream(world, process, call)
-    record.settlement = await ledger.settle(reserved.hold, _row(world, reserved.hold, reply))
+    await world.settled(record, ledger.settle(reserved.hold, _row(world, reserved.hold, reply)))
 
 
 async def ask_upstream(world: World, process: Process, call: Call) -> Reply:

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     NONE = "none"
     REFUSED = "refused"  # not executed, and the sender knows
     THROTTLED = "throttled"  # not executed, and the sender knows
+    REJECTED = "rejected"  # not executed and not worth another attempt: a missing right, key or table
     LOST = "lost"  # never executed, the sender knows nothing
     REPLY_LOST = "reply_lost"  # executed, the sender knows nothing
     TWICE = "twice"  # executed twice at once, the first reply arrives
@@ -96,7 +97,7 @@ class RandomFaults:
         if self.off:
             return NO_FAULT
         if name == self.down:
-            return Fault(self.rng.choice((Kind.REFUSED, Kind.THROTTLED, Kind.REPLY_LOST, Kind.LOST)))
+            return Fault(self.rng.choice((Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED, Kind.REPLY_LOST, Kind.LOST)))
         if self.rng.random() >= self.chance:
             return NO_FAULT
         kind = self.rng.choice(EVERY_FAULT).kind

@@ -44,8 +44,9 @@ def _histories() -> Iterator[tuple[str, Callable[[], Violations]]]:
             yield f"sweep at {sweep_at_s}, {skew_s} ahead", partial(_swept, sweep_at_s, skew_s)
     # The first reserve comes back after the end of the call, and then the apply.
     yield "resurrection", partial(_pair, {0: Fault(Kind.DELAYED, 30.0), 4: Fault(Kind.AGAIN_LATER, 60.0)})
-    for seed in range(3):
-        yield f"usage table down, seed {seed}", partial(_usage_down, seed)
+    for kind in (Kind.THROTTLED, Kind.LOST):
+        for seed in range(3):
+            yield f"usage table {kind}, seed {seed}", partial(_usage_down, kind, seed)
     for seed in range(IDLE_SEEDS):
         yield f"call while the sweeper finds it idle, seed {seed}", partial(_idle, seed)
     for seed in range(RANDOM_SEEDS):
@@ -59,9 +60,11 @@ def _swept(at_s: float, skew_s: float) -> Violations:
     return simulate(one_call(FaultsAt({}), sweep_at_s=at_s, skew_s=skew_s)).verdict.violations
 
 
-def _usage_down(seed: int) -> Violations:
-    plan = FaultsNamed({"PutItem Usage": Fault(Kind.THROTTLED)})
-    return simulate(one_call(plan, seed=seed)).verdict.violations
+def _usage_down(kind: Kind, seed: int) -> Violations:
+    """The decision is left to a queue that takes it."""
+    found = simulate(one_call(FaultsNamed({"PutItem Usage": Fault(kind)}), seed=seed))
+    unsent = "SendMessage" not in found.ios or "decision_lost" in found.alarms
+    return (*found.verdict.violations, *(("liveness: the decision did not reach the queue",) if unsent else ()))
 
 
 def _random(seed: int) -> Violations:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,9 +14,17 @@ from multiconnection.ledger.accounts import Account, UsageRow
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from multiconnection.ledger.retry import Retry
-from multiconnection.ledger.store import AccountRefused, Store, StoreThrottled, StoreUnavailable
+from multiconnection.ledger.store import (
+    AccountRefused,
+    FallbackQueue,
+    Store,
+    StoreError,
+    StoreThrottled,
+    StoreUnavailable,
+)
 from multiconnection.storage import balances, credits, usage
 
+T = TypeVar("T")
 Patch = Callable[[pytest.MonkeyPatch], None]
 Decide = Callable[[Store, Retry, UsageRow], Awaitable[UsageRow]]
 _EXPRESSIONS = ("ConditionExpression", "UpdateExpression")
@@ -113,6 +121,36 @@ def _charge_any_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settle, "bounded", lambda row: row)
 
 
+def _a_missing_right_loses_the_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if only errors that pass by themselves led to the queue."""
+    enqueue = settle.enqueue
+
+    async def mutated(retry_: Retry, queue: FallbackQueue, row: UsageRow, cause: StoreError) -> None:
+        if not isinstance(cause, retry.TRANSIENT):
+            raise cause
+        await enqueue(retry_, queue, row, cause)
+
+    monkeypatch.setattr(settle, "enqueue", mutated)
+
+
+def _the_queue_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mutated(retry_: Retry, queue: FallbackQueue, row: UsageRow, cause: StoreError) -> None:
+        return
+
+    monkeypatch.setattr(settle, "enqueue", mutated)
+
+
+def _settle_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mutated(ends_s: float, operation: Awaitable[T]) -> T:
+        return await operation
+
+    monkeypatch.setattr(settle, "answered_by", mutated)
+
+
+def _the_table_takes_the_queues_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "QUEUE_SHARE", 0.0)
+
+
 def _never_without_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settle, "_still_held", lambda image, hold: False)
 
@@ -153,4 +191,8 @@ MUTANTS = (
     Mutant("credit whose sign is flipped", edit(balances, "credit", "avail + :x", "avail - :x")),
     Mutant("an unknown outcome is final", _unknown_is_final),
     Mutant("queued decisions are dropped", _drop_queued_decisions),
+    Mutant("a missing right loses the decision", _a_missing_right_loses_the_decision),
+    Mutant("the queue is forgotten", _the_queue_is_forgotten),
+    Mutant("a settlement without an end", _settle_without_an_end),
+    Mutant("the table takes the queue's time", _the_table_takes_the_queues_time),
 )

@@ -11,12 +11,13 @@ from typing import Any, NoReturn, TypeVar
 
 from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.store import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
+from multiconnection.storage.driver import RequestRejected
+from multiconnection.storage.hot import REPLY_TIMEOUT_S
 from multiconnection.storage.queue import encode
 
 from .faults import Fault, Kind, NoFaults, Plan
 
 T = TypeVar("T")
-REPLY_TIMEOUT_S = 3.0
 
 
 class ProcessDied(BaseException):
@@ -106,6 +107,8 @@ class Process:
             raise StoreUnavailable("connection refused")
         if kind is Kind.THROTTLED:
             raise StoreThrottled("throttled")
+        if kind is Kind.REJECTED:
+            raise RequestRejected("access denied")
         if kind in (Kind.DELAYED, Kind.CRASH_DELAYED):
             self.network.deliver_later(effect, fault.later_s)
         answer = None if kind in _NOT_NOW else _outcome(effect)
@@ -164,6 +167,9 @@ class FaultyQueue:
 
     process: Process
     deliver: Callable[[str], None]
+
+    def message(self, row: UsageRow) -> str:
+        return encode(row)
 
     async def send(self, row: UsageRow) -> None:
         body = encode(row)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tests.support.virtual_time import VirtualLoop
 
 from .calls import Call, Reply, serve
-from .faults import EVERY_FAULT, Fault, FaultsAt, Plan
+from .faults import EVERY_FAULT, Fault, FaultsAt, Kind, Plan
 from .verdict import Verdict, verdict
 from .world import CallRecord, World
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 ACCOUNT = "account"
 FUNDS, BUDGET, AMOUNT, COST = 100, 90, 40, 30
 SEED = 1
-UPSTREAM = 1
+RESERVE, UPSTREAM = 0, 1
 # Around each I/O of a call without faults, and long after it.
 SWEEPS_S = (0.0, 0.01, 0.1, 1.0, *(1.7 + n / 20 for n in range(10)), 5.0, 30.0)
 TAKES_S = 2.0
@@ -31,11 +31,12 @@ def simulate(work: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class OneCall:
-    """What came of one call: verdict, record, the names of its I/Os, and the balance at rest."""
+    """What came of one call: verdict, record, the names of its I/Os, alarms, and the balance at rest."""
 
     verdict: Verdict
     record: CallRecord
     ios: tuple[str, ...]
+    alarms: tuple[str, ...]
     available: int
     charged: int
 
@@ -65,6 +66,7 @@ async def one_call(
         found,
         world.call(ACCOUNT, call.hold_id),
         tuple(process.ios),
+        tuple(world.alarms.names()),
         image.number("avail"),
         image.number("charged"),
     )
@@ -86,8 +88,12 @@ def second_faults(first: dict[int, Fault]) -> Iterator[dict[int, Fault]]:
 
 
 def single_fault_violations(number: int, fault: Fault) -> tuple[str, ...]:
-    """One fault that is no crash costs neither the customer nor the operator anything."""
+    """One fault that is no crash costs neither the customer nor the operator anything.
+
+    A reserve that is refused for good is the only one that keeps a call from being served.
+    """
     found = simulate(one_call(FaultsAt({number: fault})))
-    lost = not fault.is_crash and number != UPSTREAM and found.charged != COST
-    wrong = (f"liveness: charged {found.charged} of {COST}",) if lost else ()
+    owed = 0 if number == RESERVE and fault.kind is Kind.REJECTED else COST
+    lost = not fault.is_crash and number != UPSTREAM and found.charged != owed
+    wrong = (f"liveness: charged {found.charged} of {owed}",) if lost else ()
     return (*found.verdict.violations, *wrong)

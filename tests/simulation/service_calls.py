@@ -100,7 +100,7 @@ async def serve(world: World, environment: Environment, call: ServiceCall) -> No
     finally:
         if outcome is NOT_ENDED:
             record.cost = 0
-        record.settlement = await bill.settle(outcome)
+        await world.settled(record, bill.settle(outcome))
 
 
 async def _answer(world: World, process: Process, call: ServiceCall) -> Outcome:

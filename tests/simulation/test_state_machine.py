@@ -22,6 +22,7 @@ from multiconnection.ledger.store import AccountRefused
 
 from .at_once import at_once
 from .machine import ACCOUNT, IN_FLIGHT_MAX, BooksMachine
+from .scenarios import simulate
 
 EXAMPLES = 200
 AMOUNTS = st.integers(0, 60)
@@ -110,7 +111,7 @@ class LedgerMachine(BooksMachine):
     @rule(target=done, hold=consumes(live), cost=st.integers(0, 90))
     def settle(self, hold: Hold, cost: int) -> Hold:
         """Also of a hold that the sweeper has ended: its row stands."""
-        settlement = at_once(self.ledger.settle(hold, self.row(hold, cost)))
+        settlement = simulate(self.ledger.settle(hold, self.row(hold, cost)))
         standing = self.model.decide(hold.hold_id, min(cost, hold.amount), hold.birth)
         assert (settlement.row.cost, settlement.row.birth) == standing
         if self.lives(hold):
@@ -120,7 +121,7 @@ class LedgerMachine(BooksMachine):
 
     @rule(hold=done, cost=st.integers(0, 90))
     def settle_again(self, hold: Hold, cost: int) -> None:
-        settlement = at_once(self.ledger.settle(hold, self.row(hold, cost)))
+        settlement = simulate(self.ledger.settle(hold, self.row(hold, cost)))
         assert (settlement.row.cost, settlement.row.birth) == self.model.rows[hold.hold_id]
         self.model_sweep(2)
 
@@ -128,7 +129,7 @@ class LedgerMachine(BooksMachine):
     def replay(self, hold: Hold, cost: int) -> None:
         """A message that comes when all is over."""
         if not self.lives(hold):
-            assert at_once(self.ledger.replay(self.row(hold, min(cost, hold.amount))))
+            assert simulate(self.ledger.replay(self.row(hold, min(cost, hold.amount))))
 
     @rule(seconds=st.integers(1, 200))
     def wait(self, seconds: int) -> None:

@@ -166,6 +166,14 @@ class World:
     def call(self, account_id: str, hold_id: str) -> CallRecord:
         return self.calls.setdefault((account_id, hold_id), CallRecord())
 
+    async def settled(self, record: CallRecord, settling: Coroutine[Any, Any, Settlement]) -> None:
+        """Note what came of a settlement, which the caller's answer may wait for: not longer than was promised."""
+        began_s = self.clock.now()
+        record.settlement = await settling
+        took_s = self.clock.now() - began_s
+        if took_s > self.margins.settle_s + 0.001:
+            self.auditor.violations.append(f"liveness: a settlement took {took_s:.3f} s")
+
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multiconnection.bootstrap.data_plane import Container
+from multiconnection.bootstrap.foundation import ledger_margins
 from multiconnection.config import Settings
 from multiconnection.domain.catalog import Model, parse_model
 from multiconnection.domain.gateway_error import GatewayError
@@ -12,7 +13,7 @@ from multiconnection.domain.ids import new_hold_id
 from multiconnection.domain.money import usd_to_nano
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.invariants import breaches
-from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.store import StoreError
 from multiconnection.observability.emf import Emf
 from multiconnection.providers.embeddings import OpenAiInputs
@@ -46,6 +47,7 @@ from multiconnection.services.usage import UsageService
 from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
 from multiconnection.storage.limits import LimitsTable
+from multiconnection.storage.queue import encode
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects
@@ -138,6 +140,9 @@ class Queue:
     rows: list[UsageRow] = field(default_factory=list)
     failure: StoreError | None = None
 
+    def message(self, row: UsageRow) -> str:
+        return encode(row)
+
     async def send(self, row: UsageRow) -> None:
         if self.failure:
             raise self.failure
@@ -184,7 +189,7 @@ class ChatWorld:
             self.clock,
             self.rng,
             self.catalog.model_name,
-            Margins(self.settings.hold_margin_s, self.settings.sweep_margin_s),
+            ledger_margins(self.settings),
         )
         self.seen = AccountsSeen(self.ledger.store)
         self.open_bills = OpenBills()

@@ -93,6 +93,9 @@ class Alarms:
 
 
 class NoQueue:
+    def message(self, row: object) -> str:
+        raise AssertionError("orders queue nothing")
+
     async def send(self, row: object) -> None:
         raise AssertionError("orders queue nothing")
 

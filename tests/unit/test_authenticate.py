@@ -6,9 +6,10 @@ import pytest
 
 from multiconnection.domain.api_keys import ApiKey, hash_secret, new_secret
 from multiconnection.domain.errors import ApiKeyInvalid, ApiKeyRequired, IpNotAuthorized, LedgerUnavailable, RateLimited
-from multiconnection.ledger.store import StoreError, StoreUnavailable
+from multiconnection.ledger.store import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.limiter import Limiter
+from multiconnection.storage.driver import RequestRejected
 from multiconnection.storage.limits import LimitsTable
 from tests.support.limit_world import (
     LIMITS,
@@ -33,6 +34,7 @@ class Keys:
         self.rows: dict[str, ApiKey] = {}
         self.finds = 0
         self.failure: StoreError | None = None
+        self.failures_left = 10**6
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -42,7 +44,8 @@ class Keys:
 
     async def find(self, key_hash: str) -> ApiKey | None:
         self.finds += 1
-        if self.failure:
+        if self.failure and self.failures_left:
+            self.failures_left -= 1
             raise self.failure
         found = self.rows.get(key_hash)
         await self.gate.wait()
@@ -243,3 +246,18 @@ async def test_an_invalidated_key_is_read_again(world: World) -> None:
     world.door.invalidate(caller.api_key.key_hash)
     await world.call()
     assert world.keys.finds == 2
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("x"), StoreThrottled("x"), OutcomeUnknown("x")])
+async def test_a_single_failure_of_a_look_up_is_not_the_callers(world: World, failure: StoreError) -> None:
+    world.keys.put(SECRET)
+    world.keys.failure, world.keys.failures_left = failure, 1
+    assert (await world.call()).account_id == "a1"
+    assert world.keys.finds == 2
+
+
+async def test_a_look_up_that_is_refused_for_good_is_not_repeated(world: World) -> None:
+    world.keys.failure = RequestRejected("access denied")
+    with pytest.raises(LedgerUnavailable):
+        await world.call()
+    assert world.keys.finds == 1

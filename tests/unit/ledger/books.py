@@ -12,6 +12,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import OutcomeUnknown, StoreError
 from multiconnection.storage.driver import Item
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.queue import encode
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 
 START_S = 1_800_000_000
@@ -38,6 +39,10 @@ class Failing:
     def fail(self, operation: str, error: StoreError, times: int = 1) -> None:
         """The operation is not executed."""
         self._planned.setdefault(operation, []).extend([(error, False)] * times)
+
+    def recover(self) -> None:
+        """Nothing fails any more."""
+        self._planned.clear()
 
     def lose_reply(self, operation: str, times: int = 1) -> None:
         """The operation is executed and its answer, or its refusal, is lost."""
@@ -86,6 +91,9 @@ class Alarms:
 class Queue:
     sent: list[UsageRow] = field(default_factory=list)
     error: StoreError | None = None
+
+    def message(self, row: UsageRow) -> str:
+        return encode(row)
 
     async def send(self, row: UsageRow) -> None:
         if self.error:

@@ -5,7 +5,7 @@ import time
 
 from multiconnection.config import Settings
 from multiconnection.domain.ports import Clock, Rng
-from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.ledger import SETTLE_S, Ledger, Margins
 from multiconnection.ledger.store import Alarms
 from multiconnection.ledger.sweep import ModelName
 from multiconnection.observability import Emf
@@ -42,8 +42,14 @@ def build_ledger(
         clock=clock,
         rng=rng,
         model_name=model_name,
-        margins=Margins(settings.hold_margin_s, settings.sweep_margin_s),
+        margins=ledger_margins(settings),
     )
+
+
+def ledger_margins(settings: Settings) -> Margins:
+    """Half of what is kept free before the function's end is enough for a settlement; the rest is for our own error."""
+    settle_s = min(SETTLE_S, settings.deadline_margin_s / 2)
+    return Margins(settings.hold_margin_s, settings.sweep_margin_s, settle_s)
 
 
 def build_telemetry(settings: Settings, emf: Emf) -> Telemetry:

@@ -1,5 +1,7 @@
 """The ledger as the use cases see it: the protocol's steps bound to one store, clock and alarm."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from multiconnection.domain.holds import Hold
@@ -11,20 +13,26 @@ from .invariants import breaches
 from .reconcile import Report, reconcile_account
 from .reserve import Refusal, Reserved, ReserveRefused, reserve
 from .retry import Retry
-from .settle import Settlement, settle
+from .settle import Settlement, bounded, settle
 from .store import Alarms, FallbackQueue, Store, StoreError
 from .sweep import ModelName, Swept, end_holds, expired, sweep_account
 
 # A request that happens to see expired holds of its account ends a few of them itself.
 SWEPT_BY_A_REQUEST_MAX = 2
+# A whole answer waits for its settlement, because Lambda freezes the process once the answer is out.
+SETTLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """Seconds. A hold expires `hold_s` after its request's deadline and is swept `sweep_s` after that."""
+    """Seconds. A hold expires `hold_s` after its request's deadline and is swept `sweep_s` after that.
+
+    A settlement ends after `settle_s`, whatever hangs.
+    """
 
     hold_s: float = 120
     sweep_s: float = 60
+    settle_s: float = SETTLE_S
 
 
 class Ledger:
@@ -64,16 +72,22 @@ class Ledger:
         return reserved
 
     async def settle(self, hold: Hold, row: UsageRow) -> Settlement:
-        """D and P. Never raises for a database that is down: the queue or the sweeper finishes the work."""
+        """D and P. Never raises for a database that is down: the queue or the sweeper finishes the work.
+
+        Ends after `settle_s` even if nothing answers.
+        """
+        ends_s = asyncio.get_running_loop().time() + self.margins.settle_s
         try:
-            settlement = await settle(self.store, self._retry, self._queue, hold, row)
+            settlement = await settle(self.store, self._retry, self._queue, hold, row, limit_s=self.margins.settle_s)
         except StoreError as exc:
-            self._alarms.alarm("decision_lost", account_id=row.account_id, hold_id=row.hold_id, error=str(exc))
-            return Settlement(row, decided=False, applied=False)
+            return self._lost(bounded(row), exc)
         self._report(settlement)
         if settlement.image is not None:
-            await self._is_broken(settlement.image)
-            await self._end_some_expired(settlement.image)
+            # What is cut here is seen again in the next image of the account.
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(ends_s):
+                    await self._is_broken(settlement.image)
+                    await self._end_some_expired(settlement.image)
         return settlement
 
     async def replay(self, row: UsageRow) -> bool:
@@ -87,7 +101,7 @@ class Ledger:
             # Swept or applied before: the decision that stands is in the table already.
             return True
         try:
-            settlement = await settle(self.store, self._retry, _NoQueue(), hold, row)
+            settlement = await settle(self.store, self._retry, _NoQueue(), hold, row, limit_s=self.margins.settle_s)
         except StoreError:
             return False
         return settlement.applied
@@ -130,6 +144,19 @@ class Ledger:
                 self._alarms.alarm("freeze_failed", account_id=image.account_id, error=str(exc))
         return True
 
+    def _lost(self, row: UsageRow, exc: StoreError) -> Settlement:
+        """The alarm's line is the only copy of the decision: it can be sent to the queue by hand."""
+        cause = exc.__cause__ if isinstance(exc.__cause__, StoreError) else None
+        self._alarms.alarm(
+            "decision_lost",
+            account_id=row.account_id,
+            hold_id=row.hold_id,
+            error=str(cause or exc),
+            queue_error=str(exc),
+            decision=self._queue.message(row),
+        )
+        return Settlement(row, decided=False, applied=False)
+
     def _report(self, settlement: Settlement) -> None:
         row = settlement.row
         if row.overrun:
@@ -148,6 +175,9 @@ class Ledger:
 
 class _NoQueue:
     """A replay that fails again stays in the queue it came from."""
+
+    def message(self, row: UsageRow) -> str:
+        return row.hold_id
 
     async def send(self, row: UsageRow) -> None:
         raise StoreError(f"the usage table is still down for {row.hold_id}")

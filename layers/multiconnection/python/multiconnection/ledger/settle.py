@@ -1,15 +1,23 @@
 """D and P: write down what a call costs, once, and charge exactly what was written down."""
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from multiconnection.domain.holds import Hold
 
 from .accounts import Account, UsageRow
-from .retry import TRANSIENT, Retry
-from .store import AccountRefused, AlreadyDecided, FallbackQueue, Store, StoreError
+from .retry import Retry
+from .store import AccountRefused, AlreadyDecided, FallbackQueue, OutcomeUnknown, Store, StoreError
 
+T = TypeVar("T")
 DECIDE_ATTEMPTS_MAX = 4
 APPLY_ATTEMPTS_MAX = 5
+QUEUE_ATTEMPTS_MAX = 4
+# The part of a settlement's time that the table may not use up: a queue that answers takes milliseconds, its client
+# a third of a second to load, and one that hangs is given up after two attempts.
+QUEUE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +66,43 @@ async def apply(store: Store, retry: Retry, hold: Hold, row: UsageRow) -> Accoun
         return exc.image
 
 
-async def settle(store: Store, retry: Retry, queue: FallbackQueue, hold: Hold, row: UsageRow) -> Settlement:
-    """D then P. Raises StoreError only when the decision could be written neither to the table nor to the queue."""
+async def settle(
+    store: Store, retry: Retry, queue: FallbackQueue, hold: Hold, row: UsageRow, *, limit_s: float
+) -> Settlement:
+    """D then P, ended after `limit_s` even if table and queue never answer.
+
+    Whatever the table refuses goes to the queue: a missing right or key loses no decision. Raises StoreError only when
+    neither of the two took it.
+    """
     row = bounded(row)
+    ends_s = asyncio.get_running_loop().time() + limit_s
     try:
-        standing = await decide(store, retry, row)
-    except TRANSIENT:
-        await retry(lambda: queue.send(row), DECIDE_ATTEMPTS_MAX)
+        standing = await answered_by(ends_s - limit_s * QUEUE_SHARE, decide(store, retry, row))
+    except StoreError as exc:
+        await answered_by(ends_s, enqueue(retry, queue, row, exc))
         return Settlement(row, decided=False, applied=False)
     try:
-        image = await apply(store, retry, hold, standing)
+        image = await answered_by(ends_s, apply(store, retry, hold, standing))
     except StoreError:
         return Settlement(standing, decided=True, applied=False)
     return Settlement(standing, decided=True, applied=True, image=image)
+
+
+async def enqueue(retry: Retry, queue: FallbackQueue, row: UsageRow, cause: StoreError) -> None:
+    """Leave the decision to the queue; raises its error, with `cause` being why the table did not take it."""
+    try:
+        await retry(lambda: queue.send(row), QUEUE_ATTEMPTS_MAX)
+    except StoreError as exc:
+        raise exc from cause
+
+
+async def answered_by(ends_s: float, operation: Awaitable[T]) -> T:
+    """Raises OutcomeUnknown at `ends_s` (the loop's time): what was sent by then may still happen."""
+    try:
+        async with asyncio.timeout_at(ends_s):
+            return await operation
+    except TimeoutError as exc:
+        raise OutcomeUnknown("no answer in time") from exc
 
 
 def _still_held(image: Account | None, hold: Hold) -> bool:

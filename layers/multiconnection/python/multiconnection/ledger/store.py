@@ -111,6 +111,9 @@ class Store(Protocol):
 class FallbackQueue(Protocol):
     """Where a decision goes when the usage table cannot be written."""
 
+    def message(self, row: UsageRow) -> str:
+        """What is sent for a row: it holds ids and numbers, nothing of what the caller asked or was answered."""
+
     async def send(self, row: UsageRow) -> None:
         """Raises StoreError when the queue fails as well."""
 

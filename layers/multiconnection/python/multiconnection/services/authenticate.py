@@ -15,6 +15,7 @@ from typing import Protocol
 from multiconnection.domain.api_keys import ApiKey, hash_secret, is_well_formed
 from multiconnection.domain.errors import ApiKeyInvalid, IpNotAuthorized, LedgerUnavailable
 from multiconnection.domain.ports import Clock
+from multiconnection.ledger.retry import TRANSIENT
 from multiconnection.ledger.store import StoreError
 
 from .bounded import Bounded
@@ -136,7 +137,7 @@ class Authenticator:
     async def _read(self, key_hash: str) -> Caller | None:
         notes_before = self._notes
         try:
-            api_key = await self._keys.find(key_hash)
+            api_key = await self._find(key_hash)
         except StoreError as exc:
             raise LedgerUnavailable("The API key could not be checked, please try again.", retry_after_s=1) from exc
         now = self._clock.now()
@@ -148,6 +149,13 @@ class Authenticator:
         self._known.put(key_hash, _Known(caller, now + self._cache_s))
         self._unusable_until.drop(key_hash)
         return caller
+
+    async def _find(self, key_hash: str) -> ApiKey | None:
+        """A read is repeated once: a single lost reply is no reason to refuse a caller."""
+        try:
+            return await self._keys.find(key_hash)
+        except TRANSIENT:
+            return await self._keys.find(key_hash)
 
     def _epoch_before(self, api_key: ApiKey, notes_before: int) -> int:
         """The newest epoch that is certainly older than the record just read."""

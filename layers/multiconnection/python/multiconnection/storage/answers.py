@@ -15,7 +15,13 @@ _NOT_EXECUTED_FOR_LOAD = {
     "TransactionConflictException",
     "TransactionInProgressException",
     "LimitExceededException",
+    "ReplicatedWriteConflictException",
+    "KMSThrottlingException",
+    "TooManyRequestsException",
+    "RequestThrottled",
+    "KMS.ThrottlingException",
 }
+_TIMED_OUT = {"RequestTimeout", "RequestTimeoutException"}
 CREDENTIAL_CODES = {
     "ExpiredTokenException",
     "ExpiredToken",
@@ -27,16 +33,20 @@ CREDENTIAL_CODES = {
 
 
 def store_error(status: int, code: str, answer: Mapping[str, Any], operation: str) -> StoreError:
-    """The error for one refused operation. A 5xx may have been executed, a 4xx was not."""
+    """The error for one refused operation. A 5xx or a time-out may have been executed, any other 4xx was not.
+
+    The codes above are those worth another attempt; an unknown code of a 4xx is not, and nothing is lost by that: the
+    ledger takes every error for a write that did not succeed.
+    """
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(answer.get("Item"))
     if code == "TransactionCanceledException":
         return _cancelled(answer)
-    if code in _NOT_EXECUTED_FOR_LOAD:
+    if code in _NOT_EXECUTED_FOR_LOAD or status == 429:
         return StoreThrottled(f"{operation}: {code}")
     if code in CREDENTIAL_CODES:
         return StoreUnavailable(f"{operation}: {code}")
-    if status >= 500:
+    if status >= 500 or status == 408 or code in _TIMED_OUT:
         return OutcomeUnknown(f"{operation}: HTTP {status} {code}")
     message = answer.get("message") or answer.get("Message") or ""
     return RequestRejected(f"{operation}: {code}: {message}")

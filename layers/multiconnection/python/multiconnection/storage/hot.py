@@ -41,7 +41,10 @@ class HotDriver:
         self._timeout = aiohttp.ClientTimeout(total=REPLY_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        key = await self._credentials.get_key(AIOHTTP(self._session))
+        try:
+            key = await self._credentials.get_key(AIOHTTP(self._session))
+        except Exception as exc:  # whatever the credential chain meets on its way; it names no errors of its own
+            raise StoreUnavailable(f"no AWS credentials: {type(exc).__name__}") from exc
         if key is None:
             raise StoreUnavailable("no AWS credentials")
         data = orjson.dumps(payload)
@@ -61,9 +64,11 @@ class HotDriver:
 
     def _answer(self, status: int, body: bytes, operation: str) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = orjson.loads(body) if body else {}
+            answer = orjson.loads(body) if body else {}
         except orjson.JSONDecodeError as exc:
             raise OutcomeUnknown(f"{operation}: HTTP {status} without JSON") from exc
+        if not isinstance(answer, dict):
+            raise OutcomeUnknown(f"{operation}: HTTP {status} without a JSON object")
         if status == 200:
             return answer
         code = str(answer.get("__type", "")).rpartition("#")[2]
