@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from multiconnection.ledger.ledger import SETTLE_S
-
 from tests.e2e.support.customers import Customer
 from tests.e2e.support.waiting import until
 

@@ -15,7 +15,7 @@ from multiconnection.domain.money import nano_to_usd
 from multiconnection.ledger.accounts import SUSPENDED, AccountLimits
 from multiconnection.ledger.store import OutcomeUnknown, StoreThrottled
 from multiconnection.services.authenticate import Caller
-from multiconnection.services.reservation import BROKE_CACHE_S, Reservation, Wish
+from multiconnection.services.reservation import Reservation, Wish
 from tests.support.chat_bodies import parsed
 from tests.support.chat_world import ChatWorld, a_model
 
@@ -107,7 +107,6 @@ async def test_short_only_because_of_calls_in_flight_is_429_until_one_ends() -> 
     with pytest.raises(InsufficientBalance):
         await reserve(world, caller, limit=950)
     await world.ledger.store.apply(first.hold, 0, return_to_cap=False)
-    await asyncio.sleep(BROKE_CACHE_S)
     assert (await reserve(world, caller, limit=870)).output_tokens == 870
 
 
@@ -192,21 +191,6 @@ async def test_an_accounts_own_in_flight_limit_counts_once_its_image_was_seen() 
     await reserve(world, caller, limit=1)
     with pytest.raises(RateLimited):
         await reserve(world, caller, limit=1)
-
-
-async def test_an_account_that_could_not_pay_is_refused_from_memory_for_half_a_second() -> None:
-    world = ChatWorld()
-    caller = await world.caller("0")
-    with pytest.raises(InsufficientBalance):
-        await reserve(world, caller)
-    world.driver.calls.clear()
-    for _ in range(20):
-        with pytest.raises(InsufficientBalance):
-            await reserve(world, caller)
-    assert world.driver.calls == []
-    await world.credit("1.00")
-    await asyncio.sleep(BROKE_CACHE_S)
-    assert (await reserve(world, caller)).output_tokens == 1000
 
 
 async def test_what_the_account_can_pay_is_not_refused_from_memory() -> None:

@@ -8,7 +8,7 @@ from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import LedgerUnavailable
 from multiconnection.domain.holds import Hold
 from multiconnection.domain.ports import Clock
-from multiconnection.ledger.accounts import Account
+from multiconnection.ledger.accounts import ACTIVE, Account
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from multiconnection.ledger.store import StoreError
@@ -20,9 +20,10 @@ from .bounded import Bounded
 
 # Once as asked, once after a stale key epoch, and twice shortened while the balance moves.
 TRIES_MAX = 4
-# How long an account that could not pay is refused from memory; a recharge is noticed after this at the latest.
-BROKE_CACHE_S = 0.5
-BROKE_ACCOUNTS_MAX = 10_000
+# How long an account that could not pay is read before a hold is tried. What is remembered refuses no call, so this
+# may be long: the first call after a recharge costs one read more.
+SHORT_OF_FUNDS_S = 60.0
+SHORT_ACCOUNTS_MAX = 10_000
 
 
 class CallerRenewal(Protocol):
@@ -61,11 +62,11 @@ class Reserver:
         self._seen = seen
         self._clock = clock
         self._in_flight_max = in_flight_max
-        self._broke: Bounded[str, tuple[float, Account]] = Bounded(BROKE_ACCOUNTS_MAX)
+        self._short: Bounded[str, tuple[float, Account]] = Bounded(SHORT_ACCOUNTS_MAX)
 
     async def reserve(self, caller: Caller, wish: Wish) -> Reservation:
         """Raises InsufficientBalance, RateLimited, AccountSuspended, ApiKeyInvalid or LedgerUnavailable."""
-        bound = self._bound_known_to_fail(caller, wish)
+        bound = await self._first_bound(caller, wish)
         for _ in range(TRIES_MAX):
             hold = _hold(caller, wish, bound)
             try:
@@ -77,7 +78,7 @@ class Reserver:
                     self._seen.note(exc.image)
                 caller, bound = await self._next_try(exc, caller, wish, bound)
             except StoreError as exc:
-                raise LedgerUnavailable("The ledger cannot be reached; nothing was charged.", retry_after_s=1) from exc
+                raise _unreachable() from exc
             else:
                 self._seen.note(reserved.image)
                 return Reservation(reserved.hold, reserved.image, bound.output_tokens)
@@ -93,29 +94,60 @@ class Reserver:
         if exc.image is not None and exc.refusal is Refusal.KEY_EPOCH:
             return await self._renewal.renew(caller, exc.image.key_epoch), bound
         if exc.image is not None and is_about_funds(exc):
-            self._remember_broke(exc.image)
+            self._remember_short(exc.image)
             return caller, self._shortened(exc.image, caller, wish, bound)
         if exc.refusal is Refusal.CONFLICT:
             return caller, bound
         raise refusal_error(exc) from exc
 
     def _shortened(self, image: Account, caller: Caller, wish: Wish, bound: CostBound) -> CostBound:
-        funds = Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
-        return bound.with_output(shortened(bound, funds, wish.limit))
+        return bound.with_output(shortened(bound, _funds(image, caller), wish.limit))
 
-    def _bound_known_to_fail(self, caller: Caller, wish: Wish) -> CostBound:
-        """The bound to start with; raises at once for an account that could not pay a moment ago."""
-        known = self._broke.get(caller.account_id)
-        if known is None or known[0] <= self._clock.now():
+    async def _first_bound(self, caller: Caller, wish: Wish) -> CostBound:
+        """The bound to try first.
+
+        For an account that could not pay a moment ago a read comes before the write, which would be refused and paid
+        for all the same. A recharge, a raised budget or a new key may have come in between, also through another
+        process: only what the read shows refuses a call.
+        """
+        known = self._short.get(caller.account_id)
+        if known is None or known[0] <= self._clock.now() or _affords(known[1], caller, wish.bound):
             return wish.bound
-        image = known[1]
-        funds = Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
-        if funds.available < wish.bound.hold_nano:
-            self._shortened(image, caller, wish, wish.bound)
-        return wish.bound
+        try:
+            image = await self._seen.read(caller.account_id)
+        except StoreError as exc:
+            raise _unreachable() from exc
+        if image is None or not self._is_only_about_funds(image, caller, wish):
+            return wish.bound
+        self._remember_short(image)
+        return wish.bound if _affords(image, caller, wish.bound) else self._shortened(image, caller, wish, wish.bound)
 
-    def _remember_broke(self, image: Account) -> None:
-        self._broke.put(image.account_id, (self._clock.now() + BROKE_CACHE_S, image))
+    def _is_only_about_funds(self, image: Account, caller: Caller, wish: Wish) -> bool:
+        """Whatever else may refuse the call is left to the ledger, which names the reason in its own order.
+
+        Under another key epoch the caller's key may have another budget than its cached record says, or none.
+        """
+        return (
+            image.status == ACTIVE
+            and image.key_epoch == caller.epoch
+            and image.live_holds < self._in_flight_limit(caller)
+            and wish.hold_id not in image.holds
+        )
+
+    def _remember_short(self, image: Account) -> None:
+        self._short.put(image.account_id, (self._clock.now() + SHORT_OF_FUNDS_S, image))
+
+
+def _funds(image: Account, caller: Caller) -> Funds:
+    return Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
+
+
+def _affords(image: Account, caller: Caller, bound: CostBound) -> bool:
+    return _funds(image, caller).available >= bound.hold_nano
+
+
+def _unreachable() -> LedgerUnavailable:
+    return LedgerUnavailable("The ledger cannot be reached; nothing was charged.", retry_after_s=1)
 
 
 def _hold(caller: Caller, wish: Wish, bound: CostBound) -> Hold:
