@@ -229,6 +229,7 @@ class ChatWorld:
         return CallConfig(
             timeout_s=self.settings.function_timeout_s,
             deadline_margin_s=self.settings.deadline_margin_s,
+            whole_answer_timeout_s=self.settings.whole_answer_timeout_s,
             hold_margin_s=self.settings.hold_margin_s,
             keep_alive_s=self.settings.keep_alive_s,
             markup_basis_points=self.settings.markup_basis_points,

@@ -16,6 +16,10 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
 
 
+# API Gateway ends an answer after five minutes of silence; what is left is for settling and for its own overhead.
+SILENCE_MAX_S = 285.0
+
+
 class SettingsError(ValueError):
     """An environment variable is missing or malformed; the message names it."""
 
@@ -57,6 +61,9 @@ class Settings:
     in_flight_max: int
     function_timeout_s: float
     deadline_margin_s: float
+    api_gateway_in_front: bool
+    whole_answer_timeout_s: float
+    first_byte_timeout_s: float
     hold_margin_s: float
     sweep_margin_s: float
     keep_alive_s: float
@@ -93,6 +100,15 @@ class Settings:
     def __post_init__(self) -> None:
         if self.order_min_nano > self.order_max_nano:
             raise SettingsError("ORDER_MIN_USD is above ORDER_MAX_USD")
+        for name, seconds in (
+            ("WHOLE_ANSWER_TIMEOUT_S", self.whole_answer_timeout_s),
+            ("FIRST_BYTE_TIMEOUT_S", self.first_byte_timeout_s),
+        ):
+            if self.api_gateway_in_front and seconds > SILENCE_MAX_S:
+                raise SettingsError(
+                    f"{name} is above {SILENCE_MAX_S:.0f}: API Gateway cuts an answer that is silent for 300 seconds. "
+                    "Where none stands in front, set API_GATEWAY_IN_FRONT=false"
+                )
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> "Settings":
@@ -123,6 +139,9 @@ class Settings:
             in_flight_max=_integer(env, "IN_FLIGHT_MAX", 256),
             function_timeout_s=_number(env, "FUNCTION_TIMEOUT_S", 900),
             deadline_margin_s=_number(env, "DEADLINE_MARGIN_S", 15),
+            api_gateway_in_front=_flag(env, "API_GATEWAY_IN_FRONT", "true"),
+            whole_answer_timeout_s=_number(env, "WHOLE_ANSWER_TIMEOUT_S", 285),
+            first_byte_timeout_s=_number(env, "FIRST_BYTE_TIMEOUT_S", 240),
             hold_margin_s=_number(env, "HOLD_MARGIN_S", 120),
             sweep_margin_s=_number(env, "SWEEP_MARGIN_S", 60),
             keep_alive_s=_number(env, "KEEP_ALIVE_S", 15),
@@ -243,6 +262,13 @@ def _integer(env: Mapping[str, str], name: str, default: int, least: int = 1) ->
     if value < least:
         raise SettingsError(f"{name} is {value}, less than {least}")
     return value
+
+
+def _flag(env: Mapping[str, str], name: str, default: str) -> bool:
+    value = (env.get(name) or default).lower()
+    if value not in ("true", "false"):
+        raise SettingsError(f"{name} is neither true nor false: {env[name]!r}")
+    return value == "true"
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -126,6 +126,7 @@ def _call_config(settings: Settings) -> CallConfig:
     return CallConfig(
         timeout_s=settings.function_timeout_s,
         deadline_margin_s=settings.deadline_margin_s,
+        whole_answer_timeout_s=settings.whole_answer_timeout_s,
         hold_margin_s=settings.hold_margin_s,
         keep_alive_s=settings.keep_alive_s,
         markup_basis_points=settings.markup_basis_points,

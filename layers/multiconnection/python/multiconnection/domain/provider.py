@@ -1,5 +1,6 @@
 """A provider as configuration: where it is, how it wants its key, and where it departs from OpenAI."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -23,7 +24,10 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One configured provider. `auth`: "bearer", "api-key" (Azure's header) or "none"."""
+    """One configured provider. `auth`: "bearer", "api-key" (Azure's header) or "none".
+
+    `silence_max_s` bounds both time-outs of an answer that is no stream of events: no comment can be sent in it.
+    """
 
     name: str
     base_url: str
@@ -34,3 +38,4 @@ class Provider:
     idle_timeout_s: float
     attempts_max: int
     quirks: Quirks
+    silence_max_s: float = math.inf

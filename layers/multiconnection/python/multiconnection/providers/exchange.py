@@ -1,5 +1,6 @@
 """One request to a provider and what is made of its refusal: the same for every endpoint."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -37,14 +38,15 @@ class Exchange:
 
     async def send(self, provider: Provider, outgoing: Outgoing) -> Reply:
         """The reply whatever its status; whoever gets it closes it. Raises UpstreamError."""
+        silence_max_s = math.inf if outgoing.accept == EVENTS else provider.silence_max_s
         try:
             return await self._http.post(
                 endpoint(provider.base_url, outgoing.path),
                 request_headers(provider, outgoing.content_type, outgoing.accept),
                 outgoing.body,
                 connect_timeout_s=provider.connect_timeout_s,
-                first_byte_timeout_s=provider.first_byte_timeout_s,
-                idle_timeout_s=provider.idle_timeout_s,
+                first_byte_timeout_s=min(provider.first_byte_timeout_s, silence_max_s),
+                idle_timeout_s=min(provider.idle_timeout_s, silence_max_s),
             )
         except TransportFailure as exc:
             raise transport_error(exc) from exc

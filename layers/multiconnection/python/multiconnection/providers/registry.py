@@ -49,6 +49,7 @@ def _provider(entry: Mapping[str, Any], settings: Settings) -> Provider | None:
         idle_timeout_s=float(entry["idle_timeout_s"]),
         attempts_max=int(entry["attempts_max"]),
         quirks=Quirks(**entry.get("quirks", {})),
+        silence_max_s=settings.first_byte_timeout_s,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from multiconnection.domain.bounds import CostBound
 from multiconnection.domain.catalog import Model, UpstreamRef
-from multiconnection.domain.errors import ModelNotAllowed, NoAvailableUpstream
+from multiconnection.domain.errors import ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import nano_to_usd
 from multiconnection.domain.ports import Clock
@@ -33,10 +33,14 @@ from .telemetry import CallFacts
 
 @dataclass(frozen=True, slots=True)
 class CallConfig:
-    """Seconds. `timeout_s` is the function's, `deadline_margin_s` is kept for our own error and settlement."""
+    """Seconds. `timeout_s` is the function's, `deadline_margin_s` is kept for our own error and settlement.
+
+    `whole_answer_timeout_s` is for answers that are no streams of events: nothing can be sent before they are there.
+    """
 
     timeout_s: float
     deadline_margin_s: float
+    whole_answer_timeout_s: float
     hold_margin_s: float
     keep_alive_s: float
     markup_basis_points: int
@@ -124,8 +128,15 @@ class Calls:
         on_settled = self._on_settled(limits, estimate, arrival.facts)
         bill = self._bill(plan, reservation, arrival, on_settled)
         deadline_s = self._deadline_s(arrival)
+        whole_by_s = min(deadline_s, arrival.started_s + self._config.whole_answer_timeout_s)
         return OpenCall(
-            bill, reservation.output_tokens, self._router, self._clock, deadline_s, self._config.keep_alive_s
+            bill,
+            reservation.output_tokens,
+            self._router,
+            self._clock,
+            deadline_s,
+            whole_by_s,
+            self._config.keep_alive_s,
         )
 
     def _wish(self, plan: Plan, arrival: Arrival) -> Wish:
@@ -180,13 +191,17 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that holds money for `output_tokens` of output at most: `complete` or `stream` it, exactly once."""
+    """A call that holds money for `output_tokens` of output at most: `complete` or `stream` it, exactly once.
+
+    A stream of events ends by `deadline_s`; a whole answer, or the first byte of any other body, comes by `whole_by_s`.
+    """
 
     bill: Bill
     output_tokens: int
     router: Router
     clock: Clock
     deadline_s: float
+    whole_by_s: float
     keep_alive_s: float
 
     async def complete(
@@ -200,14 +215,14 @@ class OpenCall:
         """
         outcome = Outcome(Usage(), UsageSource.NONE, Ended.INTERNAL_ERROR)
         try:
-            async with asyncio.timeout(max(0.0, self.deadline_s - self.clock.now())):
+            async with asyncio.timeout(max(0.0, self.whole_by_s - self.clock.now())):
                 answer = await self.router.call(self.bill.model, self.bill.attempts, operation)
                 if deliver is not None:
                     answer = await _delivered(answer, deliver)
             outcome = answer.outcome
         except UpstreamError as exc:
             outcome = exc.outcome()
-            raise exc.error from exc
+            raise self._advised(exc.error) from exc
         except _UndeliveredError as exc:
             outcome = Outcome(Usage(), UsageSource.NONE, Ended.UNDELIVERED, exc.error)
             raise exc.error from exc
@@ -216,7 +231,7 @@ class OpenCall:
             raise
         except TimeoutError as exc:
             outcome = Outcome(Usage(), UsageSource.NONE, Ended.DEADLINE)
-            raise deadline_error() from exc
+            raise deadline_error(self._advice()) from exc
         finally:
             settlement = await self.bill.settle(outcome)
         return answer, nano_to_usd(settlement.row.cost)
@@ -230,9 +245,27 @@ class OpenCall:
         opening = self.router.call(
             self.bill.model, self.bill.attempts, lambda provider, ref: operation(provider, ref, self.bill.cost_usd)
         )
-        stream = StreamedAnswer(self.bill, opening, self.clock, self.deadline_s, self.keep_alive_s, framing)
+        stream = StreamedAnswer(
+            self.bill, opening, self.clock, self.deadline_s, self.keep_alive_s, framing, self.whole_by_s
+        )
         await stream.open()
         return stream
+
+    def _advised(self, error: GatewayError) -> GatewayError:
+        if isinstance(error, UpstreamTimeout) and error.retryable is False:
+            return UpstreamTimeout(f"{error.message} {self._advice()}".rstrip(), retryable=False)
+        return error
+
+    def _advice(self) -> str:
+        """A stream may take as long as the function: its events, and comments between them, keep the connection open."""
+        if self.whole_by_s >= self.deadline_s or not self.bill.endpoint.startswith(_STREAMABLE):
+            return ""
+        seconds = self.deadline_s - self.bill.started_s
+        return f"Send `stream: true` where the model allows it: a stream may take up to {seconds:.0f} seconds."
+
+
+# Endpoints whose requests may ask for a stream of events by `stream`.
+_STREAMABLE = ("chat.", "completions", "images.", "audio.transcriptions")
 
 
 class _UndeliveredError(Exception):

@@ -22,12 +22,16 @@ NOTHING = Outcome(Usage(), UsageSource.NONE, Ended.UPSTREAM_ERROR)
 ERROR_EVENT_TIMEOUT_S = 1.0
 
 
-def deadline_error() -> UpstreamTimeout:
-    return UpstreamTimeout("The answer was not complete before the gateway's deadline.", retryable=False)
+def deadline_error(advice: str = "") -> UpstreamTimeout:
+    message = f"The answer was not complete before the gateway's deadline. {advice}".rstrip()
+    return UpstreamTimeout(message, retryable=False)
 
 
 class StreamedAnswer:
-    """Create, `open`, then `relay` exactly once: relay settles the bill whatever happens."""
+    """Create, `open`, then `relay` exactly once: relay settles the bill whatever happens.
+
+    Without a byte by `first_byte_by_s` a body that has no room for a keep-alive is given up.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class StreamedAnswer:
         deadline_s: float,
         keep_alive_s: float,
         framing: Framing,
+        first_byte_by_s: float = math.inf,
     ) -> None:
         self.framing = framing
         self._bill = bill
@@ -44,6 +49,7 @@ class StreamedAnswer:
         self._clock = clock
         self._deadline_s = deadline_s
         self._keep_alive_s = keep_alive_s
+        self._first_byte_by_s = first_byte_by_s
         self._stream: UpstreamStream | None = None
 
     async def open(self) -> None:
@@ -51,9 +57,13 @@ class StreamedAnswer:
 
         Raises GatewayError, settled, while a plain HTTP error is still possible.
         """
-        patience_s = self._keep_alive_s if self.framing.is_events else math.inf
+        remaining_s = self._remaining_s()
+        if self.framing.is_events:
+            patience_s = min(self._keep_alive_s, remaining_s)
+        else:
+            patience_s = min(max(0.0, self._first_byte_by_s - self._clock.now()), remaining_s)
         try:
-            await asyncio.wait({self._opening}, timeout=min(patience_s, self._remaining_s()))
+            await asyncio.wait({self._opening}, timeout=patience_s)
         except asyncio.CancelledError:
             await self._abandon()
             raise
