@@ -1,6 +1,7 @@
-"""What tells one deployment of the code from the next: published versions stay as they are until this changes.
+"""What tells one deployment from the next: a published version stays as it is until this or a property changes.
 
-SAM publishes a version when a function's own folder changes. Ours hardly ever do: the code is in the layers.
+SAM publishes a version when a property, the code or a layer of a function changes, but not when only the value of a
+parameter does: its environment then is another one under the same references.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from local.packaging.target import BuildError
 
-# `AutoPublishCodeSha256` in template.yaml.
+# `RELEASE` in template.yaml.
 UNRELEASED = "unreleased"
 
 
@@ -26,5 +27,5 @@ def stamp(build_dir: Path, release: str) -> None:
     template = build_dir / "template.yaml"
     text = template.read_text(encoding="utf-8")
     if UNRELEASED not in text:
-        raise BuildError(f"{template} has no AutoPublishCodeSha256: {UNRELEASED}")
+        raise BuildError(f"{template} has no RELEASE: {UNRELEASED}")
     template.write_text(text.replace(UNRELEASED, release), encoding="utf-8")

@@ -102,17 +102,18 @@ def test_what_is_behind_an_alias_is_published_with_every_release() -> None:
     functions = [each["Properties"] for each in read_yaml(ROOT / "template.yaml")["Resources"].values()]
     behind = [each for each in functions if "AutoPublishAlias" in each]
     assert len(behind) >= 5
-    assert {each.get("AutoPublishCodeSha256") for each in behind} == {UNRELEASED}
+    assert {each.get("AutoPublishAliasAllProperties") for each in behind} == {True}
+    assert read_yaml(ROOT / "template.yaml")["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"] == UNRELEASED
 
 
 @pytest.mark.parametrize("changed", ["build/Layer/python/code.py", "samconfig.toml"])
 def test_a_release_is_its_layers_and_its_parameters(tmp_path: Path, changed: str) -> None:
     write(tmp_path / "build/Layer/python/code.py", "one")
-    template = write(tmp_path / "build/template.yaml", f"AutoPublishCodeSha256: {UNRELEASED}")
+    template = write(tmp_path / "build/template.yaml", f"RELEASE: {UNRELEASED}")
     write(tmp_path / "samconfig.toml", "one")
     before = release_of(tmp_path / "build", tmp_path / "samconfig.toml")
     stamp(tmp_path / "build", before)
-    assert template.read_text() == f"AutoPublishCodeSha256: {before}"
+    assert template.read_text() == f"RELEASE: {before}"
     assert release_of(tmp_path / "build", tmp_path / "samconfig.toml") == before
     write(tmp_path / changed, "two")
     assert release_of(tmp_path / "build", tmp_path / "samconfig.toml") != before
@@ -120,7 +121,7 @@ def test_a_release_is_its_layers_and_its_parameters(tmp_path: Path, changed: str
 
 def test_a_template_without_a_place_for_the_release_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "template.yaml")
-    with pytest.raises(BuildError, match="AutoPublishCodeSha256"):
+    with pytest.raises(BuildError, match="RELEASE"):
         stamp(tmp_path, "abc")
 
 

@@ -257,7 +257,7 @@ class OpenCall:
         return error
 
     def _advice(self) -> str:
-        """A stream may take as long as the function: its events, and comments between them, keep the connection open."""
+        """A stream may take as long as the function: events, and comments between them, keep the connection open."""
         if self.whole_by_s >= self.deadline_s or not self.bill.endpoint.startswith(_STREAMABLE):
             return ""
         seconds = self.deadline_s - self.bill.started_s

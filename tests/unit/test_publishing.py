@@ -1,0 +1,54 @@
+"""What a second deployment publishes: the versions behind the alias of the streamed functions, as SAM translates them."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAM_PYTHON = ROOT / ".tools/sam/bin/python"
+STREAMED = {"ChatFunction", "AudioFunction", "ImagesFunction", "EmbeddingsFunction", "ExportFunction"}
+FIRST: dict[str, Any] = {"uris": {}, "release": "one", "parameters": {}, "memory": 0}
+# Each is the first deployment with one change; the functions that have to get a new version.
+CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "nothing": ({}, set()),
+    "the package": ({"uris": {"MultiConnectionLayer": "s3://bucket/other"}}, STREAMED),
+    "the dependencies": ({"uris": {"DependenciesLayer": "s3://bucket/other"}}, STREAMED),
+    "own code": ({"uris": {"ChatFunction": "s3://bucket/other"}}, {"ChatFunction"}),
+    "a property": ({"memory": 2048}, {"ChatFunction"}),
+    "the stamp of `make deploy`": ({"release": "two"}, STREAMED),
+    # Which is why `make deploy` stamps: SAM compares the reference and not the value (aws/serverless-application-model#3820).
+    "a parameter alone": ({"parameters": {"LogLevel": "DEBUG"}}, set()),
+    "a worker's code": ({"uris": {"SweeperFunction": "s3://bucket/other"}}, set()),
+}
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, dict[str, str]]:
+    """Logical ids of versions → function, of the first deployment and of every change."""
+    variants = {"first": FIRST} | {name: FIRST | change for name, (change, _) in CHANGES.items()}
+    done = subprocess.run(
+        [SAM_PYTHON, ROOT / "tests/support/translate_versions.py"],
+        input=json.dumps(list(variants.values())),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(zip(variants, json.loads(done.stdout), strict=True))
+
+
+def test_every_streamed_function_is_published(published: dict[str, dict[str, str]]) -> None:
+    assert set(published["first"].values()) == STREAMED
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_second_deployment_publishes_what_has_changed_and_nothing_else(
+    published: dict[str, dict[str, str]], change: str
+) -> None:
+    new = {function for version, function in published[change].items() if version not in published["first"]}
+    assert new == CHANGES[change][1]
