@@ -12,6 +12,8 @@ PRICE_INPUT_DEFAULT = "0.50"
 PRICE_OUTPUT_DEFAULT = "1.50"
 CONTEXT_WINDOW_DEFAULT = 131_072
 OUTPUT_TOKENS_DEFAULT = 16_384
+# Templates of open models put a text of their own before a prompt without a system message (Mistral's has 350 tokens).
+PREAMBLE_TOKENS = 512
 TIMEOUT_S = 15.0
 _CODES = 62**3
 
@@ -60,6 +62,7 @@ def _entry(listed: Mapping[str, Any], env: Mapping[str, str], code: str) -> dict
         "created": int(listed.get("created") or 0),
         "context_window": int(context),
         "max_output_tokens": min(int(context), OUTPUT_TOKENS_DEFAULT),
+        "preamble_tokens": PREAMBLE_TOKENS,
         "price_version": 1,
         "prices": {"input": price_in, "cached_input": price_in, "cache_write": price_in, "output": price_out},
         "image_tokens_max": 4096,

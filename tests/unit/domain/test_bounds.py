@@ -84,10 +84,10 @@ def test_bytes_that_are_no_text_are_still_bounded() -> None:
 
 def test_each_message_and_each_image_adds_its_part_up_to_the_context_window() -> None:
     text = text_tokens_max(b"x" * 100)
-    bound = chat_input_tokens_max(text, messages=2, images=3, image_tokens_max=1000, context_window=10**6)
-    assert bound == 100 + 3 * MESSAGE_OVERHEAD_TOKENS + 3000
-    assert chat_input_tokens_max(text, 2, 3, 1000, context_window=500) == 500
-    assert chat_input_tokens_max(text, 0, 0, 0, context_window=0) == 100 + MESSAGE_OVERHEAD_TOKENS
+    bound = chat_input_tokens_max(text, 7, messages=2, images=3, image_tokens_max=1000, context_window=10**6)
+    assert bound == 107 + 3 * MESSAGE_OVERHEAD_TOKENS + 3000
+    assert chat_input_tokens_max(text, 0, 2, 3, 1000, context_window=500) == 500
+    assert chat_input_tokens_max(text, 0, 0, 0, 0, context_window=0) == 100 + MESSAGE_OVERHEAD_TOKENS
 
 
 @given(

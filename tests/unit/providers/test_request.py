@@ -82,7 +82,7 @@ async def test_a_body_too_deep_to_write_is_the_callers_error() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(UpstreamError) as caught:
-        await OpenAiCompatible(FakeHttp([])).complete(a_provider(), a_call(body={"x": deep}))
+        await OpenAiCompatible(FakeHttp([])).complete(a_provider(), a_call(body={"stop": deep}))
     assert isinstance(caught.value.error, RequestInvalid)
     assert not caught.value.retry_elsewhere
 

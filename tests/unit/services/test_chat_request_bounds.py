@@ -42,6 +42,45 @@ def test_everything_that_is_sent_counts() -> None:
         assert parsed(**more).prompt_tokens_max(a_model()) >= small + 490
 
 
+def a_tool(*members: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {name: {} for name in members}
+    return {"type": "function", "function": {"name": "f", "parameters": {"properties": properties}}}
+
+
+def as_xml(tools: list[dict[str, Any]]) -> str:
+    """As templates of open models write tools: most tags around the fewest characters."""
+    written = "".join(
+        "<tool>\n<function>\n<name>f</name>\n<parameters>\n"
+        + "".join(
+            f"<parameter>\n<name>{name}</name>\n</parameter>\n" for name in tool["function"]["parameters"]["properties"]
+        )
+        + "</parameters>\n</function>\n</tool>\n"
+        for tool in tools
+    )
+    return f"<tools>\n{written}</tools>"
+
+
+# A token of these templates is a tag's bracket, name or line: about three characters.
+@pytest.mark.parametrize("count", [1, 2, 100])
+def test_the_bound_covers_the_text_that_providers_put_before_tools(count: int) -> None:
+    tools = [a_tool(*(chr(0x4E00 + at) for at in range(20))) for _ in range(count)]
+    plain, bound = (
+        parsed().prompt_tokens_max(a_model()),
+        parsed(tools=tools).prompt_tokens_max(a_model(context_window=0)),
+    )
+    # Anthropic: at most 530 tokens for the text itself.
+    assert bound - plain >= 530 + len(as_xml(tools)) / 3
+    legacy = parsed(functions=[tool["function"] for tool in tools]).prompt_tokens_max(a_model(context_window=0))
+    assert legacy - plain >= 530 + len(as_xml(tools)) / 3
+
+
+def test_formats_thoughts_and_a_models_own_preamble_count() -> None:
+    plain = parsed().prompt_tokens_max(a_model())
+    for fields in ({"response_format": {"type": "json_object"}}, {"reasoning_effort": "low"}, {"safe_prompt": True}):
+        assert parsed(**fields).prompt_tokens_max(a_model()) >= plain + 256
+    assert parsed().prompt_tokens_max(a_model(preamble_tokens=1024)) == plain + 1024
+
+
 def test_an_image_counts_as_the_models_maximum_and_not_as_its_bytes() -> None:
     huge = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6, "detail": "high"}}
     request = parsed(messages=content({"type": "text", "text": "look"}, huge, huge))

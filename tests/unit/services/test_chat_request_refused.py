@@ -27,7 +27,17 @@ from tests.support.chat_world import a_model
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"service_tier": "priority"}, "service_tier"),
         ({"service_tier": "flex"}, "service_tier"),
-        ({"store": True}, "store"),
+        ({"modalities": ["image"]}, "modalities"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}, "google_search": {}}]}, "tools[0]"),
+        ({"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "cache_control.ttl"),
+        (
+            {"messages": content({"type": "text", "text": "a", "cache_control": {"ttl": "1h"}})},
+            "messages[0].content[0].cache_control.ttl",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "cache_control": {"ttl": "1h"}}}]},
+            "tools[0].function.cache_control.ttl",
+        ),
         ({"tools": [{"type": "function"}, {"type": "web_search"}]}, "tools[1]"),
         ({"messages": content({"type": "file", "file": {"file_id": "f"}})}, "messages[0].content[0]"),
         ({"messages": content({"type": "text", "text": "a", "file": {"file_id": "f"}})}, "messages[0].content[0]"),
@@ -52,6 +62,10 @@ def test_what_cannot_be_bounded_is_refused_by_its_path(fields: dict[str, Any], p
         {"service_tier": "default"},
         {"service_tier": None},
         {"store": False},
+        {"store": True},
+        {"audio": {}, "plugins": [], "models": [], "background": False, "best_of": 0, "preset": ""},
+        {"cache_control": {"type": "ephemeral"}},
+        {"messages": content({"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "5m"}})},
         {"modalities": ["text"]},
         {"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}]},
         {"messages": content({"type": "text", "text": "a"}, PIXEL, {"type": "refusal", "refusal": "no"})},
@@ -65,9 +79,30 @@ def test_what_costs_nothing_beyond_the_hold_passes(fields: dict[str, Any]) -> No
     require_affordable_parameters(parsed(**fields), a_model())
 
 
-def test_a_model_that_prices_a_parameter_takes_it() -> None:
-    model = a_model(refused_parameters=[])
-    require_affordable_parameters(parsed(store=True, service_tier="flex", modalities=["audio"], audio={}), model)
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"thinking": {"type": "enabled", "budget_tokens": 101}}, "thinking.budget_tokens"),
+        ({"reasoning": {"max_tokens": 101}}, "reasoning.max_tokens"),
+        ({"thinking_budget": 101}, "thinking_budget"),
+    ],
+)
+def test_thoughts_stay_within_the_limit_of_the_answer(fields: dict[str, Any], param: str) -> None:
+    require_affordable_parameters(parsed(max_tokens=101, **fields), a_model())
+    require_affordable_parameters(parsed(**fields), a_model())
+    for limited, model in (
+        (parsed(max_tokens=100, **fields), a_model()),
+        (parsed(**fields), a_model(max_output_tokens=100)),
+    ):
+        with pytest.raises(RequestInvalid) as caught:
+            require_affordable_parameters(limited, model)
+        assert caught.value.param == param
+
+
+def test_no_entry_of_the_catalog_opens_what_costs() -> None:
+    for fields in ({"service_tier": "flex"}, {"prediction": {"content": "x"}}, {"audio": {"voice": "alloy"}}):
+        with pytest.raises(ParameterUnsupported):
+            require_affordable_parameters(parsed(**fields), a_model(refused_parameters=[]))
 
 
 @pytest.mark.parametrize(

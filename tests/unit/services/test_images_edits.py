@@ -1,5 +1,6 @@
 """Image edits: where pictures may come from, what is handed to the provider, and what their look costs."""
 
+from dataclasses import replace
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -12,6 +13,7 @@ from multiconnection.domain.errors import (
     StorageUnavailable,
     UploadNotFound,
 )
+from multiconnection.domain.parameters import ParameterPolicy
 from multiconnection.domain.usage import Usage
 from multiconnection.services import images_inputs
 from multiconnection.services.authenticate import Caller
@@ -75,6 +77,7 @@ async def test_one_file_goes_to_the_provider_as_a_file() -> None:
 
 async def test_several_files_are_an_array_and_a_mask_goes_along() -> None:
     world = ImagesWorld(images(usage=USAGE))
+    world.providers["one"] = replace(world.providers["one"], parameters=ParameterPolicy("pass"))
     form = a_form(file(PNG), file(WEBP), mask=file(PNG_2), tags=["a", "b"], one=["c"], arrays=("one",))
     await world.edit_form(await world.caller(), form)
     assert parts(world.http.posted[0])[1:] == [
@@ -91,9 +94,30 @@ async def test_several_files_are_an_array_and_a_mask_goes_along() -> None:
 async def test_a_name_cannot_add_a_header_or_a_part() -> None:
     world = ImagesWorld(images(usage=USAGE))
     name = 'x"\r\ncontent-type: text/html\r\n\r\n--'
+    world.providers["one"] = replace(world.providers["one"], parameters=ParameterPolicy("pass"))
     await world.edit(await world.caller(), image=f"data:image/png;base64,{b64(PNG)}", **{name: "v"})
     names = [part[0] for part in parts(world.http.posted[0])]
     assert names == ["prompt", "x%22%0D%0Acontent-type: text/html%0D%0A%0D%0A--", "model", "image"]
+
+
+async def test_a_markup_goes_along_and_its_look_is_paid_for() -> None:
+    plain, marked, linked = (ImagesWorld(images(usage=USAGE)) for _ in range(3))
+    form = a_form(file(PNG), mask=file(PNG_2))
+    await plain.edit_form(await plain.caller(), form)
+    markup = {"markup": [file(WEBP)]}
+    await marked.edit_form(await marked.caller(), Form(form.fields, {**form.files, **markup}))
+    assert parts(marked.http.posted[0])[-2:] == [
+        ("mask", "mask.png", "image/png", PNG_2),
+        ("markup", "markup.webp", "image/webp", WEBP),
+    ]
+    assert (await marked.settled_row()).hold == (await plain.settled_row()).hold + 2048 * 2_500
+    url = {"image_url": "https://a.example/m.png"}
+    await linked.edit(await linked.caller(), images=[url], markup=url)
+    assert linked.http.posted[0].json["markup"] == url
+    crowded = ImagesWorld()
+    two = await crowded.edit_form(await crowded.caller(), Form(form.fields, {**form.files, "markup": [file(), file()]}))
+    assert two.refused is not None
+    assert two.refused.param == "markup"
 
 
 # {"prompt":"A hat on it","size":"1024x1024","quality":"low"} has 59 bytes; 2,048 tokens at most for each picture.

@@ -1,11 +1,13 @@
 """Transcriptions from form to bill: prices to the nano-dollar, formats, streams, uploads, refusals."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from multiconnection.domain.audio import probe
 from multiconnection.domain.catalog import CatalogError, parse_model
+from multiconnection.domain.parameters import ParameterPolicy
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.form import Form, FormFile
 from multiconnection.services.transcription_file import FILE_BYTES_MAX
@@ -242,6 +244,7 @@ async def test_a_long_file_may_have_a_longer_answer() -> None:
 
 async def test_the_provider_gets_the_caller_s_fields_and_a_name_that_fits_the_content() -> None:
     world = TranscriptionWorld(answer())
+    world.providers["one"] = replace(world.providers["one"], parameters=ParameterPolicy("pass"))
     form = a_form(
         WHISPER,
         encoded("ogg", "libopus", 1.0, 48_000),
@@ -275,6 +278,15 @@ async def test_the_provider_gets_the_caller_s_fields_and_a_name_that_fits_the_co
     posted = world.http.posted[-1]
     assert posted.url == "https://api.one.example/v1/audio/transcriptions"
     assert b"secret plans" not in posted.body
+
+
+@pytest.mark.parametrize("name", ["new_thing", "vad_filter", "background", "max_new_tokens"])
+async def test_what_nobody_judged_is_refused(name: str) -> None:
+    world = TranscriptionWorld(answer())
+    client = await world.hear(await world.caller(), form=a_form(WHISPER, wav(), **{name: "1"}))
+    assert client.refused is not None
+    assert (client.refused.code, client.refused.param) == ("unsupported_parameter", name)
+    assert world.http.posted == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,15 @@ from .money import BASIS_POINTS, PICO_PER_NANO, charge_nano
 
 # A chat template adds a few tokens around each message, and a few to open the answer.
 MESSAGE_OVERHEAD_TOKENS = 8
+# Providers put a text of their own before the tools of a request. Anthropic documents 159 to 530 tokens by model
+# (docs.anthropic.com, "Tool use pricing and tokens"), and templates of open models have up to about 700.
+TOOLS_PREAMBLE_TOKENS = 1024
+# Templates write a tool as XML or TypeScript instead of JSON: tags around it, and around each of its members, where
+# JSON has six bytes (`"a":1,`) that are counted already.
+TOOL_TOKENS = 32
+MEMBER_TOKENS = 8
+# And a text that says how to keep to a schema, or how long to think.
+FORMAT_PREAMBLE_TOKENS = 256
 # The least output that is worth starting when the caller named no limit.
 OUTPUT_TOKENS_MIN = 64
 
@@ -49,10 +58,13 @@ def text_tokens_max(text: bytes) -> int:
 
 
 def chat_input_tokens_max(
-    text_tokens: int, messages: int, images: int, image_tokens_max: int, context_window: int
+    text_tokens: int, preamble_tokens: int, messages: int, images: int, image_tokens_max: int, context_window: int
 ) -> int:
-    """Input bound of a chat request: `text_tokens` is `text_tokens_max` of its serialised body without image data."""
-    bound = text_tokens + MESSAGE_OVERHEAD_TOKENS * (messages + 1) + images * image_tokens_max
+    """Input bound of a chat request: `text_tokens` is `text_tokens_max` of its serialised body without image data.
+
+    `preamble_tokens` are those of texts that the provider adds.
+    """
+    bound = text_tokens + preamble_tokens + MESSAGE_OVERHEAD_TOKENS * (messages + 1) + images * image_tokens_max
     return min(bound, context_window) if context_window else bound
 
 

@@ -81,7 +81,10 @@ class LongContext:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One catalog entry at one price version. `code` is its three-character name in packed holds."""
+    """One catalog entry at one price version. `code` is its three-character name in packed holds.
+
+    `preamble_tokens`: most that the provider puts before every prompt and bills.
+    """
 
     id: str
     code: str
@@ -103,6 +106,7 @@ class Model:
     voices: tuple[str, ...] = ()
     image_terms: ImageTerms = NO_IMAGE_TERMS
     audio_tokens_per_second: int = 0
+    preamble_tokens: int = 0
 
     @property
     def is_drawn_by_tokens(self) -> bool:
@@ -190,6 +194,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
         voices=tuple(entry.get("voices", ())),
         image_terms=image_terms,
         audio_tokens_per_second=int(entry.get("audio_tokens_per_second") or 0),
+        preamble_tokens=int(entry.get("preamble_tokens") or 0),
     )
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from .parameters import ParameterPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
@@ -39,3 +41,4 @@ class Provider:
     attempts_max: int
     quirks: Quirks
     silence_max_s: float = math.inf
+    parameters: ParameterPolicy = field(default_factory=ParameterPolicy)

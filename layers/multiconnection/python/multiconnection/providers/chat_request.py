@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from multiconnection.domain.parameters import CHAT, COMPLETIONS
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import ChatCall
 
@@ -21,9 +22,10 @@ def chat_request(provider: Provider, call: ChatCall, *, stream_options: bool = T
 
 
 def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = True) -> dict[str, Any]:
-    """A copy of the caller's body; the output bound that was paid for replaces whatever bound the caller gave."""
+    """The fields that may be sent here; the output bound that was paid for replaces whatever bound the caller gave."""
     own = ("stream_options", *OUTPUT_LIMIT_FIELDS)
-    body = {name: value for name, value in call.body.items() if name not in own}
+    fields = provider.parameters.forwarded(COMPLETIONS if call.legacy else CHAT, call.body)
+    body = {name: value for name, value in fields.items() if name not in own}
     body["model"] = call.upstream_model
     body["max_tokens" if call.legacy else provider.quirks.output_limit_field] = call.output_tokens_max
     if call.stream:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.parameters import EMBEDDINGS, MODERATIONS
 from multiconnection.domain.provider import Provider
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.embeddings import InputCall
@@ -28,7 +29,7 @@ class OpenAiInputs:
 
     async def embed(self, provider: Provider, call: InputCall) -> Completion:
         """Every input's vector, in the format that was asked for whatever the provider sent. Raises UpstreamError."""
-        outgoing = _outgoing("/embeddings", call)
+        outgoing = _outgoing(EMBEDDINGS, provider, call)
         body = answer_body((await self._exchange.whole(provider, outgoing, EMBEDDINGS_BYTES_MAX))[0], provider)
         data = body.get("data")
         if not isinstance(data, list) or len(data) != call.request.inputs:
@@ -38,16 +39,17 @@ class OpenAiInputs:
 
     async def moderate(self, provider: Provider, call: InputCall) -> Completion:
         """Raises UpstreamError."""
-        raw, _ = await self._exchange.whole(provider, _outgoing("/moderations", call))
+        raw, _ = await self._exchange.whole(provider, _outgoing(MODERATIONS, provider, call))
         body = answer_body(raw, provider)
         if not isinstance(body.get("results"), list) or not body["results"]:
             raise empty_answer()
         return Completion(body, _outcome(body, provider, call))
 
 
-def _outgoing(path: str, call: InputCall) -> Outgoing:
+def _outgoing(endpoint: str, provider: Provider, call: InputCall) -> Outgoing:
+    fields = provider.parameters.forwarded(endpoint, call.request.body)
     try:
-        return Outgoing(path, encode({**call.request.body, "model": call.upstream_model}))
+        return Outgoing(f"/{endpoint}", encode({**fields, "model": call.upstream_model}))
     except ValueError as exc:
         error = RequestInvalid("The request body is nested too deeply.")
         raise UpstreamError(error, retry_elsewhere=False) from exc

@@ -29,7 +29,7 @@ class OpenAiImages:
 
     async def draw(self, provider: Provider, call: ImageCall) -> Drawn:
         """The images that can be used, never more than were asked for; raises UpstreamError when there is none."""
-        raw, _ = await self._exchange.whole(provider, outgoing(call), IMAGES_BYTES_MAX)
+        raw, _ = await self._exchange.whole(provider, outgoing(provider, call), IMAGES_BYTES_MAX)
         body = answer_body(raw, provider)
         told = told_of(body)
         items = body.get("data")
@@ -45,7 +45,7 @@ class OpenAiImages:
 
     async def stream(self, provider: Provider, call: ImageCall, cost_of: CostOf) -> UpstreamStream:
         """Returns once the first image, partial or not, has arrived; raises UpstreamError."""
-        reply = await self._exchange.open(provider, outgoing(call))
+        reply = await self._exchange.open(provider, outgoing(provider, call))
         try:
             if _is_json(reply):
                 raise await _told_in_json(provider, reply)

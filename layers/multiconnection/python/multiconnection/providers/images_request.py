@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.parameters import EDITS as EDIT_FIELDS
+from multiconnection.domain.parameters import GENERATIONS as GENERATION_FIELDS
+from multiconnection.domain.provider import Provider
 from multiconnection.services.images_ports import ImageCall, Picture, PictureData, PictureUrl
 from multiconnection.services.ports import UpstreamError
 
@@ -19,14 +22,14 @@ _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
-def outgoing(call: ImageCall) -> Outgoing:
+def outgoing(provider: Provider, call: ImageCall) -> Outgoing:
     """Raises UpstreamError for what cannot be written."""
-    fields = _fields(call)
+    fields = _fields(provider, call)
     accept = EVENTS if call.stream else JSON
     try:
         if not call.edit:
             return Outgoing(GENERATIONS, encode(fields), accept=accept)
-        if any(isinstance(picture, PictureUrl) for picture in (*call.pictures, call.mask)):
+        if any(isinstance(picture, PictureUrl) for picture in (*call.pictures, call.mask, call.markup)):
             return Outgoing(EDITS, encode(fields | _references(call)), accept=accept)
         boundary = secrets.token_hex(16)
         content_type = f"multipart/form-data; boundary={boundary}"
@@ -36,16 +39,23 @@ def outgoing(call: ImageCall) -> Outgoing:
         raise UpstreamError(error, retry_elsewhere=False) from exc
 
 
-def _fields(call: ImageCall) -> dict[str, Any]:
+def _fields(provider: Provider, call: ImageCall) -> dict[str, Any]:
     """Models that are priced by tokens know no `response_format`; the others would answer with links by default."""
-    fields = {**call.fields, "model": call.upstream_model}
+    judged = provider.parameters.forwarded(EDIT_FIELDS if call.edit else GENERATION_FIELDS, call.fields)
+    fields = {**judged, "model": call.upstream_model}
     return fields if call.tariff.by_tokens else fields | {"response_format": "b64_json"}
 
 
 def _references(call: ImageCall) -> dict[str, Any]:
     """A form has no room for links; JSON has room for files."""
-    masked = {} if call.mask is None else {"mask": {"image_url": _url(call.mask)}}
-    return {"images": [{"image_url": _url(picture)} for picture in call.pictures], **masked}
+    over = {name: {"image_url": _url(picture)} for name, picture in _over(call)}
+    return {"images": [{"image_url": _url(picture)} for picture in call.pictures], **over}
+
+
+def _over(call: ImageCall) -> list[tuple[str, Picture]]:
+    """What lies over the first picture."""
+    named = (("mask", call.mask), ("markup", call.markup))
+    return [(name, picture) for name, picture in named if picture is not None]
 
 
 def _url(picture: Picture) -> str:
@@ -72,10 +82,11 @@ def _parts(call: ImageCall, fields: Mapping[str, Any]) -> Iterator[tuple[str, by
     array = "[]" if len(call.pictures) > 1 else ""
     for at, picture in enumerate(call.pictures):
         yield from _file(f"image{array}", f"image-{at}", picture)
-    yield from _file("mask", "mask", call.mask)
+    for name, picture in _over(call):
+        yield from _file(name, name, picture)
 
 
-def _file(name: str, filename: str, picture: Picture | None) -> Iterator[tuple[str, bytes]]:
+def _file(name: str, filename: str, picture: Picture) -> Iterator[tuple[str, bytes]]:
     if isinstance(picture, PictureData):
         ending = _ENDINGS.get(picture.content_type, "bin")
         yield f'{_named(name)}; filename="{filename}.{ending}"\r\ncontent-type: {picture.content_type}', picture.data

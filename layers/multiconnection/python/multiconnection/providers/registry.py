@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from multiconnection.config import Settings, SettingsError
+from multiconnection.domain.parameters import ENDPOINTS, REFUSE, UNKNOWN_FIELDS, ParameterPolicy
 from multiconnection.domain.provider import Provider, Quirks
 
 AUTHS = ("bearer", "api-key", "none")
@@ -50,7 +51,16 @@ def _provider(entry: Mapping[str, Any], settings: Settings) -> Provider | None:
         attempts_max=int(entry["attempts_max"]),
         quirks=Quirks(**entry.get("quirks", {})),
         silence_max_s=settings.first_byte_timeout_s,
+        parameters=parameter_policy(entry),
     )
+
+
+def parameter_policy(entry: Mapping[str, Any]) -> ParameterPolicy:
+    """The fields that an entry of data/providers.json takes. Raises SettingsError."""
+    unknown_fields, accepted = entry.get("unknown_fields", REFUSE), entry.get("accepted_fields", {})
+    if unknown_fields not in UNKNOWN_FIELDS or accepted.keys() - ENDPOINTS.keys():
+        raise SettingsError(f"provider {entry['name']}: `unknown_fields` or `accepted_fields` is wrong")
+    return ParameterPolicy(unknown_fields, {endpoint: frozenset(names) for endpoint, names in accepted.items()})
 
 
 def _checked_url(url: str, variable: str) -> str:

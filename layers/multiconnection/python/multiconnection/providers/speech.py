@@ -3,6 +3,7 @@
 import re
 
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.parameters import SPEECH
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import CostOf, UpstreamError
 from multiconnection.services.speech_ports import SpeechCall, Spoken
@@ -32,7 +33,7 @@ class OpenAiSpeech:
 
     async def speak(self, provider: Provider, call: SpeechCall, cost_of: CostOf) -> Spoken:
         """Returns once the first audio has arrived; raises UpstreamError."""
-        reply = await self._exchange.open(provider, _outgoing(call))
+        reply = await self._exchange.open(provider, _outgoing(provider, call))
         try:
             stream = await _stream(provider, reply, call, cost_of)
             await stream.prime()
@@ -42,8 +43,8 @@ class OpenAiSpeech:
         return Spoken(stream, _media_type(reply, call))
 
 
-def _outgoing(call: SpeechCall) -> Outgoing:
-    body = {**call.body, "model": call.upstream_model}
+def _outgoing(provider: Provider, call: SpeechCall) -> Outgoing:
+    body = {**provider.parameters.forwarded(SPEECH, call.body), "model": call.upstream_model}
     if call.asks_for_events:
         body["stream_format"] = "sse"
     try:

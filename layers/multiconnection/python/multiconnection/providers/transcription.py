@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from multiconnection.domain.parameters import base_name
 from multiconnection.domain.provider import Provider
 from multiconnection.services.ports import CostOf, UpstreamStream
 from multiconnection.services.transcription_ports import Transcript, TranscriptionCall
@@ -26,7 +27,9 @@ class OpenAiTranscription:
     async def transcribe(self, provider: Provider, call: TranscriptionCall) -> Transcript:
         """Raises UpstreamError."""
         asked = _with_usage(call)
-        raw, headers = await self._exchange.whole(provider, _outgoing(asked, JSON if asked.in_json else ANYTHING))
+        raw, headers = await self._exchange.whole(
+            provider, _outgoing(provider, asked, JSON if asked.in_json else ANYTHING)
+        )
         answer = transcript_of(raw, headers, provider, asked)
         if asked is call or isinstance(answer.body, bytes):
             return answer
@@ -36,7 +39,7 @@ class OpenAiTranscription:
         """Events as they come, or made of a whole answer; raises UpstreamError."""
         if not call.streams:
             return TranscriptEvents(await self.transcribe(provider, call), call, cost_of)
-        reply = await self._exchange.open(provider, _outgoing(call, EVENTS))
+        reply = await self._exchange.open(provider, _outgoing(provider, call, EVENTS))
         try:
             return await _opened(provider, reply, call, cost_of)
         except BaseException:  # also when the caller's task is cancelled: the connection must not outlive it
@@ -73,8 +76,10 @@ async def _whole(reply: Reply) -> bytes:
     return raw
 
 
-def _outgoing(call: TranscriptionCall, accept: str) -> Outgoing:
-    fields = [("model", call.upstream_model), *call.fields]
+def _outgoing(provider: Provider, call: TranscriptionCall, accept: str) -> Outgoing:
+    sent = provider.parameters.forwarded(f"audio.{call.task}", {base_name(name): True for name, _ in call.fields})
+    judged = ((name, text) for name, text in call.fields if base_name(name) in sent)
+    fields = [("model", call.upstream_model), *judged]
     if call.streams:
         fields.append(("stream", "true"))
     body, content_type = form_data(fields, [FilePart("file", call.filename, call.content_type, call.audio)])

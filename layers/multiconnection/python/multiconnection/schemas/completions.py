@@ -25,7 +25,7 @@ class CompletionsBody(Open):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=CHOICES_MAX)] | None = None
-    best_of: Annotated[int, Field(ge=1, le=CHOICES_MAX)] | None = None
+    best_of: Annotated[int, Field(ge=0, le=CHOICES_MAX)] | None = None
     max_tokens: Tokens | None = None
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

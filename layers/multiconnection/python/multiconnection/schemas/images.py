@@ -56,3 +56,4 @@ class ImageEditReferences(Open):
     images: Annotated[list[ImageReference], Field(min_length=1)] | None = None
     image: Url | Annotated[list[Url], Field(min_length=1)] | None = None
     mask: Annotated[ImageReference | None, BeforeValidator(_reference)] = None
+    markup: Annotated[ImageReference | None, BeforeValidator(_reference)] = None

@@ -1,15 +1,16 @@
 """What every paid endpoint does with its own request: find the model, limit, reserve, forward, settle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from multiconnection.domain.bounds import CostBound
 from multiconnection.domain.catalog import Model, UpstreamRef
 from multiconnection.domain.errors import ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.money import nano_to_usd
+from multiconnection.domain.parameters import without_idle
 from multiconnection.domain.ports import Clock
 from multiconnection.domain.provider import Provider
 from multiconnection.domain.usage import Ended, Usage, UsageSource
@@ -116,6 +117,21 @@ class Calls:
         if not caller.api_key.allows_model(model.id):
             raise ModelNotAllowed(f"This API key may not use the model `{model.id}`.", param="model")
         return model
+
+    def accept(self, endpoint: str, model: Model, body: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+        """The model at those of its upstreams that take every field, and the fields that ask for something.
+
+        Raises ParameterUnsupported where no upstream takes them: with what the preferred one says.
+        """
+        body = without_idle(endpoint, body, model)
+        upstreams = self._catalog.upstreams(model)
+        refusals = [self._catalog.provider(ref.provider).parameters.refusal(endpoint, body) for ref in upstreams]
+        taking = tuple(ref for ref, refusal in zip(upstreams, refusals, strict=True) if refusal is None)
+        if len(taking) == len(upstreams):
+            return model, body
+        if not taking and refusals[0] is not None:
+            raise refusals[0]
+        return replace(model, upstreams=taking), body
 
     async def open(self, caller: Caller, plan: Plan, arrival: Arrival) -> "OpenCall":
         """Admit the call and set its money aside; what is returned has to be completed or streamed.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from multiconnection.domain.catalog import Model, UpstreamRef
+from multiconnection.domain.parameters import CHAT
 from multiconnection.domain.provider import Provider
 from multiconnection.domain.usage import UsageSource
 
@@ -15,7 +16,7 @@ from .ports import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
 from .streamed import StreamedAnswer
 from .uploads import UploadService
 
-ENDPOINT = "chat.completions"
+ENDPOINT = CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class ChatService:
         request = parse_chat_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
+        model, fields = self._calls.accept(ENDPOINT, model, request.body)
+        request = replace(request, body=fields)
         if request.images:
             body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
             request = replace(request, body=body)

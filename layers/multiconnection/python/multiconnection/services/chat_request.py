@@ -7,16 +7,27 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from multiconnection.domain.bounds import CostBound, chat_cost_bound, chat_input_tokens_max, text_tokens_max
+from multiconnection.domain.bounds import (
+    FORMAT_PREAMBLE_TOKENS,
+    MEMBER_TOKENS,
+    TOOL_TOKENS,
+    TOOLS_PREAMBLE_TOKENS,
+    CostBound,
+    chat_cost_bound,
+    chat_input_tokens_max,
+    text_tokens_max,
+)
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
+from multiconnection.domain.parameters import CHAT, refuse_costly, refuse_unpriced_caching
 from multiconnection.schemas.chat import ChatBody, Part
 
 from .chat_estimate import prompt_tokens_typical
-from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 TOOL_TYPES = ("function", "custom")
+# A provider may run a tool of its own for any other member, whatever the `type`: Gemini does for `google_search`.
+TOOL_MEMBERS = frozenset({"type", "function", "custom", "name", "description", "parameters", "strict", "cache_control"})
 PART_TYPES = ("text", "refusal", "image_url")
 IMAGE_SCHEMES = ("data:image/", "https://", "upload://")
 _WANTED = {
@@ -27,6 +38,15 @@ _WANTED = {
     "transcription": "the file to POST /v1/audio/transcriptions",
     "moderation": "`input` to POST /v1/moderations",
 }
+_WITH_A_PREAMBLE = (
+    "response_format",
+    "reasoning",
+    "reasoning_effort",
+    "thinking",
+    "enable_thinking",
+    "prompt_mode",
+    "safe_prompt",
+)
 # No part of the prompt: whoever follows the advice of a 402 and adds a limit must not be asked for more than before.
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
@@ -47,13 +67,19 @@ class ChatRequest:
     text_bytes: int
     text_tokens_max: int
     text_tokens_typical: int
+    preamble_tokens: int
     messages: int
     images: int
     parsed: ChatBody
 
     def prompt_tokens_max(self, model: Model) -> int:
         return chat_input_tokens_max(
-            self.text_tokens_max, self.messages, self.images, model.image_tokens_max, model.context_window
+            self.text_tokens_max,
+            self.preamble_tokens + model.preamble_tokens,
+            self.messages,
+            self.images,
+            model.image_tokens_max,
+            model.context_window,
         )
 
     def prompt_tokens_estimate(self, model: Model) -> int:
@@ -96,6 +122,7 @@ def parse_chat_request(body: object) -> ChatRequest:
         text_bytes=len(text),
         text_tokens_max=text_tokens_max(text),
         text_tokens_typical=prompt_tokens_typical(body),
+        preamble_tokens=_preamble_tokens(body),
         messages=len(parsed.messages),
         images=images,
         parsed=parsed,
@@ -113,20 +140,35 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
     if model.kind != "chat":
         raise wrong_kind(model)
     parsed = request.parsed
-    refuse_unbounded(request.body, ALWAYS_REFUSED | model.refused_parameters)
-    if "modalities:audio" in model.refused_parameters and "audio" in (parsed.modalities or ()):
-        raise ParameterUnsupported("Audio output is not offered for this model.", param="modalities")
+    refuse_costly(CHAT, request.body, model)
+    refuse_unpriced_caching(request.body)
+    _require_thoughts_within(request, model)
+    if set(parsed.modalities or ()) - {"text"}:
+        raise ParameterUnsupported("Answers are text: other `modalities` are not offered.", param="modalities")
     for index, tool in enumerate(parsed.tools or ()):
-        if tool.type not in TOOL_TYPES:
+        other = [tool.type] if tool.type not in TOOL_TYPES else [*request.body["tools"][index].keys() - TOOL_MEMBERS]
+        if other:
             raise ParameterUnsupported(
-                f"Server-side tools such as {tool.type[:64]!r} are not offered.", param=f"tools[{index}]"
+                f"Server-side tools such as {min(other)[:64]!r} are not offered.", param=f"tools[{index}]"
             )
     for at, message in enumerate(parsed.messages):
-        if message.audio is not None and "audio" in model.refused_parameters:
+        if message.audio:
             raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
         for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
             _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
     _require_room(request, model)
+
+
+def _require_thoughts_within(request: ChatRequest, model: Model) -> None:
+    """A budget for thoughts above the answer's limit would be spent by providers that count thoughts apart."""
+    limit = model.max_output_tokens if request.output_limit is None else request.output_limit
+    for param in ("thinking.budget_tokens", "reasoning.max_tokens", "thinking_budget"):
+        name, _, member = param.partition(".")
+        budget = request.body.get(name)
+        if member:
+            budget = budget.get(member) if isinstance(budget, dict) else None
+        if isinstance(budget, int | float) and budget > limit:
+            raise RequestInvalid(f"`{param}` is above the limit of the answer, {limit} tokens.", param=param)
 
 
 def _require_bounded_part(part: Part, model: Model, where: str) -> None:
@@ -163,6 +205,19 @@ def _bounded_text(body: Mapping[str, Any], images: int) -> bytes:
     except TypeError as exc:
         raise RequestInvalid("The JSON of your request is nested too deeply.") from exc
     return text.replace(b"\\r", b"\\r ")
+
+
+def _preamble_tokens(body: Mapping[str, Any]) -> int:
+    """Most tokens that a provider adds to what was sent: texts of its own, and tags where JSON has punctuation."""
+    tools = [*(body.get("tools") or ()), *(body.get("functions") or ())]
+    calls = [calls for message in body["messages"] if (calls := message.get("tool_calls"))]
+    tokens = FORMAT_PREAMBLE_TOKENS if any(body.get(name) for name in _WITH_A_PREAMBLE) else 0
+    if tools:
+        tokens += TOOLS_PREAMBLE_TOKENS + TOOL_TOKENS * len(tools)
+    if tools or calls:
+        # `":` ends the name of a member, and that of one in the JSON of arguments, where it is escaped.
+        tokens += MEMBER_TOKENS * orjson.dumps([tools, calls]).count(b'":')
+    return tokens
 
 
 def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:

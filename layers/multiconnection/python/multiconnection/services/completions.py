@@ -1,6 +1,9 @@
 """Complete a text (OpenAI's legacy endpoint): the chat dialect with texts where chat has messages."""
 
+from dataclasses import replace
+
 from multiconnection.domain.catalog import Model
+from multiconnection.domain.parameters import COMPLETIONS
 
 from .authenticate import Caller
 from .calls import Arrival, Calls, OpenCall, Plan
@@ -9,7 +12,7 @@ from .completions_request import CompletionsRequest, parse_completions_request, 
 from .ports import ChatCall, ChatUpstream
 from .streamed import StreamedAnswer
 
-ENDPOINT = "completions"
+ENDPOINT = COMPLETIONS
 
 
 class CompletionsService:
@@ -24,6 +27,8 @@ class CompletionsService:
         request = parse_completions_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_completions_model(request, model)
+        model, fields = self._calls.accept(ENDPOINT, model, request.body)
+        request = replace(request, body=fields)
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 

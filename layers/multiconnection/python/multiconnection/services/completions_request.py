@@ -9,17 +9,15 @@ from pydantic import ValidationError
 from multiconnection.domain.bounds import CostBound, chat_cost_bound
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.parameters import COMPLETIONS, refuse_costly
 from multiconnection.schemas.completions import CompletionsBody
 
-from .embeddings_request import InputRequest, inputs_of, utf8
-from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
+from .embeddings_request import InputRequest, inputs_of, unread, utf8
 from .validation import invalid
 
 CAPABILITY = "completions"
 # OpenAI's own default for this endpoint.
 OUTPUT_LIMIT_DEFAULT = 16
-# Refused as for chat, and what the bound of a prompt does not cover; `best_of` is counted here.
-REFUSED = ALWAYS_REFUSED - {"best_of"} | {"messages", "tools", "functions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,9 @@ def parse_completions_request(body: object) -> CompletionsRequest:
         choices=prompts * choices,
         generated=prompts * max(choices, parsed.best_of or 1),
         output_limit=OUTPUT_LIMIT_DEFAULT if parsed.max_tokens is None else parsed.max_tokens,
-        prompts=InputRequest(body, parsed.model, [*texts, *suffix * prompts], tokens),
+        prompts=InputRequest(
+            body, parsed.model, [*texts, *suffix * prompts], tokens, instructions=unread(COMPLETIONS, body)
+        ),
     )
 
 
@@ -77,4 +77,4 @@ def require_completions_model(request: CompletionsRequest, model: Model) -> None
     if model.kind != "chat" or CAPABILITY not in model.capabilities:
         instead = "send `messages` to POST /v1/chat/completions" if model.kind == "chat" else "see GET /v1/models"
         raise RequestInvalid(f"`{model.id}` is not served by /v1/completions; {instead}.", param="model")
-    refuse_unbounded(request.body, REFUSED | model.refused_parameters)
+    refuse_costly(COMPLETIONS, request.body, model)

@@ -1,10 +1,11 @@
 """Embed texts and moderate them: calls that cost their input and nothing else."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from multiconnection.domain.catalog import Model
+from multiconnection.domain.parameters import EMBEDDINGS, MODERATIONS
 from multiconnection.domain.provider import Provider
 from multiconnection.domain.usage import UsageSource
 
@@ -51,7 +52,9 @@ class EmbeddingsService:
         request = parse_embeddings_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_kind(request, model, "embedding")
-        opened = await self._calls.open(caller, self._plan("embeddings", request, model), arrival)
+        model, fields = self._calls.accept(EMBEDDINGS, model, request.body)
+        request = replace(request, body=fields)
+        opened = await self._calls.open(caller, self._plan(EMBEDDINGS, request, model), arrival)
         answer, cost = await opened.complete(
             lambda provider, ref: self._upstream.embed(provider, _call(request, model, ref.model))
         )
@@ -62,7 +65,9 @@ class EmbeddingsService:
         request = parse_moderations_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_kind(request, model, "moderation")
-        opened = await self._calls.open(caller, self._plan("moderations", request, model), arrival)
+        model, fields = self._calls.accept(MODERATIONS, model, request.body)
+        request = replace(request, body=fields)
+        opened = await self._calls.open(caller, self._plan(MODERATIONS, request, model), arrival)
         answer, _ = await opened.complete(
             lambda provider, ref: self._upstream.moderate(provider, _call(request, model, ref.model))
         )

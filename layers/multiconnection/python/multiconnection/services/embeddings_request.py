@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from multiconnection.domain.bounds import CostBound, text_tokens_max
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, RequestInvalid
+from multiconnection.domain.parameters import EMBEDDINGS, ENDPOINTS, MODERATIONS, refuse_costly
 from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
 
 from .chat_estimate import TOKEN_BYTES_TYPICAL
-from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 MODERATION_MODEL = "omni-moderation-latest"
@@ -23,7 +24,10 @@ FLOAT = "float"
 
 @dataclass(frozen=True, slots=True)
 class InputRequest:
-    """`texts` and `tokens` are what is read: UTF-8 texts, and lengths of texts that are tokens already."""
+    """`texts` and `tokens` are what is read: UTF-8 texts, and lengths of texts that are tokens already.
+
+    `instructions` are fields that the gateway does not know: a server may put them before each of the texts.
+    """
 
     body: Mapping[str, Any]
     model: str
@@ -31,6 +35,7 @@ class InputRequest:
     tokens: Sequence[int] = ()
     images: int = 0
     encoding_format: str = FLOAT
+    instructions: bytes = b""
 
     @property
     def inputs(self) -> int:
@@ -38,8 +43,10 @@ class InputRequest:
 
     def tokens_max(self, model: Model) -> int:
         """No provider reads more of one text than the context window."""
-        texts = sum(_within(text_tokens_max(text) + TEXT_OVERHEAD_TOKENS, model) for text in self.texts)
-        return texts + sum(self.tokens) + self.images * model.image_tokens_max
+        around = text_tokens_max(self.instructions)
+        texts = sum(_within(text_tokens_max(text) + TEXT_OVERHEAD_TOKENS + around, model) for text in self.texts)
+        tokens = sum(self.tokens) + around * len(self.tokens)
+        return texts + tokens + self.images * model.image_tokens_max
 
     def tokens_estimate(self, model: Model) -> int:
         """Exact for tokens, typical for texts; never above the bound."""
@@ -60,7 +67,14 @@ def parse_embeddings_request(body: object) -> InputRequest:
     except ValidationError as exc:
         raise invalid(exc) from exc
     texts, tokens = inputs_of(parsed.input)
-    return InputRequest(body, parsed.model, texts, tokens, encoding_format=parsed.encoding_format or FLOAT)
+    return InputRequest(
+        body,
+        parsed.model,
+        texts,
+        tokens,
+        encoding_format=parsed.encoding_format or FLOAT,
+        instructions=unread(EMBEDDINGS, body),
+    )
 
 
 def inputs_of(given: str | Sequence[str | int | list[int]]) -> tuple[list[bytes], list[int]]:
@@ -89,7 +103,13 @@ def parse_moderations_request(body: object) -> InputRequest:
             _require_image(part.image_url or {}, f"input[{at}].image_url.url")
     texts = [part if isinstance(part, str) else part.text or "" for part in given]
     images = sum(not isinstance(part, str) and part.image_url is not None for part in given)
-    return InputRequest(body, parsed.model or MODERATION_MODEL, [utf8(text) for text in texts], images=images)
+    return InputRequest(
+        body,
+        parsed.model or MODERATION_MODEL,
+        [utf8(text) for text in texts],
+        images=images,
+        instructions=unread(MODERATIONS, body),
+    )
 
 
 def _require_image(image: Mapping[str, Any], param: str) -> None:
@@ -109,7 +129,7 @@ def require_kind(request: InputRequest, model: Model, kind: str) -> None:
             f"`{model.id}` is a {model.kind} model; this endpoint needs a model of kind {kind}, see GET /v1/models.",
             param="model",
         )
-    refuse_unbounded(request.body, ALWAYS_REFUSED | model.refused_parameters)
+    refuse_costly(EMBEDDINGS if kind == "embedding" else MODERATIONS, request.body, model)
     window = model.context_window
     least = max([*(len(text) // 8 for text in request.texts), *request.tokens], default=0)
     if window and least > window:
@@ -117,6 +137,15 @@ def require_kind(request: InputRequest, model: Model, kind: str) -> None:
             f"This model's maximum context length is {window} tokens; one of your inputs has at least {least}.",
             param="input",
         )
+
+
+def unread(endpoint: str, body: Mapping[str, Any]) -> bytes:
+    """The JSON of the fields that the endpoint does not know; raises RequestInvalid where it cannot be written."""
+    unknown = {name: value for name, value in body.items() if name not in ENDPOINTS[endpoint].known}
+    try:
+        return orjson.dumps(unknown) if unknown else b""
+    except TypeError as exc:
+        raise RequestInvalid("The JSON of your request is nested too deeply.") from exc
 
 
 def utf8(text: str) -> bytes:

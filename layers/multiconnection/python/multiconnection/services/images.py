@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from multiconnection.domain.catalog import Model, UpstreamRef
+from multiconnection.domain.parameters import EDITS, GENERATIONS
 from multiconnection.domain.provider import Provider
 
 from .authenticate import Caller
@@ -21,9 +22,6 @@ from .images_tariff import ImageTariff
 from .images_usage import shown_usage
 from .ports import CostOf, UpstreamStream
 from .streamed import StreamedAnswer
-
-GENERATIONS = "images.generations"
-EDITS = "images.edits"
 
 Deliver = Callable[[Drawn], Awaitable[Drawn]]
 
@@ -43,7 +41,7 @@ class ImagesService:
         Raises GatewayError; whatever was reserved is settled by then.
         """
         request = parse_image_request(body)
-        model = await self._model(caller, request)
+        model, request = await self._model(caller, request, GENERATIONS)
         call = _call(request, request.tariff(model))
         return await self._answer(caller, arrival, request, GENERATIONS, call)
 
@@ -59,16 +57,17 @@ class ImagesService:
     async def _edit(
         self, caller: Caller, request: ImageRequest, sources: Sources, arrival: Arrival
     ) -> dict[str, Any] | StreamedAnswer:
-        model = await self._model(caller, request, edit=True)
+        model, request = await self._model(caller, request, EDITS)
         tariff = request.tariff(model, sources.count)
-        pictures, mask = await sources.read(self._files, caller.account_id)
-        call = replace(_call(request, tariff), edit=True, pictures=pictures, mask=mask)
+        pictures, mask, markup = await sources.read(self._files, caller.account_id)
+        call = replace(_call(request, tariff), edit=True, pictures=pictures, mask=mask, markup=markup)
         return await self._answer(caller, arrival, request, EDITS, call)
 
-    async def _model(self, caller: Caller, request: ImageRequest, *, edit: bool = False) -> Model:
+    async def _model(self, caller: Caller, request: ImageRequest, endpoint: str) -> tuple[Model, ImageRequest]:
         model = await self._calls.find_model(caller, request.model)
-        require_drawable(request, model, edit=edit)
-        return model
+        require_drawable(request, model, edit=endpoint == EDITS)
+        model, fields = self._calls.accept(endpoint, model, request.fields)
+        return model, replace(request, fields=fields)
 
     async def _answer(
         self, caller: Caller, arrival: Arrival, request: ImageRequest, endpoint: str, call: ImageCall

@@ -6,7 +6,7 @@ from multiconnection.domain.errors import RequestInvalid
 
 from .form import Form
 
-FILES = ("image", "mask")
+FILES = ("image", "mask", "markup")
 _INTEGERS = ("n", "output_compression", "partial_images")
 _FLAGS = ("stream",)
 _KNOWN = frozenset(
@@ -24,7 +24,7 @@ def body_of(form: Form) -> dict[str, Any]:
     """Everything but the pictures. Raises RequestInvalid for a file under any other name."""
     for name in form.files:
         if name not in FILES:
-            raise RequestInvalid(f"Files belong into 'image' and 'mask', not into {name[:64]!r}.", param=name)
+            raise RequestInvalid(f"Files belong into 'image', 'mask' and 'markup', not into {name[:64]!r}.", param=name)
     return {name: _value(name, form) for name in form.fields if name not in FILES}
 
 

@@ -36,25 +36,30 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """At least one picture, and perhaps the mask that says where to paint."""
+    """At least one picture; the mask says where to paint, the markup is drawn over the first picture as a guide."""
 
     pictures: tuple[Source, ...]
     mask: Source | None
+    markup: Source | None
 
     @property
     def count(self) -> int:
-        return len(self.pictures) + (self.mask is not None)
+        return len(self.pictures) + (self.mask is not None) + (self.markup is not None)
 
-    async def read(self, files: Files, account_id: str) -> tuple[tuple[Picture, ...], Picture | None]:
-        """Raises RequestInvalid, RequestTooLarge, UploadNotFound or StorageUnavailable."""
-        sources = [*self.pictures, *([self.mask] if self.mask else [])]
+    async def read(self, files: Files, account_id: str) -> tuple[tuple[Picture, ...], Picture | None, Picture | None]:
+        """The pictures, the mask and the markup.
+
+        Raises RequestInvalid, RequestTooLarge, UploadNotFound or StorageUnavailable."""
+        sources = [*self.pictures, *(one for one in (self.mask, self.markup) if one is not None)]
         found = await asyncio.gather(*(_read(source, files, account_id) for source in sources))
         size = sum(len(picture.data) for picture in found if isinstance(picture, PictureData))
         if size > BYTES_MAX:
             raise RequestTooLarge(
                 f"The images of an edit have at most {BYTES_MAX} bytes together.", param=sources[0].param
             )
-        return tuple(found[: len(self.pictures)]), found[-1] if self.mask else None
+        rest = iter(found[len(self.pictures) :])
+        mask = None if self.mask is None else next(rest)
+        return tuple(found[: len(self.pictures)]), mask, None if self.markup is None else next(rest)
 
 
 def form_sources(form: Form) -> Sources:
@@ -63,10 +68,13 @@ def form_sources(form: Form) -> Sources:
     def under(name: str) -> list[bytes | str]:
         return [*(one.data for one in form.files.get(name, ())), *form.fields.get(name, ())]
 
-    masks = under("mask")
-    if len(masks) > 1:
-        raise RequestInvalid("There is one mask at most.", param="mask")
-    return _sources(under("image"), masks[0] if masks else None, "image", lambda at: f"image[{at}]")
+    def one_of(name: str) -> Source | None:
+        given = under(name)
+        if len(given) > 1:
+            raise RequestInvalid(f"There is one {name} at most.", param=name)
+        return Source(given[0], name) if given else None
+
+    return _sources(under("image"), one_of("mask"), one_of("markup"), "image", lambda at: f"image[{at}]")
 
 
 def json_sources(body: Mapping[str, Any]) -> Sources:
@@ -75,21 +83,28 @@ def json_sources(body: Mapping[str, Any]) -> Sources:
         parsed = ImageEditReferences.model_validate(body)
     except ValidationError as exc:
         raise invalid(exc) from exc
-    mask = None if parsed.mask is None else _url(parsed.mask, "mask")
+    mask = None if parsed.mask is None else Source(_url(parsed.mask, "mask"), "mask")
+    markup = None if parsed.markup is None else Source(_url(parsed.markup, "markup"), "markup")
     if parsed.images is not None:
         urls = [_url(one, f"images[{at}]") for at, one in enumerate(parsed.images)]
-        return _sources(urls, mask, "images", lambda at: f"images[{at}].image_url")
+        return _sources(urls, mask, markup, "images", lambda at: f"images[{at}].image_url")
     bare = [parsed.image] if isinstance(parsed.image, str) else parsed.image or []
-    return _sources(bare, mask, "image" if bare else "images", lambda at: f"image[{at}]")
+    return _sources(bare, mask, markup, "image" if bare else "images", lambda at: f"image[{at}]")
 
 
-def _sources(given: Sequence[bytes | str], mask: bytes | str | None, name: str, param: Callable[[int], str]) -> Sources:
+def _sources(
+    given: Sequence[bytes | str],
+    mask: Source | None,
+    markup: Source | None,
+    name: str,
+    param: Callable[[int], str],
+) -> Sources:
     if not given:
         raise ParameterMissing(f"Missing required parameter: '{name}'.", param=name)
     if len(given) > PICTURES_MAX:
         raise RequestInvalid(f"An edit starts from at most {PICTURES_MAX} images.", param=name)
     pictures = tuple(Source(one, param(at) if len(given) > 1 else name) for at, one in enumerate(given))
-    return Sources(pictures, None if mask is None else Source(mask, "mask"))
+    return Sources(pictures, mask, markup)
 
 
 def _url(reference: ImageReference, param: str) -> str:

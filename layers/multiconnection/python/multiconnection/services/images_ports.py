@@ -44,6 +44,7 @@ class ImageCall:
     edit: bool = False
     pictures: tuple[Picture, ...] = ()
     mask: Picture | None = None
+    markup: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.domain.image_terms import Shape
+from multiconnection.domain.parameters import EDITS as EDIT_FIELDS
+from multiconnection.domain.parameters import GENERATIONS, refuse_costly
 from multiconnection.schemas.images import ImagesBody
 
 from .chat_request import wrong_kind
 from .images_tariff import ImageTariff
-from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
 from .validation import invalid
 
 # The cheapest of the models that draw and edit.
@@ -23,7 +24,7 @@ AUTO = "auto"
 EDITS = "image_edits"
 STREAMING = "streaming"
 # Ours, not the provider's: how the answer is delivered, and what is sent as files.
-NOT_FORWARDED = frozenset({"model", "response_format", "image", "images", "mask"})
+NOT_FORWARDED = frozenset({"model", "response_format", "image", "images", "mask", "markup"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,7 @@ def require_drawable(request: ImageRequest, model: Model, *, edit: bool = False)
             f"yours has {len(request.prompt)}.",
             param="prompt",
         )
-    refuse_unbounded(request.fields, ALWAYS_REFUSED)
-    for name in sorted(model.refused_parameters):
-        if request.fields.get(name) is not None:
-            raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)
+    refuse_costly(EDIT_FIELDS if edit else GENERATIONS, request.fields, model)
     _require_streamable(request, model)
 
 

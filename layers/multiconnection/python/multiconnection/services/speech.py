@@ -1,8 +1,10 @@
 """Speak a text: one path for bare audio and for events, by characters and by tokens, for both of its endpoints."""
 
+from dataclasses import replace
 from typing import Any
 
 from multiconnection.domain.catalog import Model, UpstreamRef
+from multiconnection.domain.parameters import CHAT, ENDPOINTS, SPEECH
 from multiconnection.domain.provider import Provider
 
 from .authenticate import Caller
@@ -14,7 +16,7 @@ from .speech_ports import SpeechCall, SpeechUpstream
 from .speech_request import SpeechRequest, parse_speech_request, require_speakable
 from .streamed import StreamedAnswer
 
-ENDPOINT = "audio.speech"
+ENDPOINT = SPEECH
 
 
 class SpeechService:
@@ -32,6 +34,8 @@ class SpeechService:
         request = parse_speech_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_speakable(request, model)
+        model, fields = self._calls.accept(ENDPOINT, model, request.body)
+        request = replace(request, body=fields)
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await self._spoken(opened, request, model)
 
@@ -46,7 +50,8 @@ class SpeechService:
             return None
         model = await self._calls.find_model(caller, name)
         if model.kind == "speech":
-            return await self.speak(caller, {key: body[key] for key in body if key != "messages"}, arrival)
+            only_chat = ENDPOINTS[CHAT].known - ENDPOINTS[SPEECH].known
+            return await self.speak(caller, {key: body[key] for key in body if key not in only_chat}, arrival)
         if body.get("messages") is None:
             raise wrong_kind(model)
         return None

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from multiconnection.domain.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ParameterUnsupported, RequestInvalid
+from multiconnection.domain.parameters import SPEECH, refuse_costly
 from multiconnection.domain.usage import Usage
 from multiconnection.schemas.speech import SpeechBody
 
 from .chat_request import wrong_kind
-from .refused_parameters import ALWAYS_REFUSED, refuse_unbounded
+from .embeddings_request import unread
 from .validation import invalid
 
 MODEL_DEFAULT = "tts-1"
@@ -38,7 +39,10 @@ TEXT_BYTES_PER_SECOND = 15
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """`body` is what is forwarded; a character is one Unicode code point of `text` as it was received."""
+    """`body` is what is forwarded; a character is one Unicode code point of `text` as it was received.
+
+    `unread` are fields that the gateway does not know.
+    """
 
     body: Mapping[str, Any]
     model: str
@@ -48,6 +52,7 @@ class SpeechRequest:
     audio_format: str
     speed: float
     events: bool
+    unread: bytes
 
     @property
     def media_type(self) -> str:
@@ -78,7 +83,7 @@ class SpeechRequest:
         return CostBound(model.cost_pico(self.usage_max(model)), 0, 0, markup_basis_points)
 
     def _input_tokens_max(self, model: Model) -> int:
-        texts = text_tokens_max(self.text.encode()) + text_tokens_max(self.instructions.encode())
+        texts = sum(map(text_tokens_max, (self.text.encode(), self.instructions.encode(), self.unread)))
         bound = texts + 2 * MESSAGE_OVERHEAD_TOKENS
         return min(bound, model.context_window) if model.context_window else bound
 
@@ -102,6 +107,7 @@ def parse_speech_request(body: object) -> SpeechRequest:
         audio_format=parsed.response_format or FORMAT_DEFAULT,
         speed=_speed(parsed.speed),
         events=parsed.stream_format == "sse",
+        unread=unread(SPEECH, body),
     )
 
 
@@ -112,10 +118,7 @@ def require_speakable(request: SpeechRequest, model: Model) -> None:
     if model.voices and request.voice not in model.voices:
         asked, offered = request.voice[:SHOWN_CHARACTERS], ", ".join(model.voices)
         raise RequestInvalid(f"`{model.id}` has no voice {asked!r}. Its voices are {offered}.", param="voice")
-    refuse_unbounded(request.body, ALWAYS_REFUSED)
-    for name in sorted(model.refused_parameters):
-        if request.body.get(name) is not None:
-            raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)
+    refuse_costly(SPEECH, request.body, model)
     if request.events and request.counted(model) is not None:
         raise ParameterUnsupported(
             f"`{model.id}` speaks in bytes only: leave `stream_format` out, or set it to 'audio'.",

@@ -43,6 +43,9 @@ class TranscriptionService:
         request = parse_transcription_request(task, form)
         model = await self._calls.find_model(caller, request.model)
         require_hearing(request, model)
+        endpoint = f"audio.{task}"
+        model, fields = self._calls.accept(endpoint, model, request.named)
+        request = request.only(fields)
         file = await heard_file(form, caller.account_id, self._uploads)
         opened = await self._calls.open(caller, self._plan(request, model, file), arrival)
 

@@ -1,14 +1,15 @@
 """A transcription request understood: what is asked for, what it costs at most, and what the model cannot do."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from multiconnection.domain.audio import Audio
 from multiconnection.domain.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
 from multiconnection.domain.catalog import Model
-from multiconnection.domain.errors import ParameterUnsupported, RequestInvalid
+from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.parameters import base_name, refuse_costly
 from multiconnection.domain.usage import Usage
 from multiconnection.schemas.transcription import TranscriptionForm
 
@@ -52,6 +53,16 @@ class TranscriptionRequest:
     model: str
     response_format: str
     stream: bool
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The last text of each field that is forwarded, by its name without brackets."""
+        return {base_name(name): text for name, text in self.fields}
+
+    def only(self, names: Container[str]) -> "TranscriptionRequest":
+        """The same request with only these fields."""
+        kept = tuple((name, text) for name, text in self.fields if base_name(name) in names)
+        return replace(self, fields=kept)
 
     def heard(self, model: Model, audio: Audio) -> Usage:
         """What the input consumes, by measuring it."""
@@ -120,8 +131,7 @@ def require_hearing(request: TranscriptionRequest, model: Model) -> None:
             f"`{model.id}` does not translate; use a model with the capability {TRANSLATION!r}, such as `whisper-1`.",
             param="model",
         )
-    for name in sorted(model.refused_parameters & request.form.fields.keys()):
-        raise ParameterUnsupported(f"`{model.id}` takes no `{name}`.", param=name)
+    refuse_costly(f"audio.{request.task}", request.named, model)
 
 
 def by_seconds(model: Model) -> bool:
