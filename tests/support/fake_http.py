@@ -22,6 +22,10 @@ class FakeReply:
         self.drained = False
         self._pieces = list(pieces)
 
+    @property
+    def unread(self) -> int:
+        return len(self._pieces)
+
     async def read(self) -> bytes:
         if self.closed:
             raise ConnectionCut("closed")

@@ -1,12 +1,14 @@
 """The request body: bounded with and without a declared length, JSON only, and never a crash."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import pytest
 
+from multiconnection.domain.json_bounds import NESTING_MAX
 from tests.support.assertions import assert_error
 from tests.support.chat_app import ChatApp
-from tests.support.chat_world import ChatWorld
+from tests.support.chat_world import IP, ChatWorld
 
 SMALL = {"BODY_BYTES_MAX": "1000"}
 BODY = b'{"model":"m-1","messages":[{"role":"user","content":"hi"}]}'
@@ -125,11 +127,76 @@ async def test_json_that_is_no_object_is_400(raw: bytes) -> None:
     assert "must be a JSON object" in error["message"]
 
 
-async def test_json_that_is_nested_too_deeply_is_400() -> None:
-    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+PATHS = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/moderations",
+    "/v1/images/generations",
+    "/v1/images/edits",
+    "/v1/audio/speech",
+    "/v1/uploads",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("levels", [NESTING_MAX, 300, 1015])
+async def test_an_unknown_field_that_is_nested_too_deeply_is_400_at_every_endpoint(path: str, levels: int) -> None:
+    deep = b'{"model":"m-1","unknown":' + b"[" * levels + b"]" * levels + b"}"
     async with ChatApp(ChatWorld()) as app:
-        error = assert_error(await app.post(BODY[:-1] + b',"unknown":' + deep + b"}"), None, 400)
-    assert "nested too deeply" in error["message"]
+        response = await app.http.post(
+            path, content=deep, headers={"authorization": f"Bearer {app.secret}", "content-type": "application/json"}
+        )
+    assert "200 levels deep" in assert_error(response, None, 400)["message"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_body_of_tiny_values_is_refused_unbuilt(path: str) -> None:
+    many = b'{"model":"m-1","unknown":[' + b"[]," * 1_500_000 + b"1]}"
+    async with ChatApp(ChatWorld()) as app:
+        response = await app.http.post(
+            path, content=many, headers={"authorization": f"Bearer {app.secret}", "content-type": "application/json"}
+        )
+    assert_error(response, "request_too_large", 413)
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        *((path, "application/json") for path in PATHS),
+        ("/v1/audio/transcriptions", "multipart/form-data; boundary=x"),
+        ("/v1/images/edits", "multipart/form-data; boundary=x"),
+    ],
+)
+async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours(
+    path: str, media_type: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = b"--x\r\n" if "form-data" in media_type else b'{"model'
+    messages = iter([{"type": "http.request", "body": begun, "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return next(messages)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async with ChatApp(ChatWorld()) as app:
+        headers = [(b"authorization", f"Bearer {app.secret}".encode()), (b"content-type", media_type.encode())]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": headers,
+            "client": (IP, 1),
+            "query_string": b"",
+        }
+        await app.app(scope, receive, send)
+    lines = capsys.readouterr().err
+    assert "unhandled" not in lines
+    assert '"status":499' in lines
+    assert '"Errors"' not in lines
+    assert all(message.get("status", 499) == 499 for message in sent)
 
 
 async def test_a_body_of_almost_six_megabytes_is_read_whole() -> None:

@@ -68,7 +68,7 @@ def test_a_text_has_no_more_tokens_than_bytes_before_or_after_nfkc(text: str) ->
         pytest.param("abc", 3, id="ASCII"),
         pytest.param("\x00", 1, id="NUL"),
         pytest.param(SWELLS, 33, id="one that swells"),
-        pytest.param(SWELLS * 100_000, 3_300_000, id="many that swell"),
+        pytest.param(SWELLS * 10_000, 330_000, id="many that swell"),
         pytest.param("\U0001f600", 4, id="astral"),
         pytest.param("\u00e9", 2, id="composed"),
         pytest.param("e\u0301", 3, id="decomposed"),

@@ -231,9 +231,28 @@ async def test_a_billing_refusal_in_the_stream_is_never_the_callers() -> None:
 
 
 async def test_a_usage_that_nobody_can_write_is_shown_as_ours() -> None:
-    deep = b"[" * 990 + b"]" * 990
-    usage = b'data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"deep":%b}}\n\n' % deep
+    odd = b'"half":"\\ud800","none":NaN'
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,%b}}\n\n' % odd
     got = await relayed([*ANSWER, usage, DONE], a_call(include_usage=True))
     assert got.whole
     assert got.outcome.usage == REPORTED
     assert got.chunks[-1]["usage"]["cost"] == cost_of(REPORTED)
+
+
+@pytest.mark.parametrize("levels", [201, 1015, 5000])
+@pytest.mark.parametrize("place", ["usage", "delta", "error", "unknown", "list"])
+async def test_an_event_that_is_nested_too_deeply_ends_the_answer_and_is_settled(levels: int, place: str) -> None:
+    deep = b"[" * levels + b"]" * levels
+    payload = {
+        "usage": b'{"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"deep":%b}}',
+        "delta": b'{"choices":[{"index":0,"delta":{"content":%b}}]}',
+        "error": b'{"error":%b}',
+        "unknown": b'{"choices":[{"index":0,"delta":{"content":"x"}}],"deep":%b}',
+        "list": b"%b",
+    }[place] % deep
+    got = await relayed([*ANSWER[:3], b"data: %b\n\n" % payload])
+    assert not got.whole
+    assert got.outcome.ended is Ended.MID_STREAM_ERROR
+    assert got.outcome.error is not None
+    assert got.outcome.error.http_status == 502
+    assert got.outcome.usage == Usage()

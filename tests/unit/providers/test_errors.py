@@ -16,9 +16,10 @@ from multiconnection.domain import errors as tree
 from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.providers import http
 from multiconnection.providers.errors import reported_error, retry_after_s, status_error, transport_error
+from multiconnection.providers.exchange import error_body
 from multiconnection.providers.http import _failure
 from multiconnection.providers.openai_compatible import OpenAiCompatible
-from multiconnection.providers.scrub import scrub
+from multiconnection.providers.scrub import _SECRET, scrub
 from multiconnection.services.ports import UpstreamError
 from tests.support.fake_http import FakeHttp, FakeReply
 from tests.unit.providers.fakes import a_call, a_provider, cost_of
@@ -235,3 +236,78 @@ def test_hostile_text_costs_no_time_and_no_key_is_cut_in_two() -> None:
         assert "sk-acme" not in error.message
         assert error.code in (None, "context_length_exceeded")
     assert time.process_time() - started < 2
+
+
+KEY = "a-" * 16_000
+HOSTILE_BODIES = {
+    "a key of the caller's in FastAPI's loc": {
+        "detail": [{"loc": ["body", "metadata", KEY], "msg": "bad", "type": "x"}]
+    },
+    "many steps": {"detail": [{"loc": ["body", *["a-" * 30] * 1000], "msg": "bad"}]},
+    "a step that is a tree": {"detail": [{"loc": [["a"] * 10_000, {"b": "c"}], "msg": "bad"}]},
+    "many details": {"detail": [{"loc": ["body", str(at)], "msg": "x" * 40} for at in range(1000)]},
+    "many reasons": {"error": {"message": "bad", "details": [{"reason": 1}] * 6000}},
+    "a long message": {"error": {"message": "a." * 30_000, "code": "a." * 10_000, "param": "-a" * 10_000}},
+    "words that exceed": {"error": {"message": "exceed" * 10_000}},
+    "input token counts": {"error": {"message": "input token count " * 3000}},
+    "models": {"error": {"message": "model " * 10_000}},
+    "bearers": {"error": {"message": "bearer" + " " * 60_000 + '"'}},
+    "keys": {"error": {"message": "sk-" * 20_000, "type": "sk-" * 20_000}},
+    "lists": [[[[[{"error": {"message": "deep", "code": 422}}]]]]],
+    "too deep": b"[" * 1015 + b"]" * 1015,
+    "deeper": b'{"error":' * 6000 + b"1" + b"}" * 6000,
+    "objects in objects": b'{"error":' * 150 + b'{"message":"deep"}' + b"}" * 150,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_BODIES)
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_hostile_error_body_costs_little_and_says_little(kind: str, status: int) -> None:
+    best, error = float("inf"), refused(status)
+    for _ in range(3):
+        began = time.process_time()
+        error = refused(status, HOSTILE_BODIES[kind])
+        best = min(best, time.process_time() - began)
+    assert len(error.error.message) <= 600
+    assert len(error.error.param or "") <= 200
+    assert len(error.error.code or "") <= 64
+    assert error.error.http_status in (400, 502)
+    # A few milliseconds; half a minute when the path of a field was searched for keys of any length.
+    assert best <= 0.1
+
+
+@pytest.mark.parametrize(
+    "unit", ["a-", "a.", "-", "a", "a_", "1.", "x:", "://", "sk-", "bearer ", "localhost", "com.", "\u0301", "a b."]
+)
+def test_a_text_is_scrubbed_in_time_linear_in_its_length(unit: str) -> None:
+    def seconds(size: int) -> float:
+        text, best = (unit * size)[:size], float("inf")
+        for _ in range(5):
+            began = time.process_time()
+            _SECRET.sub("", text)
+            best = min(best, time.process_time() - began)
+        return best
+
+    assert seconds(64_000) <= 50 * max(seconds(4_000), 20e-6)
+
+
+@pytest.mark.parametrize(
+    "host", ["api.acme.com", "api.acme.com.", "(eu.api.acme.ai)", "x.local:8080,", "a--b.c.internal/v1"]
+)
+def test_addresses_are_redacted_wherever_they_stand(host: str) -> None:
+    assert ".com" not in (shown := scrub(f"cannot reach {host} now", a_provider()))
+    assert not any(word in shown for word in ("acme", "local", "internal"))
+
+
+@pytest.mark.parametrize("given", ["9" * 30_000, "x" * 30_000, ("Mon, " * 6000), "1e" + "9" * 30_000])
+def test_a_hostile_retry_after_costs_nothing(given: str) -> None:
+    began = time.process_time()
+    assert 1 <= retry_after_s({"retry-after": given}) <= 60
+    assert time.process_time() - began < 0.1
+
+
+async def test_only_what_is_needed_of_a_refusal_is_read() -> None:
+    reply = FakeReply([b"x" * 16_384] * 100, 500)
+    assert await error_body(reply) == b""
+    assert reply.closed
+    assert reply.unread >= 95

@@ -162,7 +162,7 @@ def test_deep_json_is_refused_and_never_a_crash(depth: int, place: str) -> None:
     deep = orjson.loads(b'{"a":' * depth + b"1" + b"}" * depth)
     value = [{"type": "function", "function": deep}] if place == "tools" else deep
     with pytest.raises(RequestInvalid) as caught:
-        parse_chat_request({"model": "m-1", "messages": MESSAGES, place: value})
+        parse_chat_request({"model": "m-1", "messages": MESSAGES, place: value}).prompt_tokens_max(a_model())
     assert caught.value.http_status == 400
 
 
@@ -175,7 +175,7 @@ def test_json_of_usual_depth_passes() -> None:
 def test_half_a_surrogate_pair_never_crashes(text: str) -> None:
     for fields in ({"messages": [{"role": "user", "content": text}]}, {"user": text}, {"unknown": text}):
         with pytest.raises(RequestInvalid):
-            parse_chat_request({"model": "m-1", "messages": MESSAGES, **fields})
+            parse_chat_request({"model": "m-1", "messages": MESSAGES, **fields}).prompt_tokens_max(a_model())
 
 
 def test_nul_bytes_are_text() -> None:

@@ -1,13 +1,24 @@
 """Reading a JSON request body, bounded, with our errors."""
 
+import asyncio
+
 import orjson
 from fastapi import Request
 
 from multiconnection.domain.errors import MediaTypeUnsupported, RequestInvalid, RequestTooLarge
+from multiconnection.domain.json_bounds import (
+    NESTED_TOO_DEEPLY,
+    is_nested_too_deeply,
+    may_be_nested_too_deeply,
+    tree_is_too_large,
+)
+
+# Reading less than this takes a few milliseconds whatever is in it; between the stages of more, others have their turn.
+SHORT_BYTES = 256 * 1024
 
 
 async def read_json(request: Request, bytes_max: int) -> object:
-    """Raises RequestTooLarge, MediaTypeUnsupported or RequestInvalid."""
+    """Raises RequestTooLarge, MediaTypeUnsupported or RequestInvalid, or Starlette's ClientDisconnect."""
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise MediaTypeUnsupported(
@@ -16,10 +27,24 @@ async def read_json(request: Request, bytes_max: int) -> object:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaTypeUnsupported("Send the body without a content-encoding.")
     raw = await _read(request, bytes_max)
+    if len(raw) <= SHORT_BYTES:
+        return _parsed(raw)
+    if tree_is_too_large(raw):
+        raise RequestTooLarge("The JSON body of your request has too many values.")
+    await asyncio.sleep(0)
+    value = _parsed(raw)
+    await asyncio.sleep(0)
+    return value
+
+
+def _parsed(raw: bytes) -> object:
     try:
-        return orjson.loads(raw)
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
         raise RequestInvalid(f"We could not parse the JSON body of your request: {exc}.") from exc
+    if may_be_nested_too_deeply(raw) and is_nested_too_deeply(value):
+        raise RequestInvalid(f"The JSON of your request is {NESTED_TOO_DEEPLY}.")
+    return value
 
 
 async def _read(request: Request, bytes_max: int) -> bytes:

@@ -5,11 +5,13 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from multiconnection.domain.errors import InternalError
 from multiconnection.observability import begin_correlation
 
 from .context import SCOPE_KEY, RequestContext, header
-from .errors import error_response
+from .errors import CLIENT_LEFT, error_response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -70,6 +72,8 @@ class Envelope:
             return
         try:
             await self._app(scope, receive, send_complete)
+        except ClientDisconnect:
+            context.facts.status = context.facts.status or CLIENT_LEFT
         except Exception:
             log.exception("unhandled", extra={"request_id": context.request_id})
             context.facts.error_code = InternalError.code or ""

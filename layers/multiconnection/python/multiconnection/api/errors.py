@@ -4,6 +4,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -11,6 +12,9 @@ from multiconnection.domain.errors import InternalError, MethodNotAllowed, Reque
 from multiconnection.domain.gateway_error import GatewayError
 
 from .context import SCOPE_KEY, RequestContext
+
+# As web servers log it: the client left before its request was complete. Not one of our errors.
+CLIENT_LEFT = 499
 
 
 class ErrorResponse(Response):
@@ -64,6 +68,11 @@ async def validation_error(_: Request, exc: Exception) -> Response:
     return error_response(RequestInvalid(f"Invalid value for '{where}': {error['msg']}.", param=where))
 
 
+async def client_left(_: Request, __: Exception) -> Response:
+    """Nobody reads it; the metrics of the call do."""
+    return Response(status_code=CLIENT_LEFT)
+
+
 async def unhandled(_: Request, __: Exception) -> Response:
     return error_response(InternalError("The gateway failed."))
 
@@ -72,4 +81,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, gateway_error)
     app.add_exception_handler(HTTPException, http_exception)
     app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(ClientDisconnect, client_left)
     app.add_exception_handler(Exception, unhandled)

@@ -7,6 +7,8 @@ from typing import Any
 
 MESSAGE_CHARS_MAX = 2000  # what is searched; the bound keeps hostile text from costing time
 WORD_CHARS_MAX = 200
+# Of a list of details or the steps of a path, more say nothing new.
+DETAILS_MAX = 16
 STATUS_BY_WORD = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
@@ -30,8 +32,8 @@ STATUS_BY_WORD = {
 }
 # The text may quote the caller, so it decides only what that caller is told, never how the provider is treated.
 _TOO_LONG = re.compile(
-    r"maximum context length|context.?length.?exceeded|context.?window|exceed\w* the (?:available )?context"
-    r"|exceed_context_size|prompt is too long|input is too long|input token count .* exceeds"
+    r"maximum context length|context.?length.?exceeded|context.?window|exceed\w{0,8} the (?:available )?context"
+    r"|exceed_context_size|prompt is too long|input is too long|input token count .{0,100} exceeds"
     r"|reduce the length of the (?:messages|prompt|input)",
     re.IGNORECASE,
 )
@@ -141,16 +143,17 @@ def _status(error: Mapping[str, Any]) -> int | None:
 
 def _reason(details: object) -> str | None:
     """Gemini's `details: [{"reason": "API_KEY_INVALID"}]`."""
-    for detail in details if isinstance(details, list) else ():
+    for detail in details[:DETAILS_MAX] if isinstance(details, list) else ():
         if isinstance(detail, dict) and _word(detail.get("reason")):
             return _word(detail["reason"])
     return None
 
 
 def _location(loc: object) -> str | None:
-    """FastAPI's ["body", "messages", 0]."""
-    parts = [str(part) for part in loc if part != "body"] if isinstance(loc, list) else []
-    return ".".join(parts) or None
+    """FastAPI's ["body", "messages", 0]; a step may be a key of the caller's, of any length."""
+    steps = loc[:DETAILS_MAX] if isinstance(loc, list) else []
+    parts = [str(step)[:WORD_CHARS_MAX] for step in steps if isinstance(step, str | int) and step != "body"]
+    return ".".join(parts)[:WORD_CHARS_MAX] or None
 
 
 def _word(value: object) -> str | None:
@@ -158,5 +161,8 @@ def _word(value: object) -> str | None:
 
 
 def _bounded(text: str) -> str:
-    """Cut between words: half a key would not be recognised as one."""
-    return text if len(text) <= MESSAGE_CHARS_MAX else text[:MESSAGE_CHARS_MAX].rsplit(None, 1)[0]
+    """Cut between words: half a key would not be recognised as one. A word of that length is no message."""
+    if len(text) <= MESSAGE_CHARS_MAX:
+        return text
+    words = text[:MESSAGE_CHARS_MAX].rsplit(None, 1)
+    return words[0] if len(words) > 1 else ""

@@ -28,6 +28,7 @@ CONNECT_COOL_DOWN_S = 10.0
 FAILURE_COOL_DOWN_S = 5.0
 RETRY_AFTER_S_MAX = 60.0
 RETRY_AFTER_S_DEFAULT = 5.0
+RETRY_AFTER_CHARS_MAX = 64
 OUR_CREDENTIALS = frozenset({401, 402, 403})
 REQUEST_AT_FAULT = frozenset({400, 413, 422})
 
@@ -133,7 +134,7 @@ def _rate_limited(headers: Mapping[str, str]) -> UpstreamError:
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
     """`Retry-After` in seconds or as a date, between 1 and RETRY_AFTER_S_MAX."""
-    given = headers.get("retry-after") or headers.get("Retry-After") or ""
+    given = (headers.get("retry-after") or headers.get("Retry-After") or "")[:RETRY_AFTER_CHARS_MAX]
     try:
         seconds = float(given)
     except ValueError:

@@ -11,7 +11,8 @@ from multiconnection.services.ports import UpstreamError
 from .errors import status_error, transport_error
 from .http import BODY_BYTES_MAX, Http, Reply, TransportFailure, read_body
 
-ERROR_BYTES_MAX = 256 * 1024
+# More than any error object has; what is longer says nothing, and the status alone is enough to go on.
+ERROR_BYTES_MAX = 64 * 1024
 USER_AGENT = "MultiConnection/0.1"
 JSON = "application/json"
 EVENTS = "text/event-stream"

@@ -5,13 +5,21 @@ from typing import Any
 
 import orjson
 
+from multiconnection.domain.json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply
+
 
 def decode(raw: bytes) -> Any:
-    """Raises ValueError. Half a surrogate pair per chunk (seen from Python servers) is accepted."""
+    """Raises ValueError, also for what is nested too deeply to be walked and written.
+
+    Half a surrogate pair per chunk (seen from Python servers) is accepted.
+    """
     try:
-        return orjson.loads(raw)
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return _decode_leniently(raw)
+        value = _decode_leniently(raw)
+    if may_be_nested_too_deeply(raw) and is_nested_too_deeply(value):
+        raise ValueError(NESTED_TOO_DEEPLY)
+    return value
 
 
 def decode_plain(raw: bytes) -> Any:
@@ -36,14 +44,14 @@ def _decode_leniently(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except RecursionError as exc:
-        raise ValueError("nested too deeply") from exc
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
 
 
 def _encode_leniently(value: object) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except RecursionError as exc:
-        raise ValueError("nested too deeply") from exc
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
 
 
 def _plain(value: object) -> Any:
@@ -51,5 +59,5 @@ def _plain(value: object) -> Any:
         plain = orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
         orjson.dumps(plain)
     except (RecursionError, TypeError) as exc:
-        raise ValueError("nested too deeply") from exc
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
     return plain

@@ -1,9 +1,10 @@
 """Bodies of the administrators' API. Strict: a misspelt member must not pass as one that was left out."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from .open import Object
 from .text import plain_text
 
 TEXT_CHARS_MAX = 500
@@ -32,9 +33,9 @@ class AdjustBody(ReasonBody):
 class PriceBody(MaybeReasonBody):
     """`prices` are all of a model's prices; `cost_prices`, where sent, all of what it costs upstream."""
 
-    prices: dict[str, Any]
+    prices: Object
     base_version: int
-    cost_prices: dict[str, Any] | None = None
+    cost_prices: Object | None = None
     confirm: bool = False
 
 

@@ -1,16 +1,27 @@
 """The body of POST /v1/chat/completions: types and bounds of what we know; unknown fields pass through."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .open import Open
+from .open import Members, Object, Open, items
 
 CHOICES_MAX = 128
 OUTPUT_TOKENS_MAX = 10**9
 MESSAGES_MAX = 100_000
+# Of one message.
+PARTS_MAX = 10_000
+# OpenAI takes 128; clients with many tool servers send more.
+TOOLS_MAX = 1024
+# OpenAI takes 4, other providers more.
+STOPS_MAX = 128
+MODALITIES_MAX = 16
+# OpenAI takes 16 pairs.
+METADATA_MAX = 128
 
 Tokens = Annotated[int, Field(ge=0, le=OUTPUT_TOKENS_MAX)]
+Stop = str | Annotated[list[str], items(STOPS_MAX)]
+LogitBias = Annotated[dict[str, float | int], Members()]
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 
 
@@ -23,17 +34,17 @@ class Part(Open):
     type: str
     text: str | None = None
     image_url: ImageUrl | None = None
-    input_audio: dict[str, Any] | None = None
-    file: dict[str, Any] | None = None
+    input_audio: Object | None = None
+    file: Object | None = None
 
 
 class Message(Open):
     role: Role
-    content: str | list[Part] | None = None
+    content: str | Annotated[list[Part], items(PARTS_MAX)] | None = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: Annotated[list[Object], items(TOOLS_MAX)] | None = None
     tool_call_id: str | None = None
-    audio: dict[str, Any] | None = None
+    audio: Object | None = None
 
 
 class StreamOptions(Open):
@@ -43,14 +54,19 @@ class StreamOptions(Open):
 
 class Tool(Open):
     type: str
-    function: dict[str, Any] | None = None
+    function: Object | None = None
 
 
-class ChatBody(Open):
-    """Request fields as OpenAI spells them."""
+class ChatMessages(Open):
+    """The prompt of a request: validated apart from everything else, as it may have to be in several steps."""
+
+    messages: Annotated[list[Message], items(MESSAGES_MAX, least=1)]
+
+
+class ChatOptions(Open):
+    """All other request fields as OpenAI spells them."""
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MAX)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=CHOICES_MAX)] | None = None
@@ -63,17 +79,21 @@ class ChatBody(Open):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     seed: int | None = None
-    stop: str | list[str] | None = None
-    logit_bias: dict[str, float | int] | None = None
+    stop: Stop | None = None
+    logit_bias: LogitBias | None = None
     user: str | None = None
-    metadata: dict[str, str] | None = None
-    modalities: list[str] | None = None
-    response_format: dict[str, Any] | None = None
+    metadata: Annotated[dict[str, str], Members(METADATA_MAX)] | None = None
+    modalities: Annotated[list[str], items(MODALITIES_MAX)] | None = None
+    response_format: Object | None = None
     reasoning_effort: str | None = None
     service_tier: str | None = None
     store: bool | None = None
-    tools: list[Tool] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tools: Annotated[list[Tool], items(TOOLS_MAX)] | None = None
+    tool_choice: str | Object | None = None
     parallel_tool_calls: bool | None = None
-    functions: list[dict[str, Any]] | None = None
-    function_call: str | dict[str, Any] | None = None
+    functions: Annotated[list[Object], items(TOOLS_MAX)] | None = None
+    function_call: str | Object | None = None
+
+
+class ChatBody(ChatOptions, ChatMessages):
+    """The whole body."""

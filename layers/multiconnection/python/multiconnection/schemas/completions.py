@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .chat import CHOICES_MAX, StreamOptions, Tokens
-from .embeddings import Name, Token
-from .open import Open
+from .chat import CHOICES_MAX, LogitBias, Stop, StreamOptions
+from .chat import Tokens as OutputTokens
+from .embeddings import Name, Tokens
+from .open import Open, items
 
 PROMPTS_MAX = 128
 
@@ -17,23 +18,23 @@ class CompletionsBody(Open):
     model: Name
     prompt: (
         str
-        | Annotated[list[str], Field(min_length=1, max_length=PROMPTS_MAX)]
-        | Annotated[list[Token], Field(min_length=1)]
-        | Annotated[list[Annotated[list[Token], Field(min_length=1)]], Field(min_length=1, max_length=PROMPTS_MAX)]
+        | Annotated[list[str], items(PROMPTS_MAX, least=1)]
+        | Tokens
+        | Annotated[list[Tokens], items(PROMPTS_MAX, least=1)]
     )
     suffix: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=CHOICES_MAX)] | None = None
     best_of: Annotated[int, Field(ge=0, le=CHOICES_MAX)] | None = None
-    max_tokens: Tokens | None = None
+    max_tokens: OutputTokens | None = None
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     seed: int | None = None
-    stop: str | list[str] | None = None
+    stop: Stop | None = None
     temperature: float | int | None = None
     top_p: float | int | None = None
     presence_penalty: float | int | None = None
     frequency_penalty: float | int | None = None
-    logit_bias: dict[str, float | int] | None = None
+    logit_bias: LogitBias | None = None
     user: str | None = None

@@ -4,8 +4,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .open import items
+
 NAME_CHARS_MAX = 80
 OVERLAP_S_MAX = 7 * 86400
+# How many a key may have is for the keys to say.
+ENTRIES_MAX = 1024
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARS_MAX)]
 
@@ -20,8 +24,8 @@ class KeySettings(ConsoleBody):
     budget: str | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    models: list[str] | None = None
-    ips: list[str] | None = None
+    models: Annotated[list[str], items(ENTRIES_MAX)] | None = None
+    ips: Annotated[list[str], items(ENTRIES_MAX)] | None = None
     expires_at: int | None = None
 
 

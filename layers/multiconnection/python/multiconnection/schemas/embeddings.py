@@ -1,19 +1,21 @@
 """The bodies of POST /v1/embeddings and POST /v1/moderations; unknown fields pass through."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .open import Open
+from .open import Object, Open, items
 
 INPUTS_MAX = 2048
 TOKEN_MAX = 10**7
+# Of one text; more than any context window has.
+TOKENS_MAX = 2**20
 DIMENSIONS_MAX = 65_536
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Text = Annotated[str, Field(min_length=1)]
 Token = Annotated[int, Field(ge=0, le=TOKEN_MAX)]
-Tokens = Annotated[list[Token], Field(min_length=1)]
+Tokens = Annotated[list[Token], items(TOKENS_MAX, least=1)]
 
 
 class EmbeddingsBody(Open):
@@ -22,9 +24,9 @@ class EmbeddingsBody(Open):
     model: Name
     input: (
         Text
-        | Annotated[list[Text], Field(min_length=1, max_length=INPUTS_MAX)]
+        | Annotated[list[Text], items(INPUTS_MAX, least=1)]
         | Tokens
-        | Annotated[list[Tokens], Field(min_length=1, max_length=INPUTS_MAX)]
+        | Annotated[list[Tokens], items(INPUTS_MAX, least=1)]
     )
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=DIMENSIONS_MAX)] | None = None
@@ -34,11 +36,11 @@ class EmbeddingsBody(Open):
 class ModerationPart(Open):
     type: Literal["text", "image_url"]
     text: str | None = None
-    image_url: dict[str, Any] | None = None
+    image_url: Object | None = None
 
 
 class ModerationsBody(Open):
     """`model` has a default at OpenAI, and so here."""
 
     model: Name | None = None
-    input: str | Annotated[list[str | ModerationPart], Field(min_length=1, max_length=INPUTS_MAX)]
+    input: str | Annotated[list[str | ModerationPart], items(INPUTS_MAX, least=1)]

@@ -4,10 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .open import Open
+from .open import Open, items
 
 IMAGES_MAX = 10
 PARTIAL_IMAGES_MAX = 3
+# More than any model starts from: how many it may be is for the edit to say.
+REFERENCES_MAX = 128
 # Room for a data URL of more than any request body or upload may have.
 URL_CHARACTERS_MAX = 128 * 1024 * 1024
 
@@ -53,7 +55,7 @@ def _reference(given: Any) -> Any:
 class ImageEditReferences(Open):
     """The pictures of an edit in a JSON body: `images` as OpenAI has them, or `image` with bare URLs."""
 
-    images: Annotated[list[ImageReference], Field(min_length=1)] | None = None
-    image: Url | Annotated[list[Url], Field(min_length=1)] | None = None
+    images: Annotated[list[ImageReference], items(REFERENCES_MAX, least=1)] | None = None
+    image: Url | Annotated[list[Url], items(REFERENCES_MAX, least=1)] | None = None
     mask: Annotated[ImageReference | None, BeforeValidator(_reference)] = None
     markup: Annotated[ImageReference | None, BeforeValidator(_reference)] = None

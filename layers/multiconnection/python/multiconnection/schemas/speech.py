@@ -1,10 +1,10 @@
 """The body of POST /v1/audio/speech: types and bounds of what we know; unknown fields pass through."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .open import Open
+from .open import Object, Open
 
 # OpenAI's own limits, in characters.
 INPUT_CHARACTERS_MAX = 4096
@@ -18,7 +18,7 @@ class SpeechBody(Open):
 
     model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     input: Annotated[str, Field(min_length=1, max_length=INPUT_CHARACTERS_MAX)]
-    voice: str | dict[str, Any]
+    voice: str | Object
     instructions: Annotated[str, Field(max_length=INSTRUCTIONS_CHARACTERS_MAX)] | None = None
     response_format: AudioFormat | None = None
     speed: float | None = None

@@ -10,10 +10,11 @@ from multiconnection.domain.usage import UsageSource
 
 from .authenticate import Caller
 from .calls import Arrival, Calls, OpenCall, Plan
-from .chat_request import ChatRequest, parse_chat_request, require_affordable_parameters
+from .chat_request import ChatRequest, chat_request_steps, require_affordable_parameters
 from .framing import CHUNKS
 from .ports import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
 from .streamed import StreamedAnswer
+from .turns import in_turns
 from .uploads import UploadService
 
 ENDPOINT = CHAT
@@ -39,7 +40,7 @@ class ChatService:
 
         Raises GatewayError; whatever was reserved is settled by then. A StreamedAnswer still has to be relayed.
         """
-        request = parse_chat_request(body)
+        request = await in_turns(chat_request_steps(body))
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
         model, fields = self._calls.accept(ENDPOINT, model, request.body)
@@ -47,6 +48,7 @@ class ChatService:
         if request.images:
             body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
             request = replace(request, body=body)
+        await in_turns(request.counted(model))
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 

@@ -17,13 +17,26 @@ _UNREAD = frozenset({"role", "type", "id", "tool_call_id", "image_url"})
 def prompt_tokens_typical(body: Mapping[str, Any]) -> int:
     """Of a chat request without its images: what a model reads of it, not the JSON around that."""
     messages = body["messages"]
-    read = sum(map(_read_bytes, messages)) + sum(len(orjson.dumps(body[name])) for name in _AS_JSON if body.get(name))
+    read = sum(len(orjson.dumps(body[name])) for name in _AS_JSON if body.get(name))
+    read += sum(map(_message_bytes, messages))
     return -(-read // TOKEN_BYTES_TYPICAL) + MESSAGE_TOKENS * len(messages)
+
+
+def _message_bytes(message: Mapping[str, Any]) -> int:
+    """Almost every message is a role and a text, and there may be a hundred thousand of them."""
+    content = message.get("content")
+    if len(message) == len(("role", "content")) and isinstance(content, str) and "role" in message:
+        return _utf8_bytes(content)
+    return _read_bytes(message)
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _read_bytes(value: object) -> int:
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+        return _utf8_bytes(value)
     if isinstance(value, list):
         return sum(map(_read_bytes, value))
     if isinstance(value, dict):

@@ -1,7 +1,8 @@
 """A chat request understood: what it asks for, what it may cost, and what is refused because no bound holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -20,9 +21,10 @@ from multiconnection.domain.bounds import (
 from multiconnection.domain.catalog import Model
 from multiconnection.domain.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
 from multiconnection.domain.parameters import CHAT, refuse_costly, refuse_unpriced_caching
-from multiconnection.schemas.chat import ChatBody, Part
+from multiconnection.schemas.chat import MESSAGES_MAX, ChatMessages, ChatOptions
 
 from .chat_estimate import prompt_tokens_typical
+from .turns import Steps, at_once
 from .validation import invalid
 
 TOOL_TYPES = ("function", "custom")
@@ -51,11 +53,18 @@ _WITH_A_PREAMBLE = (
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """`text_*` are of the body without image data, counted once: a long prompt takes a while to look through.
+# Validated in a few milliseconds.
+MESSAGES_STEP = 1000
+# What is counted in one step with all else; more has a step of its own.
+TEXT_BYTES_STEP = 128 * 1024
 
-    `output_limit` is None when the caller named none.
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """`text_*` are of the body without image data, each counted once and only when it is needed.
+
+    A long prompt takes a while to look through, so whoever can refuse the request does that first. `output_limit` is
+    None when the caller named none; `parsed` is everything but the messages.
     """
 
     body: Mapping[str, Any]
@@ -64,15 +73,41 @@ class ChatRequest:
     include_usage: bool
     choices: int
     output_limit: int | None
-    text_bytes: int
-    text_tokens_max: int
-    text_tokens_typical: int
-    preamble_tokens: int
     messages: int
     images: int
-    parsed: ChatBody
+    parsed: ChatOptions
+
+    @cached_property
+    def text(self) -> bytes:
+        """Raises RequestInvalid for what no JSON can hold."""
+        return _bounded_text(self.body, self.images)
+
+    @cached_property
+    def text_tokens_max(self) -> int:
+        return text_tokens_max(self.text)
+
+    @cached_property
+    def text_tokens_typical(self) -> int:
+        return prompt_tokens_typical(self.body)
+
+    @cached_property
+    def preamble_tokens(self) -> int:
+        return _preamble_tokens(self.body)
+
+    def counted(self, model: Model) -> Steps[None]:
+        """Counts what the plan of the call needs, one thing a step where the text is long."""
+        if len(self.text) <= TEXT_BYTES_STEP:
+            return
+        yield
+        self.prompt_tokens_max(model)
+        yield
+        self.prompt_tokens_estimate(model)
+        yield
 
     def prompt_tokens_max(self, model: Model) -> int:
+        """A text that fills the context window by its bytes alone is not looked at."""
+        if 0 < model.context_window <= len(self.text):
+            return model.context_window
         return chat_input_tokens_max(
             self.text_tokens_max,
             self.preamble_tokens + model.preamble_tokens,
@@ -101,17 +136,22 @@ class ChatRequest:
 
 def parse_chat_request(body: object) -> ChatRequest:
     """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does."""
+    return at_once(chat_request_steps(body))
+
+
+def chat_request_steps(body: object) -> Steps[ChatRequest]:
+    """`parse_chat_request` in steps of MESSAGES_STEP messages."""
     if not isinstance(body, dict):
         raise RequestInvalid("The request body must be a JSON object.")
     try:
-        parsed = ChatBody.model_validate(body)
+        parsed = ChatOptions.model_validate(body)
     except ValidationError as exc:
         raise invalid(exc) from exc
-    parts = [part for message in parsed.messages if isinstance(message.content, list) for part in message.content]
-    images = sum(part.image_url is not None for part in parts)
+    yield from _validated_messages(body)
+    messages = body["messages"]
+    images = sum(part.get("image_url") is not None for message in messages for part in _parts(message))
     limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
     options = parsed.stream_options
-    text = _bounded_text(body, images)
     return ChatRequest(
         body=body,
         model=parsed.model,
@@ -119,14 +159,34 @@ def parse_chat_request(body: object) -> ChatRequest:
         include_usage=bool(options and options.include_usage),
         choices=parsed.n or 1,
         output_limit=min(limits, default=None),
-        text_bytes=len(text),
-        text_tokens_max=text_tokens_max(text),
-        text_tokens_typical=prompt_tokens_typical(body),
-        preamble_tokens=_preamble_tokens(body),
-        messages=len(parsed.messages),
+        messages=len(messages),
         images=images,
         parsed=parsed,
     )
+
+
+def _validated_messages(body: Mapping[str, Any]) -> Steps[None]:
+    """What pydantic makes of a message takes many times its size, so it is looked at and dropped."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not MESSAGES_STEP < len(messages) <= MESSAGES_MAX:
+        _validate_messages(body)
+        return
+    for start in range(0, len(messages), MESSAGES_STEP):
+        yield
+        _validate_messages({"messages": messages[start : start + MESSAGES_STEP]}, first_item=start)
+
+
+def _validate_messages(body: Mapping[str, Any], first_item: int = 0) -> None:
+    try:
+        ChatMessages.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc, first_item) from exc
+
+
+def _parts(message: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    """Of a validated message: none where its content is a text."""
+    content = message.get("content")
+    return content if isinstance(content, list) else ()
 
 
 def wrong_kind(model: Model) -> RequestInvalid:
@@ -151,10 +211,10 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
             raise ParameterUnsupported(
                 f"Server-side tools such as {min(other)[:64]!r} are not offered.", param=f"tools[{index}]"
             )
-    for at, message in enumerate(parsed.messages):
-        if message.audio:
+    for at, message in enumerate(request.body["messages"]):
+        if message.get("audio"):
             raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
-        for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
+        for position, part in enumerate(_parts(message)):
             _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
     _require_room(request, model)
 
@@ -171,12 +231,13 @@ def _require_thoughts_within(request: ChatRequest, model: Model) -> None:
             raise RequestInvalid(f"`{param}` is above the limit of the answer, {limit} tokens.", param=param)
 
 
-def _require_bounded_part(part: Part, model: Model, where: str) -> None:
-    if part.type not in PART_TYPES or part.file is not None or part.input_audio is not None:
-        raise ParameterUnsupported(f"Content of type {part.type[:64]!r} is not offered for `{model.id}`.", param=where)
-    if part.type != "image_url" and part.image_url is None:
+def _require_bounded_part(part: Mapping[str, Any], model: Model, where: str) -> None:
+    kind, image = part["type"], part.get("image_url")
+    if kind not in PART_TYPES or part.get("file") is not None or part.get("input_audio") is not None:
+        raise ParameterUnsupported(f"Content of type {kind[:64]!r} is not offered for `{model.id}`.", param=where)
+    if kind != "image_url" and image is None:
         return
-    if part.image_url is None or not part.image_url.url.startswith(IMAGE_SCHEMES):
+    if image is None or not image["url"].startswith(IMAGE_SCHEMES):
         raise RequestInvalid("An image is an https://, data:image/ or upload:// URL.", param=f"{where}.image_url.url")
     if not model.image_tokens_max:
         raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
@@ -184,7 +245,7 @@ def _require_bounded_part(part: Part, model: Model, where: str) -> None:
 
 def _require_room(request: ChatRequest, model: Model) -> None:
     """A prompt is surely too long when even one token for each eight bytes would not fit."""
-    least = request.text_bytes // 8
+    least = len(request.text) // 8
     if model.context_window and least > model.context_window:
         raise ContextTooLong(
             f"This model's maximum context length is {model.context_window} tokens; "
@@ -194,17 +255,19 @@ def _require_room(request: ChatRequest, model: Model) -> None:
 
 
 def _bounded_text(body: Mapping[str, Any], images: int) -> bytes:
-    """The JSON whose bytes bound the input tokens; raises RequestInvalid when it is nested too deeply to be written.
+    """The JSON whose bytes bound the input tokens; raises RequestInvalid for what cannot be written.
 
-    JSON escapes never hide a byte, but for one: the letter of an escaped CR and two combining marks are one character
-    under NFKC. A space between them keeps the bound.
+    A provider reads the texts in it, and not the JSON around them. Each character of a text is in the JSON as itself
+    or as an escape, which is longer; no character that can grow under NFKC is escaped; and the bound adds what each
+    can gain while it gives no credit for what is composed, so the letter of an escape takes nothing from the mark
+    behind it. Where texts are put together, what a mark adds to a character before it is less than the quotes, commas
+    and names that stood between them.
     """
     sent = {name: value for name, value in body.items() if name not in OUTPUT_LIMITS}
     try:
-        text = orjson.dumps(_without_images(sent) if images else sent)
+        return orjson.dumps(_without_images(sent) if images else sent)
     except TypeError as exc:
-        raise RequestInvalid("The JSON of your request is nested too deeply.") from exc
-    return text.replace(b"\\r", b"\\r ")
+        raise RequestInvalid("The JSON of your request cannot be written: it is nested too deeply.") from exc
 
 
 def _preamble_tokens(body: Mapping[str, Any]) -> int:

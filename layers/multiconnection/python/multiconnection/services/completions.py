@@ -11,6 +11,7 @@ from .chat import CompletedChat, answered
 from .completions_request import CompletionsRequest, parse_completions_request, require_completions_model
 from .ports import ChatCall, ChatUpstream
 from .streamed import StreamedAnswer
+from .turns import in_turns
 
 ENDPOINT = COMPLETIONS
 
@@ -29,6 +30,7 @@ class CompletionsService:
         require_completions_model(request, model)
         model, fields = self._calls.accept(ENDPOINT, model, request.body)
         request = replace(request, body=fields)
+        await in_turns(request.prompts.counted())
         opened = await self._calls.open(caller, self._plan(request, model), arrival)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 

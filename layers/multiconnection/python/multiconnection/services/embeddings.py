@@ -18,6 +18,7 @@ from .embeddings_request import (
     require_kind,
 )
 from .ports import Completion
+from .turns import in_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class EmbeddingsService:
         require_kind(request, model, "embedding")
         model, fields = self._calls.accept(EMBEDDINGS, model, request.body)
         request = replace(request, body=fields)
+        await in_turns(request.counted())
         opened = await self._calls.open(caller, self._plan(EMBEDDINGS, request, model), arrival)
         answer, cost = await opened.complete(
             lambda provider, ref: self._upstream.embed(provider, _call(request, model, ref.model))
@@ -67,6 +69,7 @@ class EmbeddingsService:
         require_kind(request, model, "moderation")
         model, fields = self._calls.accept(MODERATIONS, model, request.body)
         request = replace(request, body=fields)
+        await in_turns(request.counted())
         opened = await self._calls.open(caller, self._plan(MODERATIONS, request, model), arrival)
         answer, _ = await opened.complete(
             lambda provider, ref: self._upstream.moderate(provider, _call(request, model, ref.model))

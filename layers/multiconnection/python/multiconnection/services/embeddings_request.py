@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -14,15 +15,18 @@ from multiconnection.domain.parameters import EMBEDDINGS, ENDPOINTS, MODERATIONS
 from multiconnection.schemas.embeddings import EmbeddingsBody, ModerationsBody
 
 from .chat_estimate import TOKEN_BYTES_TYPICAL
+from .turns import Steps
 from .validation import invalid
 
 MODERATION_MODEL = "omni-moderation-latest"
 # Tokens that a tokenizer puts around a text.
 TEXT_OVERHEAD_TOKENS = 8
 FLOAT = "float"
+# What is counted in one step with all else; more has a step of its own.
+TEXT_BYTES_STEP = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InputRequest:
     """`texts` and `tokens` are what is read: UTF-8 texts, and lengths of texts that are tokens already.
 
@@ -43,10 +47,28 @@ class InputRequest:
 
     def tokens_max(self, model: Model) -> int:
         """No provider reads more of one text than the context window."""
-        around = text_tokens_max(self.instructions)
-        texts = sum(_within(text_tokens_max(text) + TEXT_OVERHEAD_TOKENS + around, model) for text in self.texts)
-        tokens = sum(self.tokens) + around * len(self.tokens)
-        return texts + tokens + self.images * model.image_tokens_max
+        window, around = model.context_window, self._instructions_tokens_max
+        texts = (most + around for most in self._text_tokens_max)
+        bound = sum(min(most, window) for most in texts) if window else sum(texts)
+        return bound + sum(self.tokens) + around * len(self.tokens) + self.images * model.image_tokens_max
+
+    @cached_property
+    def _instructions_tokens_max(self) -> int:
+        return text_tokens_max(self.instructions)
+
+    @cached_property
+    def _text_tokens_max(self) -> list[int]:
+        """Of each text, counted when the request was not refused for anything cheaper."""
+        return [text_tokens_max(text) + TEXT_OVERHEAD_TOKENS for text in self.texts]
+
+    def counted(self) -> Steps[None]:
+        """Counts the texts in a step of its own where they are long."""
+        if sum(map(len, self.texts)) + len(self.instructions) > TEXT_BYTES_STEP:
+            yield
+            self._instructions_tokens_max  # noqa: B018  (it is kept)
+            yield
+            self._text_tokens_max  # noqa: B018  (it is kept)
+            yield
 
     def tokens_estimate(self, model: Model) -> int:
         """Exact for tokens, typical for texts; never above the bound."""
@@ -150,7 +172,3 @@ def unread(endpoint: str, body: Mapping[str, Any]) -> bytes:
 
 def utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _within(tokens: int, model: Model) -> int:
-    return min(tokens, model.context_window) if model.context_window else tokens

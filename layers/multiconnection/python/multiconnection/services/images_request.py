@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ STREAMING = "streaming"
 NOT_FORWARDED = frozenset({"model", "response_format", "image", "images", "mask", "markup"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageRequest:
     """`fields` are all of the caller's that go to the provider as they are."""
 
@@ -40,7 +41,17 @@ class ImageRequest:
     as_url: bool
     stream: bool
     partials: int
-    text: bytes
+
+    @cached_property
+    def text(self) -> bytes:
+        """The JSON whose bytes bound what a provider can read, fields that we do not know included (see the bound of
+
+        chat). Raises RequestInvalid for what no JSON can hold.
+        """
+        try:
+            return orjson.dumps(self.fields)
+        except TypeError as exc:
+            raise RequestInvalid("The JSON of your request cannot be written: it is nested too deeply.") from exc
 
     def tariff(self, model: Model, pictures: int = 0) -> ImageTariff:
         """Raises RequestInvalid for a size and quality without a price."""
@@ -90,7 +101,6 @@ def parse_image_request(body: object) -> ImageRequest:
         as_url=parsed.response_format == "url",
         stream=bool(parsed.stream),
         partials=parsed.partial_images or 0,
-        text=_text(fields),
     )
 
 
@@ -136,14 +146,3 @@ def _refused(request: ImageRequest, model: Model, priced: Iterable[Shape]) -> tu
     offered = "; ".join(f"{size} in {', '.join(qualities)}" for size, qualities in sizes.items())
     param = "size" if _named(request.size) not in (None, *sizes) else "quality"
     raise RequestInvalid(f"`{model.id}` has no price for that size and quality. It draws {offered}.", param=param)
-
-
-def _text(fields: Mapping[str, Any]) -> bytes:
-    """The JSON whose bytes bound what a provider can read, fields that we do not know included.
-
-    An escaped CR could be one character less than it stands for (see the bound of chat).
-    """
-    try:
-        return orjson.dumps(fields).replace(b"\\r", b"\\r ")
-    except TypeError as exc:
-        raise RequestInvalid("The JSON of your request is nested too deeply.") from exc

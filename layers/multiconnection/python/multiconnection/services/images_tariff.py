@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from multiconnection.domain.bounds import CostBound, text_tokens_max
@@ -19,7 +20,7 @@ TEXT_OVERHEAD_TOKENS = 64
 TEXT_BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageTariff:
     """`shapes` are the sizes and qualities that the call can end in, the usual one first.
 
@@ -73,15 +74,16 @@ class ImageTariff:
     def input_estimate(self, output_image: int = 0) -> Usage:
         """What was read, usually, never above the bound."""
         return Usage(
-            input=min(math.ceil(len(self.text) / TEXT_BYTES_PER_TOKEN), self._text_max()),
+            input=min(math.ceil(len(self.text) / TEXT_BYTES_PER_TOKEN), self._text_max),
             input_image=self.pictures * self.model.image_tokens_max,
             output_image=output_image,
         )
 
     def _input_pico(self, prices: Prices) -> int:
         looked_at = self.pictures * self.model.image_tokens_max
-        return self._text_max() * prices.units.get("input", 0) + looked_at * prices.dearest_input
+        return self._text_max * prices.units.get("input", 0) + looked_at * prices.dearest_input
 
+    @cached_property
     def _text_max(self) -> int:
         return text_tokens_max(self.text) + TEXT_OVERHEAD_TOKENS
 

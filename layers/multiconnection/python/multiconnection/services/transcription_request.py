@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -43,7 +44,7 @@ SECONDS_MARGIN = 1
 TOKENS_MARGIN_PERCENT = 25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TranscriptionRequest:
     """`fields` are what is forwarded, names and texts, as the provider wants them spelled."""
 
@@ -93,9 +94,12 @@ class TranscriptionRequest:
         references = len(self.form.fields.get(REFERENCES, ()))
         spoken = _tokens(audio.milliseconds_max + references * REFERENCE_MS_MAX, model)
         spoken += -(-spoken * TOKENS_MARGIN_PERCENT // 100) + model.audio_tokens_per_second * SECONDS_MARGIN
-        written = sum(text_tokens_max(text) + MESSAGE_OVERHEAD_TOKENS for text in self._texts())
         windows = -(-spoken // model.context_window) if model.context_window else 1
-        return spoken + written + MESSAGE_OVERHEAD_TOKENS, max(windows * model.max_output_tokens, spoken)
+        return spoken + self._written_max + MESSAGE_OVERHEAD_TOKENS, max(windows * model.max_output_tokens, spoken)
+
+    @cached_property
+    def _written_max(self) -> int:
+        return sum(text_tokens_max(text) + MESSAGE_OVERHEAD_TOKENS for text in self._texts())
 
     def _texts(self) -> Iterator[bytes]:
         return (text.encode() for name, text in self.fields if not name.startswith(REFERENCES))

@@ -26,15 +26,19 @@ _SIZES = frozenset({"too_long", "too_short"})
 Place = tuple[int | str, ...]
 
 
-def invalid(exc: ValidationError) -> RequestInvalid:
-    """The first thing wrong; of a union's branches, the one that came furthest into the value."""
+def invalid(exc: ValidationError, first_item: int = 0) -> RequestInvalid:
+    """The first thing wrong; of a union's branches, the one that came furthest into the value.
+
+    `first_item` is the place of the first item in a list of which only a part was validated. There are few errors, and
+    their number does not grow with the body: lists fail at their first wrong item, maps are small (`schemas.open`).
+    """
     errors = exc.errors(include_url=False, include_context=False, include_input=False)
     first = _place(errors[0]["loc"])
     below = [error for error in errors if _place(error["loc"])[: len(first)] == first]
     depth = max(len(_place(error["loc"])) for error in below)
     deepest = [error for error in below if len(_place(error["loc"])) == depth]
     deepest = _of_wrong_size(below, len(first)) or [one for one in deepest if one["type"] not in _WANTED] or deepest
-    where = path_of(_place(deepest[0]["loc"]))
+    where = path_of(_moved(_place(deepest[0]["loc"]), first_item))
     if deepest[0]["type"] == "missing":
         return ParameterMissing(f"Missing required parameter: '{where}'.", param=where)
     wanted = [_WANTED[error["type"]] for error in deepest if error["type"] in _WANTED]
@@ -49,6 +53,13 @@ def path_of(place: Place) -> str:
     for step in place:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
     return path[:PATH_CHARS_MAX]
+
+
+def _moved(place: Place, by: int) -> Place:
+    """("messages", 3, "role") → ("messages", 1003, "role")."""
+    if by and len(place) > 1 and isinstance(place[1], int):
+        return (place[0], place[1] + by, *place[2:])
+    return place
 
 
 def _of_wrong_size(errors: Sequence[ErrorDetails], depth: int) -> list[ErrorDetails]:
