@@ -96,6 +96,7 @@ class PeopleWorld:
         quotas: AttemptQuotas | None = None,
         public_origins: frozenset[str] = frozenset(),
         test_credit_nano: int = TEST_CREDIT_NANO,
+        answer_s: float = 0.0,
     ) -> None:
         self.hand = HandClock()
         self.clock = clock or self.hand
@@ -116,7 +117,7 @@ class PeopleWorld:
             Margins(),
         )
         self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
-        config = IdentityConfig(test_credit_nano, quotas or AttemptQuotas(), public_origins, answer_s=0.0)
+        config = IdentityConfig(test_credit_nano, quotas or AttemptQuotas(), public_origins, answer_s)
         self.identity = identity(
             self.provider,
             self.verifier,
@@ -125,6 +126,7 @@ class PeopleWorld:
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
+            self.alarms,
             self.clock,
             self.rng,
             config,

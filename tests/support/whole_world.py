@@ -224,6 +224,7 @@ class WholeWorld(ConsoleWorld):
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
+            self.alarms,
             self.clock,
             self.rng,
             IdentityConfig(TEST_CREDIT_NANO, quotas, answer_s=0.0),

@@ -26,6 +26,7 @@ def build_identity(base: Base) -> Identity:
         limits=LimitsTable(driver, settings.limits_table),
         keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
         defaults=settings,
+        alarms=base.alarms,
         clock=base.clock,
         rng=base.rng,
         config=IdentityConfig(

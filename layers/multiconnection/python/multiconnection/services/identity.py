@@ -6,8 +6,10 @@ from typing import Protocol
 
 from multiconnection.domain.ports import Clock, Rng
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.ledger.store import Alarms
 
 from .attempts import AttemptQuotas, Attempts
+from .challenges import Challenges
 from .identity_ports import IdentityProvider, TokenVerifier
 from .limit_store import LimitStore
 from .onboarding import Onboarding, ProfileStore
@@ -69,6 +71,7 @@ def identity(
     limits: LimitStore,
     keys: SessionKeys,
     defaults: LimitDefaults,
+    alarms: Alarms,
     clock: Clock,
     rng: Rng,
     config: IdentityConfig,
@@ -81,7 +84,9 @@ def identity(
     return Identity(
         sessions=sessions,
         sign_up=SignUp(provider, attempts, ends, config.answer_s),
-        sign_in=SignIn(provider, sessions, attempts, onboarding, ends, config.answer_s),
+        sign_in=SignIn(
+            provider, sessions, attempts, onboarding, ends, Challenges(provider, clock), alarms, config.answer_s
+        ),
         passwords=Passwords(provider, sessions, attempts, ends, config.answer_s),
         totp=Totp(provider, attempts),
         profile=Profile(onboarding, ledger.store, keys, provider, defaults),
