@@ -72,8 +72,8 @@ class IssuedSession:
 class FakeCognito:
     """`calls` counts operations; `gate` holds them up until it is set.
 
-    `failure` is raised by the next ones, `failures` by the next ones of that name. With `lax` it looks at no session of a
-    challenge, as MiniStack does, and answers as `impostor` where there is one.
+    `failure` is raised by the next ones, `failures` by the next ones of that name. With `lax` it looks at no session
+    of a challenge, as MiniStack does; it answers one with the tokens of `impostor` where there is one.
     """
 
     clock: Clock

@@ -1,4 +1,4 @@
-"""The second step of a sign-in belongs to the first: every wrong combination, with a provider that checks nothing too."""
+"""The second step of a sign-in belongs to the first: every wrong combination, also with a provider that checks none."""
 
 import asyncio
 import base64

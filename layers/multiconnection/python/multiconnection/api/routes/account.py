@@ -4,10 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from multiconnection.api.console import small_body_of
+from multiconnection.api.console import ActiveAccessDep, small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import presented, set_session
-from multiconnection.api.session import AccessDep, SessionDep
+from multiconnection.api.session import SessionDep
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import ACTIVE, SUSPENDED
 from multiconnection.schemas.auth import AccountBody
@@ -22,7 +22,7 @@ async def retrieve_account(services: ConsoleDep, session: SessionDep) -> dict[st
 
 
 @router.patch("/api/account")
-async def update_account(request: Request, services: ConsoleDep, access: AccessDep) -> dict[str, Any]:
+async def update_account(request: Request, services: ConsoleDep, access: ActiveAccessDep) -> dict[str, Any]:
     """The name, at once and in the cookie."""
     body = await small_body_of(request, AccountBody)
     await services.identity.profile.rename(access, body.name)
