@@ -28,7 +28,10 @@ async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
 
 
 async def active_user(session: SessionDep, services: ConsoleDep) -> Session:
-    """For what begins or changes something: a suspended account only ends what it has. Raises AccountSuspended besides what a session raises."""
+    """For what begins or changes something: a suspended account only ends what it has.
+
+    Raises AccountSuspended besides what a session raises.
+    """
     await services.standing.require_active(session.account_id)
     return session
 

@@ -2,7 +2,8 @@
 
 from .emf import Emf, Group
 
-# Money may be wrong or lost, or an account in the wrong hands: somebody has to look now. Everything else is being repaired without help.
+# Money may be wrong or lost, or an account in the wrong hands: somebody has to look now.
+# Everything else is being repaired without help.
 CRITICAL = frozenset(
     {
         "invariant_breached",
