@@ -74,6 +74,7 @@ BODIES: Mapping[str, Body] = {
     "POST /api/admin/orders/{order_id}/reject": Body(orders.RejectBody, _always(reason="nothing arrived")),
     "POST /api/admin/accounts/{account_id}/suspend": _REASON,
     "POST /api/admin/accounts/{account_id}/resume": _REASON,
+    "POST /api/admin/accounts/{account_id}/test-credit": _MAYBE_REASON,
     "POST /api/admin/accounts/{account_id}/adjust": Body(admin.AdjustBody, _ADJUST),
     "POST /api/admin/adjustments/{adjustment_id}/reject": _REASON,
     "POST /api/admin/models/{model_id:path}/prices": Body(admin.PriceBody, _prices),

@@ -28,7 +28,7 @@ _RULES = (
     # Dots do not matter: https://support.google.com/mail/answer/7436150
     # googlemail.com is gmail.com: https://support.google.com/mail/answer/10313
     AliasRules(("gmail.com", "googlemail.com"), ignored="."),
-    # Dots, hyphens and underscores do not matter: `removeEmailAlias` in github.com/ProtonMail/WebClients, src/helpers/string.js
+    # Dots, hyphens and underscores do not matter: `removeEmailAlias` in github.com/ProtonMail/WebClients
     # A name is one person's at each of the domains.
     AliasRules(("proton.me", "protonmail.com", "protonmail.ch", "pm.me"), ignored=".-_"),
     # A username is one person's at all of its domains: https://yandex.com/support/id/authorization/email.html

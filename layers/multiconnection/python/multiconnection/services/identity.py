@@ -12,7 +12,7 @@ from .attempts import AttemptQuotas, Attempts
 from .challenges import Challenges
 from .identity_ports import IdentityProvider, TokenVerifier
 from .limit_store import LimitStore
-from .onboarding import Onboarding, ProfileStore
+from .onboarding import CreditTerms, GrantSlots, Onboarding, ProfileStore
 from .passwords import Passwords
 from .profile import LimitDefaults, Profile
 from .session_ends import SessionEnds, SessionKeys
@@ -42,11 +42,15 @@ class Books(Protocol):
     async def credit(self, row: CreditRow) -> CreditRow: ...
 
 
+class PeopleLimits(LimitStore, GrantSlots, Protocol):
+    """Attempts, and grants of a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityConfig:
     """`public_origins` are browsers' origins besides the host a request was sent to, `https://console.example.com`."""
 
-    test_credit_nano: int
+    test_credit: CreditTerms
     quotas: AttemptQuotas = field(default_factory=AttemptQuotas)
     public_origins: frozenset[str] = frozenset()
     answer_s: float = ANSWER_S
@@ -68,7 +72,7 @@ def identity(
     verifier: TokenVerifier,
     ledger: Books,
     profiles: ProfileStore,
-    limits: LimitStore,
+    limits: PeopleLimits,
     keys: SessionKeys,
     defaults: LimitDefaults,
     alarms: Alarms,
@@ -80,7 +84,7 @@ def identity(
     attempts = Attempts(limits, clock, config.quotas)
     sessions = Sessions(provider, verifier, attempts, clock)
     ends = SessionEnds(provider, keys, clock)
-    onboarding = Onboarding(ledger, ledger.store, profiles, clock, rng, config.test_credit_nano)
+    onboarding = Onboarding(ledger, ledger.store, profiles, limits, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,
         sign_up=SignUp(provider, attempts, ends, config.answer_s),

@@ -78,19 +78,19 @@ class SignIn:
             raise SignInFailed(_FAILED) from exc
         if isinstance(outcome, Challenge):
             return await self._challenges.sealed(email, outcome)
-        return await self._onboarded(await self._sessions.begun(outcome), totp_enabled=False)
+        return await self._onboarded(await self._sessions.begun(outcome), ip, totp_enabled=False)
 
     async def with_totp(self, token: str, code: str, ip: str) -> SignedIn:
         """Raises CodeInvalid, SignInFailed (the challenge is over), RateLimited or IdentityUnavailable."""
         access = await at_least(self._answer_s, self._totp_answered(token, code, ip))
-        return await self._onboarded(access, totp_enabled=True)
+        return await self._onboarded(access, ip, totp_enabled=True)
 
     async def with_new_password(self, token: str, password: str, ip: str) -> SignedIn | PendingChallenge:
         """For people who were invited with a password for once. Raises as `with_totp`, and PasswordTooWeak."""
         outcome = await at_least(self._answer_s, self._new_password_answered(token, password, ip))
         if isinstance(outcome, PendingChallenge):
             return outcome
-        return await self._onboarded(outcome, totp_enabled=False)
+        return await self._onboarded(outcome, ip, totp_enabled=False)
 
     async def out(self, presented: Presented) -> None:
         """Never fails: the browser forgets its cookies in any case."""
@@ -172,6 +172,6 @@ class SignIn:
         except (IdentityRefused, IdentityUnavailable) as exc:
             log.warning("refresh_token_not_revoked", extra={"error": type(exc).__name__})
 
-    async def _onboarded(self, access: Access, *, totp_enabled: bool) -> SignedIn:
-        account = await self._onboarding.ensure(access.session)
+    async def _onboarded(self, access: Access, ip: str, *, totp_enabled: bool) -> SignedIn:
+        account = await self._onboarding.ensure(access.session, ip)
         return SignedIn(access.session, access.renewed, account, totp_enabled)

@@ -136,8 +136,8 @@ async def disable_totp(request: Request, services: ConsoleDep, context: ContextD
 
 
 @router.get("/session")
-async def current_session(services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
-    account = await services.identity.profile.account(session)
+async def current_session(services: ConsoleDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
+    account = await services.identity.profile.account(session, context.ip)
     totp_enabled = await services.identity.totp.is_enabled(session)
     return {"user": user_object(session, totp_enabled=totp_enabled, created_s=account.created_s)}
 

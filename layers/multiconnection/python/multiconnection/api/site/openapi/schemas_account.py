@@ -82,6 +82,7 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "status*": "active|suspended",
         "created*": "time",
         "limits*": "map",
+        "test_credit*": "awaiting_approval|network_limit|mailbox_used?",
         "first_run*": "FirstRun",
         "is_admin*": "bool",
     },
