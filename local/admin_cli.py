@@ -18,7 +18,7 @@ def add_admin(top: Any, group: Group, command: Add) -> None:
     """`group` and `command` add sub-commands in the way of the rest of the command line."""
     root = group(top, "admin", "what the admin pages do; every change is in the audit log, under your login name")
     _orders(group(root, "orders", "recharge orders: list, approve, reject"), command)
-    _accounts(group(root, "account", "one account: show, suspend, resume, adjust"), command)
+    _accounts(group(root, "account", "accounts: show, awaiting, grant, suspend, resume, adjust"), command)
     _adjustments(group(root, "adjustments", "adjustments that need a second administrator"), command)
     _prices(group(root, "prices", "a model's prices: show, diff, set"), command)
     _switches(group(root, "model", "take models in and out of service"), "model", admin.model_switch, command)
@@ -51,6 +51,9 @@ def _orders(orders: Any, command: Add) -> None:
 
 def _accounts(accounts: Any, command: Add) -> None:
     command(accounts, "show", admin.account_show, "balance, keys, orders and credits").add_argument("account")
+    listing = command(accounts, "awaiting", admin.account_awaiting, "accounts that wait for a test credit")
+    _limit(listing)
+    _reason(command(accounts, "grant", admin.account_grant, "grant the awaited test credit, once"), "account")
     _reason(command(accounts, "suspend", admin.account_suspend, "refuse the account's next calls"), "account")
     _reason(command(accounts, "resume", admin.account_resume, "serve a suspended or frozen account again"), "account")
     adjust = command(accounts, "adjust", admin.account_adjust, "give or take money; a large amount waits for a second")

@@ -60,6 +60,24 @@ async def account_show(workers: Workers, options: Namespace) -> Row:
     return dossier_object(await _desk(workers).accounts.dossier(options.account))
 
 
+async def account_awaiting(workers: Workers, options: Namespace) -> list[Row]:
+    """Page after page, up to `--limit` of them."""
+    found: list[Row] = []
+    accounts, cursor = _desk(workers).accounts, None
+    while len(found) < options.limit:
+        page = await accounts.search("", options.limit, cursor, awaiting=True)
+        found += [account_object(record) for record in page.records]
+        cursor = page.after
+        if cursor is None:
+            break
+    return found[: options.limit]
+
+
+async def account_grant(workers: Workers, options: Namespace) -> Row:
+    accounts = _desk(workers).accounts
+    return account_object(await accounts.grant_test_credit(operator(), options.account, options.reason))
+
+
 async def account_suspend(workers: Workers, options: Namespace) -> Row:
     return account_object(await _desk(workers).accounts.suspend(operator(), options.account, options.reason))
 

@@ -15,6 +15,7 @@ LOCAL_PARAMETERS = {
     "IpRequestsPerMinute": "600000",
     "IpSignInAttempts": "60000",
     "IpMailsPerHour": "60000",
+    "TestCreditsPerNetwork": "1000",
     "AdminEmail": ADMIN_EMAIL,
     "NoticeSender": "orders@example.com",
 }

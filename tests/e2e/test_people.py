@@ -1,14 +1,17 @@
 """People at the local stack: the printed user and admin, mails, a recharge through the real workflow, a restart."""
 
+import time
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.support.customers import Customer, demo_customer
 from tests.e2e.support.people import PASSWORD, Visitor, demo_admin, demo_user, mailed, new_person
 from tests.e2e.support.stack import LocalStack
 from tests.e2e.support.waiting import until
+from tests.support.totp import other_code, totp_code
 
 WORKFLOW_S = 30.0
 COOKIES = {"__Host-mc_id", "__Host-mc_refresh"}
@@ -42,6 +45,32 @@ def test_the_printed_admin_is_one_and_the_user_is_none(stack: LocalStack) -> Non
     assert demo_admin(stack).get("/api/admin/orders")["object"] == "list"
     refused = demo_user(stack).request("GET", "/api/admin/orders")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "admin_forbidden")
+
+
+def test_a_second_step_belongs_to_the_first(stack: LocalStack) -> None:
+    """With the local identity provider, which looks at no session of a challenge."""
+    admin, (person, email) = stack.run["demo_admin"], new_person(stack)
+    secret = person.post("/api/auth/totp/setup")["secret"]
+    person.post("/api/auth/totp/enable", code=totp_code(secret, time.time()))
+    session = Visitor(stack).post("/api/auth/sign-in", email=email, password=PASSWORD)["session"]
+    thief, stolen = Visitor(stack), {"password": "stolen horse 1"}
+    for wrong in ("x", session[:-4], session[1:], session.swapcase()):
+        body = {"email": admin["email"], "session": wrong, "code": "123456"}
+        assert_over(thief.request("POST", "/api/auth/totp", json=body))
+        assert_over(thief.request("POST", "/api/auth/new-password", json=body | stolen))
+    assert_over(thief.request("POST", "/api/auth/new-password", json={"session": session} | stolen))
+    code = totp_code(secret, time.time())
+    wrong_code = thief.request("POST", "/api/auth/totp", json={"session": session, "code": other_code(code)})
+    assert (wrong_code.status_code, wrong_code.json()["error"]["code"]) == (400, "code_invalid")
+    assert not thief.cookies
+    answer = Visitor(stack).post("/api/auth/totp", session=session, code=code, email=admin["email"])
+    assert (answer["user"]["email"], answer["user"]["is_admin"]) == (email, False)
+    assert_over(thief.request("POST", "/api/auth/totp", json={"session": session, "code": code}))
+    assert demo_admin(stack).get("/api/account")["email"] == admin["email"], "the password is what it was"
+
+
+def assert_over(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in_failed")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from multiconnection.services.audit_trail import AuditEntries, AuditFilter
 from multiconnection.services.catalog import CatalogService, never_changing
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance
+from multiconnection.services.onboarding import CreditTerms
 from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables
 from multiconnection.storage.admin_accounts import AdminAccountsTable
 from multiconnection.storage.admin_catalog import AdminCatalogTable
@@ -79,6 +80,7 @@ SECOND = Session("acct_second", "second@example.com", "Second", True, "u-second"
 USER = Session(account_id_of("u-user"), "user@example.com", "User", False, "u-user")
 FOUR_EYES_NANO = 100 * NANO_PER_USD
 FUNDS = 50 * NANO_PER_USD
+TERMS = CreditTerms(NANO_PER_USD, "approval")
 
 
 @dataclass
@@ -165,7 +167,7 @@ class AdminWorld:
         self.reports = ReportsTable(self.driver, "reports")
         self.adjustments = AdjustmentsTable(self.driver, AdjustmentTables("adjustments", "balances", "credits"), writes)
         tables = AdminTables(
-            accounts=AdminAccountsTable(self.driver, "balances", writes),
+            accounts=AdminAccountsTable(self.driver, "balances", "credits", writes),
             adjustments=self.adjustments,
             catalog=AdminCatalogTable(self.driver, "catalog", writes),
             switches=self.switches,
@@ -184,6 +186,7 @@ class AdminWorld:
             self.metrics,
             self.maintenance,
             four_eyes_nano=FOUR_EYES_NANO,
+            terms=TERMS,
             clock=self.clock,
             rng=self.rng,
         )

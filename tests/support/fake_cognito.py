@@ -17,6 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from multiconnection.domain.ports import Clock
 from multiconnection.services.identity_ports import (
     Challenge,
+    ChallengeKind,
     CodeRefused,
     CredentialsRefused,
     EmailTaken,
@@ -30,7 +31,10 @@ from .totp import STEP_S, totp_code
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_fake"
 CLIENT_ID = "fake-client"
+CLIENT_SECRET = "the fake client's secret"
 ID_LIFE_S = 900
+# `AuthSessionValidity` in template.yaml.
+SESSION_LIFE_S = 300
 PASSWORD_CHARS_MIN = 10
 
 
@@ -55,11 +59,21 @@ class Person:
     totp_enabled: bool = False
 
 
+@dataclass(frozen=True)
+class IssuedSession:
+    """A challenge that waits for its answer."""
+
+    person: Person
+    kind: ChallengeKind
+    expires_s: float
+
+
 @dataclass
 class FakeCognito:
     """`calls` counts operations; `gate` holds them up until it is set.
 
-    `failure` is raised by the next ones, `failures` by the next ones of that name.
+    `failure` is raised by the next ones, `failures` by the next ones of that name. With `lax` it looks at no session
+    of a challenge, as MiniStack does; it answers one with the tokens of `impostor` where there is one.
     """
 
     clock: Clock
@@ -71,10 +85,12 @@ class FakeCognito:
     held_up: asyncio.Event = field(default_factory=asyncio.Event)
     mails: list[tuple[str, str]] = field(default_factory=list)
     key_number: int = 0
+    lax: bool = False
+    impostor: Person | None = None
     extra_claims: dict[str, Any] = field(default_factory=dict)
     _refresh: dict[str, Person] = field(default_factory=dict)
     _access: dict[str, Person] = field(default_factory=dict)
-    _challenges: dict[str, Person] = field(default_factory=dict)
+    _challenges: dict[str, IssuedSession] = field(default_factory=dict)
 
     def add(self, email: str, password: str, *, name: str = "", groups: tuple[str, ...] = ()) -> Person:
         """Somebody who is confirmed already."""
@@ -126,22 +142,27 @@ class FakeCognito:
         if person.password != password:
             raise CredentialsRefused
         if person.status == "FORCE_CHANGE_PASSWORD":
-            return Challenge("new_password", self._challenge(person))
-        return Challenge("totp", self._challenge(person)) if person.totp_enabled else self.issue(person)
+            return self._challenge(person, "new_password")
+        return self._challenge(person, "totp") if person.totp_enabled else self.issue(person)
 
-    async def answer_totp(self, email: str, session: str, code: str) -> Tokens:
+    async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
         await self._called("answer_totp")
-        person = self._challenged(email, session)
+        person = self._challenged("totp", user_id, session)
         if not self._matches(person.totp_secret, code):
             raise CodeRefused
-        return self.issue(person)
+        self._challenges.pop(session, None)
+        return self.issue(self.impostor or person)
 
-    async def answer_new_password(self, email: str, session: str, password: str) -> Tokens | Challenge:
+    async def answer_new_password(self, user_id: str, session: str, password: str) -> Tokens | Challenge:
         await self._called("answer_new_password")
-        person = self._challenged(email, session)
+        person = self._challenged("new_password", user_id, session)
         _check_strength(password)
+        self._challenges.pop(session, None)
         person.password, person.status = password, "CONFIRMED"
-        return self.issue(person)
+        return self._challenge(person, "totp") if person.totp_enabled else self.issue(self.impostor or person)
+
+    async def client_secret(self) -> str:
+        return CLIENT_SECRET
 
     async def refresh(self, refresh_token: str) -> Tokens:
         await self._called("refresh")
@@ -273,16 +294,20 @@ class FakeCognito:
             raise CredentialsRefused
         return self._access[access_token]
 
-    def _challenge(self, person: Person) -> str:
+    def _challenge(self, person: Person, kind: ChallengeKind) -> Challenge:
         session = f"session-{uuid4()}"
-        self._challenges[session] = person
-        return session
+        self._challenges[session] = IssuedSession(person, kind, self.clock.now() + SESSION_LIFE_S)
+        return Challenge(kind, person.user_id, session)
 
-    def _challenged(self, email: str, session: str) -> Person:
-        person = self._challenges.get(session)
-        if person is None or person.email != email:
+    def _challenged(self, kind: ChallengeKind, user_id: str, session: str) -> Person:
+        if self.lax:
+            return self._found(user_id)
+        issued = self._challenges.get(session)
+        if issued is None or (issued.kind, issued.person.user_id) != (kind, user_id):
             raise CredentialsRefused
-        return person
+        if self.clock.now() >= issued.expires_s:
+            raise CredentialsRefused
+        return issued.person
 
     def _matches(self, secret: str | None, code: str) -> bool:
         now_s = self.clock.now()

@@ -52,6 +52,14 @@ class Pool:
         assert isinstance(found, Tokens)
         return found
 
+    def of_another_person(self) -> "Pool":
+        return Pool(self.provider, self.verifier, self.clock, self.invite)
+
+    async def challenge(self, password: str = PASSWORD) -> Challenge:
+        found = await self.provider.sign_in(self.email, password)
+        assert isinstance(found, Challenge)
+        return found
+
     async def with_totp(self) -> str:
         """The secret of a second factor that is in force."""
         await self.confirmed()
@@ -201,12 +209,11 @@ async def a_password_is_changed_by_who_knows_it(pool: Pool) -> None:
 
 async def a_second_factor_is_asked_for_once_it_is_in_force(pool: Pool) -> None:
     secret = await pool.with_totp()
-    challenge = await pool.provider.sign_in(pool.email, PASSWORD)
-    assert isinstance(challenge, Challenge)
+    challenge = await pool.challenge()
     assert challenge.kind == "totp"
     with pytest.raises(CodeRefused):
-        await pool.provider.answer_totp(pool.email, challenge.session, other_code(pool.code(secret)))
-    tokens = await pool.provider.answer_totp(pool.email, challenge.session, pool.code(secret))
+        await pool.provider.answer_totp(challenge.user_id, challenge.session, other_code(pool.code(secret)))
+    tokens = await pool.provider.answer_totp(challenge.user_id, challenge.session, pool.code(secret))
     user_id = (await pool.verifier.verify(tokens.id_token)).user_id
     assert await pool.provider.has_totp(user_id)
     await pool.provider.prefer_totp(tokens.access_token, enabled=False)
@@ -224,9 +231,8 @@ async def a_wrong_code_brings_no_second_factor_into_force(pool: Pool) -> None:
 
 async def a_second_factor_that_is_in_force_can_be_verified_again(pool: Pool) -> None:
     secret = await pool.with_totp()
-    challenge = await pool.provider.sign_in(pool.email, PASSWORD)
-    assert isinstance(challenge, Challenge)
-    tokens = await pool.provider.answer_totp(pool.email, challenge.session, pool.code(secret))
+    challenge = await pool.challenge()
+    tokens = await pool.provider.answer_totp(challenge.user_id, challenge.session, pool.code(secret))
     with pytest.raises(CodeRefused):
         await pool.provider.verify_totp(tokens.access_token, other_code(pool.code(secret)))
     await pool.provider.verify_totp(tokens.access_token, pool.code(secret))
@@ -243,13 +249,46 @@ async def a_new_name_is_in_the_next_token(pool: Pool) -> None:
 
 async def who_was_invited_chooses_a_password(pool: Pool) -> None:
     await pool.invite(pool.email, PASSWORD)
-    challenge = await pool.provider.sign_in(pool.email, PASSWORD)
-    assert isinstance(challenge, Challenge)
+    challenge = await pool.challenge()
     assert challenge.kind == "new_password"
-    tokens = await pool.provider.answer_new_password(pool.email, challenge.session, NEXT_PASSWORD)
+    tokens = await pool.provider.answer_new_password(challenge.user_id, challenge.session, NEXT_PASSWORD)
     assert isinstance(tokens, Tokens)
     assert (await pool.verifier.verify(tokens.id_token)).is_admin
     await pool.tokens(NEXT_PASSWORD)
+
+
+async def an_invented_session_is_over(pool: Pool) -> None:
+    secret = await pool.with_totp()
+    user_id = await pool.provider.user_id_of(pool.email)
+    with pytest.raises(IdentityRefused):
+        await pool.provider.answer_totp(user_id, "x" * 20, pool.code(secret))
+    with pytest.raises(IdentityRefused):
+        await pool.provider.answer_new_password(user_id, "x" * 20, NEXT_PASSWORD)
+
+
+async def a_session_is_used_once(pool: Pool) -> None:
+    secret = await pool.with_totp()
+    challenge = await pool.challenge()
+    await pool.provider.answer_totp(challenge.user_id, challenge.session, pool.code(secret))
+    with pytest.raises(IdentityRefused):
+        await pool.provider.answer_totp(challenge.user_id, challenge.session, pool.code(secret))
+
+
+async def a_session_is_that_of_one_person(pool: Pool) -> None:
+    other = pool.of_another_person()
+    await pool.with_totp()
+    challenge, secret = await pool.challenge(), await other.with_totp()
+    with pytest.raises(IdentityRefused):
+        await pool.provider.answer_totp(
+            await pool.provider.user_id_of(other.email), challenge.session, pool.code(secret)
+        )
+
+
+async def a_session_is_of_one_kind(pool: Pool) -> None:
+    await pool.with_totp()
+    challenge = await pool.challenge()
+    with pytest.raises(IdentityRefused):
+        await pool.provider.answer_new_password(challenge.user_id, challenge.session, NEXT_PASSWORD)
 
 
 CONTRACT: list[Callable[[Pool], Awaitable[None]]] = [
@@ -274,4 +313,8 @@ CONTRACT: list[Callable[[Pool], Awaitable[None]]] = [
     a_second_factor_that_is_in_force_can_be_verified_again,
     a_new_name_is_in_the_next_token,
     who_was_invited_chooses_a_password,
+    an_invented_session_is_over,
+    a_session_is_used_once,
+    a_session_is_that_of_one_person,
+    a_session_is_of_one_kind,
 ]

@@ -27,6 +27,7 @@ from multiconnection.services.console_quota import ConsoleQuota
 from multiconnection.services.identity import Identity, IdentityConfig, identity
 from multiconnection.services.identity_ports import IdentityProvider, TokenVerifier
 from multiconnection.services.keys import KeyService
+from multiconnection.services.onboarding import CreditMode, CreditTerms
 from multiconnection.storage import balances
 from multiconnection.storage.id_tokens import IdTokens
 from multiconnection.storage.keys import KeysTable
@@ -96,6 +97,8 @@ class PeopleWorld:
         quotas: AttemptQuotas | None = None,
         public_origins: frozenset[str] = frozenset(),
         test_credit_nano: int = TEST_CREDIT_NANO,
+        mode: CreditMode = "automatic",
+        answer_s: float = 0.0,
     ) -> None:
         self.hand = HandClock()
         self.clock = clock or self.hand
@@ -116,7 +119,9 @@ class PeopleWorld:
             Margins(),
         )
         self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
-        config = IdentityConfig(test_credit_nano, quotas or AttemptQuotas(), public_origins, answer_s=0.0)
+        config = IdentityConfig(
+            CreditTerms(test_credit_nano, mode), quotas or AttemptQuotas(), public_origins, answer_s
+        )
         self.identity = identity(
             self.provider,
             self.verifier,
@@ -125,6 +130,7 @@ class PeopleWorld:
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
+            self.alarms,
             self.clock,
             self.rng,
             config,

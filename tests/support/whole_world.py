@@ -22,6 +22,7 @@ from multiconnection.providers.http import TransportFailure
 from multiconnection.services.attempts import AttemptQuotas
 from multiconnection.services.identity import Identity, IdentityConfig, identity
 from multiconnection.services.identity_ports import Tokens
+from multiconnection.services.onboarding import CreditTerms
 from multiconnection.services.order_desk import OrderDesk, order_desk
 from multiconnection.services.order_ports import NoticeFailed
 from multiconnection.services.recharge import RechargeSteps
@@ -183,7 +184,7 @@ class WholeWorld(ConsoleWorld):
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
         session = (await self.identity.sessions.begun(tokens)).session
-        await self.identity.profile.account(session)
+        await self.identity.profile.account(session, person.email)
         return Somebody(person, session, tokens)
 
     async def image(self, account_id: str) -> Account:
@@ -224,9 +225,10 @@ class WholeWorld(ConsoleWorld):
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
+            self.alarms,
             self.clock,
             self.rng,
-            IdentityConfig(TEST_CREDIT_NANO, quotas, answer_s=0.0),
+            IdentityConfig(CreditTerms(TEST_CREDIT_NANO), quotas, answer_s=0.0),
         )
 
     def _order_desk(self) -> OrderDesk:

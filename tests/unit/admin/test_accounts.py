@@ -10,7 +10,9 @@ from multiconnection.ledger.accounts import FROZEN
 from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from multiconnection.ledger.store import StoreThrottled
-from tests.support.admin_world import ADMIN, SECOND, USER, AdminApp, AdminWorld
+from multiconnection.services.onboarding import Withheld, granted_row
+from multiconnection.storage.profiles import ProfilesTable
+from tests.support.admin_world import ADMIN, SECOND, TERMS, USER, AdminApp, AdminWorld
 
 WHY = {"reason": "chargeback"}
 PATH = f"accounts/{USER.account_id}"
@@ -38,6 +40,7 @@ async def test_accounts_are_found_by_id_and_by_the_beginning_of_an_address() -> 
         "credits_in": "50.000000000",
         "charged": "0.000000000",
         "created": 1_800_000_000,
+        "test_credit": None,
     }
     assert [found["email"] for found in (await app.get("accounts?query=URS"))["data"]] == ["ursula@example.com"]
     # Signed up, never signed in: no account.
@@ -153,3 +156,87 @@ async def test_where_the_tables_fail_nothing_is_changed_and_nothing_logged() -> 
     assert (await app.refused(f"{PATH}/suspend", WHY))[:2] == (503, "ledger_unavailable")
     assert (await world.image()).status == "active"
     assert await world.actions() == []
+
+
+async def waiting(world: AdminWorld, who: Session = USER, why: Withheld = "awaiting_approval") -> None:
+    await world.open(who, 0)
+    await ProfilesTable(world.driver, "balances", "credits").withhold(who.account_id, why)
+
+
+@pytest.mark.parametrize("why", ["awaiting_approval", "network_limit"])
+async def test_an_awaited_test_credit_is_granted_once_and_logged(why: Withheld) -> None:
+    world = AdminWorld()
+    app = AdminApp(world)
+    await waiting(world, why=why)
+    assert [each["test_credit"] for each in (await app.get("accounts?awaiting=true"))["data"]] == [why]
+    for who in (ADMIN, SECOND, ADMIN):
+        shown = await app.post(f"{PATH}/test-credit", {"reason": "looks fine"}, who)
+        assert (shown["available"], shown["test_credit"]) == ("1.000000000", None)
+    assert breaches(await world.image()) == []
+    rows = [
+        (row.credit_id, row.amount, row.kind, row.actor)
+        async for row in world.ledger.store.credit_rows(USER.account_id)
+    ]
+    assert rows == [("test-credit", TERMS.nano, "grant", ADMIN.email)]
+    (entry,) = (await app.get("audit"))["data"]
+    assert (entry["actor"], entry["action"], entry["subject"], entry["after"], entry["reason"]) == (
+        ADMIN.email,
+        "account.test_credit",
+        USER.account_id,
+        {"amount": "1.000000000"},
+        "looks fine",
+    )
+    assert (await app.get("accounts?awaiting=true"))["data"] == []
+
+
+async def test_many_who_grant_at_once_grant_once() -> None:
+    world = AdminWorld()
+    await waiting(world)
+    world.driver.lose_reply("TransactWriteItems", 2)
+    grants = (world.desk.accounts.grant_test_credit(who, USER.account_id, "") for who in (ADMIN, SECOND) * 3)
+    await asyncio.gather(*grants)
+    assert (await world.image()).credits_in == TERMS.nano
+    assert await world.actions() == ["account.test_credit"]
+
+
+async def test_who_does_not_wait_is_granted_none() -> None:
+    world = AdminWorld()
+    app = AdminApp(world)
+    await world.open()
+    assert (await app.refused(f"{PATH}/test-credit", WHY))[:2] == (409, "test_credit_not_awaited")
+    other = Session(account_id_of("u-2"), "ursula@example.com", "Ursula", False, "u-2")
+    await waiting(world, other, "mailbox_used")
+    path = f"accounts/{other.account_id}/test-credit"
+    assert (await app.refused(path, WHY))[:2] == (409, "test_credit_not_awaited")
+    assert (await app.refused("accounts/acct_none/test-credit", WHY))[:2] == (404, "account_not_found")
+    await waiting(world, ADMIN)
+    assert (await app.refused(f"accounts/{ADMIN.account_id}/test-credit", WHY))[:2] == (403, "self_approval_forbidden")
+    assert await world.actions() == []
+
+
+async def test_a_credit_that_a_sign_in_granted_is_not_granted_again() -> None:
+    """The sign-in died before it could say that nothing is withheld any more."""
+    world = AdminWorld()
+    app = AdminApp(world)
+    await waiting(world)
+    await world.ledger.credit(granted_row(USER.account_id, TERMS.nano, "system", 1))
+    shown = await app.post(f"{PATH}/test-credit", WHY)
+    assert (shown["available"], shown["test_credit"]) == ("1.000000000", None)
+    assert await world.actions() == []
+
+
+async def test_the_accounts_that_wait_are_listed_page_by_page() -> None:
+    world = AdminWorld()
+    app = AdminApp(world)
+    await world.open()
+    who = [Session(account_id_of(f"w-{n}"), f"w{n}@example.com", "", False, f"w-{n}") for n in range(5)]
+    for each in who:
+        await waiting(world, each)
+    found, cursor = [], ""
+    for _ in range(9):
+        page = await app.get(f"accounts?awaiting=true&limit=2{cursor}")
+        found += [each["id"] for each in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert sorted(found) == sorted(each.account_id for each in who)

@@ -15,7 +15,7 @@ ROUTES = sorted(
 
 
 def test_there_are_as_many_as_the_contract_has() -> None:
-    assert len(ROUTES) == 21
+    assert len(ROUTES) == 22
     assert all(path.startswith("/api/admin/") for _, path in ROUTES)
 
 

@@ -54,10 +54,8 @@ BODIES: Mapping[str, Body] = {
     "POST /api/auth/confirm": Body(auth.ConfirmBody, _always(email=_EMAIL, code="123456", password=PASSWORD)),
     "POST /api/auth/resend": Body(auth.EmailBody, _always(email=_EMAIL)),
     "POST /api/auth/sign-in": Body(auth.SignInBody, _always(email="bob@example.com", password=PASSWORD)),
-    "POST /api/auth/totp": Body(auth.TotpAnswerBody, _always(email=_EMAIL, session="none", code="123456")),
-    "POST /api/auth/new-password": Body(
-        auth.NewPasswordBody, _always(email=_EMAIL, session="none", password=NEW_PASSWORD)
-    ),
+    "POST /api/auth/totp": Body(auth.TotpAnswerBody, _always(session="none", code="123456")),
+    "POST /api/auth/new-password": Body(auth.NewPasswordBody, _always(session="none", password=NEW_PASSWORD)),
     "POST /api/auth/forgot": Body(auth.EmailBody, _always(email=_EMAIL)),
     "POST /api/auth/reset": Body(auth.ResetBody, _always(email=_EMAIL, code="123456", password=NEW_PASSWORD)),
     "POST /api/auth/change-password": Body(auth.ChangePasswordBody, _always(current=PASSWORD, new=NEW_PASSWORD)),
@@ -76,6 +74,7 @@ BODIES: Mapping[str, Body] = {
     "POST /api/admin/orders/{order_id}/reject": Body(orders.RejectBody, _always(reason="nothing arrived")),
     "POST /api/admin/accounts/{account_id}/suspend": _REASON,
     "POST /api/admin/accounts/{account_id}/resume": _REASON,
+    "POST /api/admin/accounts/{account_id}/test-credit": _MAYBE_REASON,
     "POST /api/admin/accounts/{account_id}/adjust": Body(admin.AdjustBody, _ADJUST),
     "POST /api/admin/adjustments/{adjustment_id}/reject": _REASON,
     "POST /api/admin/models/{model_id:path}/prices": Body(admin.PriceBody, _prices),

@@ -55,6 +55,7 @@ admin      admin   GET    /api/admin/accounts
 admin      admin   GET    /api/admin/accounts/{account_id}
 admin      admin   POST   /api/admin/accounts/{account_id}/suspend
 admin      admin   POST   /api/admin/accounts/{account_id}/resume
+admin      admin   POST   /api/admin/accounts/{account_id}/test-credit
 admin      admin   POST   /api/admin/accounts/{account_id}/adjust
 admin      admin   GET    /api/admin/adjustments
 admin      admin   GET    /api/admin/adjustments/{adjustment_id}

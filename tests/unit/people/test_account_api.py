@@ -27,6 +27,7 @@ async def test_a_new_account() -> None:
             "limits": {"requests_per_minute": 3000, "tokens_per_minute": 2_000_000, "in_flight_max": 256},
             "first_run": {"has_key": False, "has_call": False},
             "is_admin": False,
+            "test_credit": None,
         }
 
 

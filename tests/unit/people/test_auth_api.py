@@ -270,10 +270,8 @@ async def test_who_was_invited_chooses_a_password_at_the_first_sign_in() -> None
         challenge = (await browser.sign_in(ADA, PASSWORD)).json()
         assert challenge["status"] == "new_password_required"
         assert browser.id_token is None
-        body = {"email": ADA, "session": challenge["session"], "password": "short"}
+        body = {"session": challenge["session"], "password": "short"}
         assert_error(await browser.post("/api/auth/new-password", body), "password_too_weak", 400)
-        stranger = body | {"email": GRACE, "password": NEXT_PASSWORD}
-        assert_error(await browser.post("/api/auth/new-password", stranger), "sign_in_failed", 401)
         answer = await browser.post("/api/auth/new-password", body | {"password": NEXT_PASSWORD})
         assert answer.json()["user"]["is_admin"] is True
         assert (await browser.get("/api/guarded/admin")).status_code == 200

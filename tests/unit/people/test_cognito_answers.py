@@ -140,8 +140,8 @@ async def test_the_clients_secret_is_read_once_and_proved_with_every_operation(w
     await cognito.resend_code(ADA)
     await cognito.forgot(ADA)
     await cognito.reset(ADA, "1", "correct horse 1")
-    await cognito.answer_totp(ADA, "s", "1")
-    await cognito.answer_new_password(ADA, "s", "correct horse 1")
+    await cognito.answer_totp("id-of-ada", "s", "1")
+    await cognito.answer_new_password("id-of-ada", "s", "correct horse 1")
     await cognito.refresh("r")
     await cognito.revoke("r")
     of_ada, of_id = secret_hash(ADA), secret_hash("id-of-ada")
@@ -172,8 +172,9 @@ async def test_a_client_without_a_secret_is_an_outage_and_asked_about_again(wire
 async def test_somebody_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
     server, cognito = wire
     server.answers["AdminGetUser"] = {"Username": "ada"}
+    server.answer = {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
     with pytest.raises(IdentityUnavailable):
-        await cognito.answer_totp(ADA, "s", "1")
+        await cognito.sign_in(ADA, "correct horse 1")
 
 
 async def test_a_challenge_that_we_do_not_ask_for_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
@@ -195,4 +196,4 @@ def test_a_pool_knows_its_places() -> None:
 
 def test_no_token_shows_in_a_log() -> None:
     assert "secret" not in repr(ports.Tokens("secret", "secret", "secret"))
-    assert "secret" not in repr(ports.Challenge("totp", "secret"))
+    assert "secret" not in repr(ports.Challenge("totp", "ada", "secret"))

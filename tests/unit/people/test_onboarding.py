@@ -1,6 +1,7 @@
 """The first sign-in under faults: one account, one test credit, whatever is lost, repeated or concurrent."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +15,10 @@ from multiconnection.ledger.accounts import AccountLimits
 from multiconnection.ledger.invariants import breaches
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.store import OutcomeUnknown, StoreThrottled, StoreUnavailable
-from multiconnection.services.onboarding import TEST_CREDIT_ID, Onboarding
-from multiconnection.storage.driver import Driver
+from multiconnection.services.onboarding import TEST_CREDIT_ID, CreditMode, CreditTerms, Onboarding
+from multiconnection.storage.driver import ConditionFailed, Driver
 from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.storage.limits import LimitsTable
 from multiconnection.storage.profiles import ProfilesTable
 from tests.support.assertions import assert_error
 from tests.support.chat_world import TABLES, Alarms, Queue
@@ -29,8 +31,10 @@ USER = "5d2b1c6e-0000-4000-8000-000000000001"
 ADA = Session(account_id_of(USER), "ada@example.com", "Ada", False, USER)
 # The same mailbox, other people to the identity provider.
 TAGGED = [Session(account_id_of(f"u-{tag}"), f"Ada+{tag}@example.com", "Ada", False, f"u-{tag}") for tag in range(4)]
-# Account, profile, look for the credit, claim it for the mailbox, credit it, read it back.
-CALLS = 6
+# Account, profile, look for the credit, claim it for the mailbox, a slot of the network, credit it, nothing is
+# withheld, read it back.
+CALLS = 8
+IP = "192.0.2.7"
 MODES = ["fails", "throttled", "reply lost", "crash before", "crash after"]
 
 
@@ -58,7 +62,9 @@ class Faulty:
             raise StoreThrottled("busy")
         if self.mode == "crash before":
             raise Crash
-        await self.driver.call(operation, payload)
+        # A condition that failed is an answer, too.
+        with contextlib.suppress(ConditionFailed):
+            await self.driver.call(operation, payload)
         raise Crash if self.mode == "crash after" else OutcomeUnknown("the reply is lost")
 
 
@@ -67,10 +73,18 @@ def ledger_on(driver: Driver) -> Ledger:
     return Ledger(store, Queue(), Alarms(), HandClock(), SeededRng(1), model_name, Margins())
 
 
-def onboarding_on(driver: Driver, credit_nano: int = TEST_CREDIT_NANO) -> Onboarding:
+def onboarding_on(
+    driver: Driver,
+    credit_nano: int = TEST_CREDIT_NANO,
+    *,
+    mode: CreditMode = "automatic",
+    per_network: int = 5,
+    clock: HandClock | None = None,
+) -> Onboarding:
     ledger = ledger_on(driver)
-    profiles = ProfilesTable(driver, "balances", "credits")
-    return Onboarding(ledger, ledger.store, profiles, HandClock(), SeededRng(1), credit_nano)
+    profiles, limits = ProfilesTable(driver, "balances", "credits"), LimitsTable(driver, "limits")
+    terms = CreditTerms(credit_nano, mode, per_network)
+    return Onboarding(ledger, ledger.store, profiles, limits, clock or HandClock(), SeededRng(1), terms)
 
 
 async def assert_once(memory: MemoryDynamo, credit_nano: int = TEST_CREDIT_NANO) -> None:
@@ -87,18 +101,21 @@ async def assert_once(memory: MemoryDynamo, credit_nano: int = TEST_CREDIT_NANO)
 
 async def test_the_first_sign_in_opens_the_account_and_grants_the_credit() -> None:
     driver = WatchedDriver(memory := MemoryDynamo(TABLES))
-    account = await onboarding_on(driver).ensure(ADA)
+    account = await onboarding_on(driver).ensure(ADA, IP)
     assert account.available == TEST_CREDIT_NANO
-    assert driver.calls == ["PutItem", "UpdateItem", "GetItem", "PutItem", "TransactWriteItems", "GetItem"]
+    assert driver.calls == [
+        *("PutItem", "UpdateItem", "GetItem", "PutItem"),
+        *("UpdateItem", "TransactWriteItems", "UpdateItem", "GetItem"),
+    ]
     await assert_once(memory)
 
 
 async def test_later_sign_ins_change_nothing() -> None:
     memory = MemoryDynamo(TABLES)
-    await onboarding_on(memory).ensure(ADA)
+    await onboarding_on(memory).ensure(ADA, IP)
     before = memory.snapshot()
     for _ in range(3):
-        assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+        assert (await onboarding_on(memory).ensure(ADA, IP)).available == TEST_CREDIT_NANO
     assert memory.snapshot() == before
 
 
@@ -107,13 +124,13 @@ async def test_later_sign_ins_change_nothing() -> None:
 async def test_a_fault_at_any_step_and_another_sign_in_grant_once(at: int, mode: str) -> None:
     driver = Faulty(memory := MemoryDynamo(TABLES), at, mode)
     try:
-        await onboarding_on(driver).ensure(ADA)
+        await onboarding_on(driver).ensure(ADA, IP)
         assert "crash" not in mode, "what is not fatal is repeated at once"
         await assert_once(memory)
     except Crash:
         assert "crash" in mode
     assert driver.calls >= at
-    await onboarding_on(memory).ensure(ADA)
+    await onboarding_on(memory).ensure(ADA, IP)
     await assert_once(memory)
 
 
@@ -125,26 +142,26 @@ async def test_concurrent_first_sign_ins_with_a_fault_grant_once(at: int, mode: 
 
     async def first(process: Onboarding) -> None:
         try:
-            await process.ensure(ADA)
+            await process.ensure(ADA, IP)
         except Crash:
             assert "crash" in mode
 
     await asyncio.gather(*(first(process) for process in processes))
-    await onboarding_on(memory).ensure(ADA)
+    await onboarding_on(memory).ensure(ADA, IP)
     await assert_once(memory)
 
 
 async def test_without_a_configured_credit_none_is_granted() -> None:
     driver = WatchedDriver(memory := MemoryDynamo(TABLES))
-    await onboarding_on(driver, 0).ensure(ADA)
+    await onboarding_on(driver, 0).ensure(ADA, IP)
     assert "TransactWriteItems" not in driver.calls
     await assert_once(memory, 0)
 
 
 async def test_a_credit_of_another_amount_is_not_granted_on_top() -> None:
     memory = MemoryDynamo(TABLES)
-    await onboarding_on(memory).ensure(ADA)
-    await onboarding_on(memory, 2 * TEST_CREDIT_NANO).ensure(ADA)
+    await onboarding_on(memory).ensure(ADA, IP)
+    await onboarding_on(memory, 2 * TEST_CREDIT_NANO).ensure(ADA, IP)
     await assert_once(memory)
 
 
@@ -152,7 +169,7 @@ async def test_two_processes_with_different_settings_grant_one_of_both() -> None
     memory = MemoryDynamo(TABLES)
     driver = WatchedDriver(memory)
     amounts = (TEST_CREDIT_NANO, 2 * TEST_CREDIT_NANO)
-    await asyncio.gather(*(onboarding_on(driver, amount).ensure(ADA) for amount in amounts))
+    await asyncio.gather(*(onboarding_on(driver, amount).ensure(ADA, IP) for amount in amounts))
     account = await ledger_on(memory).store.account(ADA.account_id)
     assert account is not None
     await assert_once(memory, account.credits_in)
@@ -162,7 +179,7 @@ async def test_two_processes_with_different_settings_grant_one_of_both() -> None
 async def test_an_account_that_exists_keeps_its_limits_and_money() -> None:
     memory = MemoryDynamo(TABLES)
     await ledger_on(memory).create_account(ADA.account_id, "Ada", AccountLimits(requests_per_minute=7))
-    account = await onboarding_on(memory).ensure(ADA)
+    account = await onboarding_on(memory).ensure(ADA, IP)
     assert account.limits.requests_per_minute == 7
     await assert_once(memory)
 
@@ -184,10 +201,10 @@ async def test_a_mailbox_is_granted_the_credit_once() -> None:
     memory = MemoryDynamo(TABLES)
     for _ in range(2):
         for session in (ADA, *TAGGED):
-            await onboarding_on(memory).ensure(session)
+            await onboarding_on(memory).ensure(session, IP)
     assert await granted(memory, ADA, *TAGGED) == [TEST_CREDIT_NANO, 0, 0, 0, 0]
     other = replace(TAGGED[0], account_id="acct_other", email="bob@example.com")
-    assert (await onboarding_on(memory).ensure(other)).available == TEST_CREDIT_NANO
+    assert (await onboarding_on(memory).ensure(other, IP)).available == TEST_CREDIT_NANO
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -197,31 +214,31 @@ async def test_concurrent_first_sign_ins_of_one_mailbox_with_a_fault_grant_once(
 
     async def first(session: Session) -> None:
         try:
-            await onboarding_on(driver).ensure(session)
+            await onboarding_on(driver).ensure(session, IP)
         except Crash:
             assert "crash" in mode
 
     await asyncio.gather(*(first(session) for session in TAGGED))
     for session in TAGGED:
-        await onboarding_on(memory).ensure(session)
+        await onboarding_on(memory).ensure(session, IP)
     assert sorted(await granted(memory, *TAGGED)) == [0, 0, 0, TEST_CREDIT_NANO]
 
 
 async def test_a_claim_whose_grant_was_lost_is_granted_to_its_own_account_alone() -> None:
     memory = MemoryDynamo(TABLES)
     with pytest.raises(Crash):
-        await onboarding_on(Faulty(memory, 4, "crash after")).ensure(ADA)
+        await onboarding_on(Faulty(memory, 4, "crash after")).ensure(ADA, IP)
     assert len(memory.items("credits")) == 1, "only the claim"
-    assert (await onboarding_on(memory).ensure(TAGGED[0])).available == 0
-    assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+    assert (await onboarding_on(memory).ensure(TAGGED[0], IP)).available == 0
+    assert (await onboarding_on(memory).ensure(ADA, IP)).available == TEST_CREDIT_NANO
     assert await granted(memory, ADA, TAGGED[0]) == [TEST_CREDIT_NANO, 0]
 
 
 async def test_who_comes_without_a_configured_credit_claims_none() -> None:
     memory = MemoryDynamo(TABLES)
-    await onboarding_on(memory, 0).ensure(TAGGED[0])
+    await onboarding_on(memory, 0).ensure(TAGGED[0], IP)
     assert memory.items("credits") == []
-    assert (await onboarding_on(memory).ensure(ADA)).available == TEST_CREDIT_NANO
+    assert (await onboarding_on(memory).ensure(ADA, IP)).available == TEST_CREDIT_NANO
 
 
 async def test_claims_of_mailboxes_are_in_nobodys_books() -> None:
@@ -244,7 +261,7 @@ async def test_claims_of_mailboxes_are_in_nobodys_books() -> None:
 async def test_a_database_that_is_down_is_told_as_such() -> None:
     driver = WatchedDriver(MemoryDynamo(TABLES), failure=StoreUnavailable("down"))
     with pytest.raises(LedgerUnavailable):
-        await onboarding_on(driver).ensure(ADA)
+        await onboarding_on(driver).ensure(ADA, IP)
 
 
 async def test_who_cannot_be_given_an_account_gets_no_session() -> None:
@@ -271,6 +288,96 @@ class Broken:
         if payload.get("TableName") == "limits":
             return await self.driver.call(operation, payload)
         raise StoreUnavailable("down")
+
+
+def people(count: int) -> list[Session]:
+    return [Session(account_id_of(f"n-{n}"), f"n{n}@example.com", "", False, f"n-{n}") for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("ips", "granted_max"),
+    [
+        ([f"192.0.2.{n}" for n in range(12)], 5),
+        ([f"2001:db8:7:{n:x}::{n}" for n in range(12)], 5),
+        ([f"::ffff:192.0.2.{n}" for n in range(12)], 5),
+        ([f"192.0.{n}.1" for n in range(12)], 12),
+        ([f"2001:db8:{n:x}::1" for n in range(12)], 12),
+        (["unknown"] * 12, 5),
+    ],
+)
+async def test_a_network_has_few_test_credits_in_a_day(ips: list[str], granted_max: int) -> None:
+    memory = MemoryDynamo(TABLES)
+    who = people(len(ips))
+    for _ in range(2):
+        for session, ip in zip(who, ips, strict=True):
+            await onboarding_on(memory).ensure(session, ip)
+    assert await granted(memory, *who) == [TEST_CREDIT_NANO] * granted_max + [0] * (12 - granted_max)
+    onboarding = onboarding_on(memory)
+    found = [await onboarding.withheld(session.account_id) for session in who]
+    assert found == [None] * granted_max + ["network_limit"] * (12 - granted_max)
+
+
+async def test_of_many_at_once_no_more_than_the_limit_are_granted() -> None:
+    driver = WatchedDriver(memory := MemoryDynamo(TABLES))
+    who = people(20)
+    processes = [onboarding_on(driver) for _ in who]
+    await asyncio.gather(*(process.ensure(session, IP) for process, session in zip(processes, who, strict=True)))
+    assert sum(await granted(memory, *who)) == 5 * TEST_CREDIT_NANO
+
+
+async def test_another_day_the_network_has_test_credits_again() -> None:
+    memory, clock = MemoryDynamo(TABLES), HandClock()
+    who = people(3)
+    for session in who:
+        await onboarding_on(memory, per_network=1, clock=clock).ensure(session, IP)
+    clock.at += 86400
+    for session in reversed(who):
+        await onboarding_on(memory, per_network=1, clock=clock).ensure(session, IP)
+    assert await granted(memory, *who) == [TEST_CREDIT_NANO, 0, TEST_CREDIT_NANO]
+    onboarding = onboarding_on(memory)
+    assert [await onboarding.withheld(each.account_id) for each in who] == [None, "network_limit", None]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("at", range(1, CALLS + 1))
+async def test_a_fault_uses_no_second_slot_up(at: int, mode: str) -> None:
+    memory, who = MemoryDynamo(TABLES), people(3)
+    with contextlib.suppress(Crash):
+        await onboarding_on(Faulty(memory, at, mode), per_network=2).ensure(who[0], IP)
+    for session in who:
+        await onboarding_on(memory, per_network=2).ensure(session, IP)
+    assert await granted(memory, *who) == [TEST_CREDIT_NANO, TEST_CREDIT_NANO, 0]
+
+
+async def test_where_an_administrator_approves_the_account_waits() -> None:
+    memory = MemoryDynamo(TABLES)
+    for _ in range(2):
+        for session in (ADA, TAGGED[0]):
+            await onboarding_on(memory, mode="approval").ensure(session, IP)
+    assert await granted(memory, ADA, TAGGED[0]) == [0, 0]
+    onboarding = onboarding_on(memory, mode="approval")
+    assert await onboarding.withheld(ADA.account_id) == "awaiting_approval"
+    assert await onboarding.withheld(TAGGED[0].account_id) == "mailbox_used"
+    # With the other setting, what was left undone is done at the next sign-in.
+    await onboarding_on(memory).ensure(ADA, IP)
+    assert await granted(memory, ADA) == [TEST_CREDIT_NANO]
+    assert await onboarding.withheld(ADA.account_id) is None
+
+
+async def test_without_an_offer_nothing_is_withheld_and_nothing_claimed() -> None:
+    memory = MemoryDynamo(TABLES)
+    assert (await onboarding_on(memory, mode="off").ensure(ADA, IP)).available == 0
+    assert memory.items("credits") == memory.items("limits") == []
+    assert await onboarding_on(memory, mode="off").withheld(ADA.account_id) is None
+
+
+async def test_the_console_says_why_there_is_no_test_credit() -> None:
+    world = PeopleWorld(mode="approval")
+    world.cognito.add(ADA.email, "correct horse 1")
+    async with world.browser() as browser:
+        await browser.sign_in(ADA.email, "correct horse 1")
+        assert (await browser.get("/api/account")).json()["test_credit"] == "awaiting_approval"
+    assert (await world.account_of(ADA.email)).credits_in == 0
 
 
 def test_account_ids_follow_from_the_person_and_cannot_be_turned_back() -> None:

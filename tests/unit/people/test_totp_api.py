@@ -49,7 +49,7 @@ async def test_it_is_asked_for_once_it_is_enabled_and_no_sooner() -> None:
         challenge = (await browser.sign_in(ADA, PASSWORD)).json()
         assert challenge["status"] == "totp_required"
         assert browser.id_token is None
-        answer = {"email": ADA, "session": challenge["session"]}
+        answer = {"session": challenge["session"]}
         assert_error(await browser.post("/api/auth/totp", answer | {"code": wrong}), "code_invalid", 400)
         signed_in = await browser.post("/api/auth/totp", answer | {"code": code(world, secret)})
         assert signed_in.json()["user"]["totp_enabled"] is True
@@ -60,7 +60,7 @@ async def test_an_invented_challenge_is_over() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         secret = await enable(world, browser)
-        body = {"email": ADA, "session": "invented", "code": code(world, secret)}
+        body = {"session": "invented", "code": code(world, secret)}
         assert_error(await browser.post("/api/auth/totp", body), "sign_in_failed", 401)
 
 
@@ -120,7 +120,7 @@ async def test_codes_are_limited(path: str) -> None:
         # Codes are asked for while one is in force, or to bring the first one into force.
         world.cognito.people[ADA].totp_enabled = path != "totp/enable"
         wrong = other_code(code(world, secret))
-        body = {"email": ADA, "session": challenge, "code": wrong}
+        body = {"session": challenge, "code": wrong}
         statuses = [(await browser.post(f"/api/auth/{path}", body)).status_code for _ in range(11)]
         assert statuses == [400] * 10 + [429]
         refused = await browser.post(f"/api/auth/{path}", body | {"code": code(world, secret)})

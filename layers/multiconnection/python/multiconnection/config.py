@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from multiconnection.domain.money import MoneyError, usd_to_nano
@@ -77,6 +77,8 @@ class Settings:
     user_pool_id: str | None
     user_pool_client_id: str | None
     test_credit_nano: int
+    test_credit_mode: Literal["automatic", "approval", "off"]
+    test_credits_per_network: int
     public_origins: frozenset[str]
     public_base_url: str | None
     ip_sign_in_attempts: int
@@ -155,6 +157,8 @@ class Settings:
             user_pool_id=_optional(env, "USER_POOL_ID"),
             user_pool_client_id=_optional(env, "USER_POOL_CLIENT_ID"),
             test_credit_nano=_usd(env, "TEST_CREDIT_USD", "1.00"),
+            test_credit_mode=_credit_mode(env, "TEST_CREDIT_MODE", "automatic"),
+            test_credits_per_network=_integer(env, "TEST_CREDITS_PER_NETWORK", 5, most=1000),
             public_origins=_origins(env, "PUBLIC_ORIGINS"),
             public_base_url=_base_url(env, "PUBLIC_BASE_URL"),
             ip_sign_in_attempts=_integer(env, "IP_SIGN_IN_ATTEMPTS", 60),
@@ -254,13 +258,23 @@ def _secret_arn(env: Mapping[str, str], name: str) -> str | None:
     return arn
 
 
-def _integer(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
+def _credit_mode(env: Mapping[str, str], name: str, default: str) -> Literal["automatic", "approval", "off"]:
+    match env.get(name) or default:
+        case "automatic" | "approval" | "off" as mode:
+            return mode
+        case other:
+            raise SettingsError(f"{name} is none of automatic, approval and off: {other!r}")
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, least: int = 1, most: int | None = None) -> int:
     try:
         value = int(env.get(name) or default)
     except ValueError as exc:
         raise SettingsError(f"{name} is not a whole number: {env[name]!r}") from exc
     if value < least:
         raise SettingsError(f"{name} is {value}, less than {least}")
+    if most is not None and value > most:
+        raise SettingsError(f"{name} is {value}, more than {most}")
     return value
 
 

@@ -6,11 +6,12 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ValidationError
 
 from multiconnection.domain.sessions import Session
+from multiconnection.services.sessions import Access
 from multiconnection.services.validation import invalid
 
 from .body import read_json
 from .console_services import ConsoleDep
-from .session import SessionDep
+from .session import AccessDep, SessionDep
 
 # A name, three limits, a hundred model ids and fifty address ranges.
 BODY_BYTES_MAX = 64 * 1024
@@ -27,12 +28,22 @@ async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
 
 
 async def active_user(session: SessionDep, services: ConsoleDep) -> Session:
-    """For what begins something new. Raises AccountSuspended besides what a session raises."""
+    """For what begins or changes something: a suspended account only ends what it has.
+
+    Raises AccountSuspended besides what a session raises.
+    """
     await services.standing.require_active(session.account_id)
     return session
 
 
+async def active_access(access: AccessDep, services: ConsoleDep) -> Access:
+    """For changes of what the provider keeps for the account. Raises as `active_user` does."""
+    await services.standing.require_active(access.session.account_id)
+    return access
+
+
 UserDep = SessionDep
+ActiveAccessDep = Annotated[Access, Depends(active_access)]
 ActiveUserDep = Annotated[Session, Depends(active_user)]
 HeavyUserDep = Annotated[Session, Depends(heavy_user)]
 LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]

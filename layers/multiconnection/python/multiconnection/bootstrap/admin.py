@@ -17,6 +17,7 @@ from multiconnection.services.admin_takings import TakingsCounter
 from multiconnection.services.audit_trail import AuditEntries
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance
+from multiconnection.services.onboarding import CreditTerms
 from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables
 from multiconnection.storage.admin_accounts import AdminAccountsTable
 from multiconnection.storage.admin_catalog import AdminCatalogTable
@@ -87,6 +88,7 @@ def build_desk(
         CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url),
         maintenance,
         four_eyes_nano=settings.adjustment_four_eyes_nano,
+        terms=CreditTerms(settings.test_credit_nano, settings.test_credit_mode),
         clock=clock,
         rng=rng,
     )
@@ -111,7 +113,7 @@ def _tables(settings: Settings, driver: Driver, clock: Clock, rng: Rng) -> Admin
     writes = AuditedWrites(driver, settings.audit_table)
     booked = AdjustmentTables(settings.adjustments_table, settings.balances_table, settings.credits_table)
     return AdminTables(
-        accounts=AdminAccountsTable(driver, settings.balances_table, writes),
+        accounts=AdminAccountsTable(driver, settings.balances_table, settings.credits_table, writes),
         adjustments=AdjustmentsTable(driver, booked, writes),
         catalog=AdminCatalogTable(driver, settings.catalog_table, writes),
         switches=AdminSwitchesTable(driver, settings.catalog_table, writes),

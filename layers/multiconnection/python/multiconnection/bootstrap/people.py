@@ -3,6 +3,7 @@
 from multiconnection.services.attempts import AttemptQuotas
 from multiconnection.services.identity import Identity, IdentityConfig, identity
 from multiconnection.services.keys import KeyService
+from multiconnection.services.onboarding import CreditTerms
 from multiconnection.storage.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.storage.id_tokens import IdTokens
 from multiconnection.storage.limits import LimitsTable
@@ -26,10 +27,13 @@ def build_identity(base: Base) -> Identity:
         limits=LimitsTable(driver, settings.limits_table),
         keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
         defaults=settings,
+        alarms=base.alarms,
         clock=base.clock,
         rng=base.rng,
         config=IdentityConfig(
-            test_credit_nano=settings.test_credit_nano,
+            test_credit=CreditTerms(
+                settings.test_credit_nano, settings.test_credit_mode, settings.test_credits_per_network
+            ),
             quotas=AttemptQuotas(
                 ip_attempts=settings.ip_sign_in_attempts,
                 email_attempts=settings.email_sign_in_attempts,

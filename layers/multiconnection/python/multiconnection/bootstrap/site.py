@@ -31,9 +31,10 @@ def build_site_service(base: Base) -> SiteService:
     settings = base.settings
     config = SiteConfig(
         settings.legal_entity,
-        nano_to_usd(settings.test_credit_nano),
+        nano_to_usd(0 if settings.test_credit_mode == "off" else settings.test_credit_nano),
         settings.public_base_url,
         settings.upload_origin,
+        settings.test_credit_mode,
     )
     listing = ListingService(base.catalog, settings.markup_basis_points)
     metrics = CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)

@@ -31,6 +31,12 @@ class AccountStatusConflict(AdminConflict):
     code = "account_status_conflict"
 
 
+class TestCreditNotAwaited(AdminConflict):
+    """The account waits for no test credit."""
+
+    code = "test_credit_not_awaited"
+
+
 class AdjustmentConflict(AdminConflict):
     """The client token was used for another adjustment."""
 

@@ -42,6 +42,7 @@ GatewayError
 │   │   └── TooManyOrders         409  too_many_orders
 │   └── AdminConflict         409  admin_conflict
 │       ├── AccountStatusConflict 409  account_status_conflict
+│       ├── TestCreditNotAwaited  409  test_credit_not_awaited
 │       ├── AdjustmentConflict    409  adjustment_conflict
 │       ├── AdjustmentNotPending  409  adjustment_not_pending
 │       ├── AdjustmentRefused     409  adjustment_refused

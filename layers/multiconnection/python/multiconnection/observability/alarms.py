@@ -2,9 +2,18 @@
 
 from .emf import Emf, Group
 
-# Money may be wrong or lost: somebody has to look now. Everything else is being repaired without help.
+# Money may be wrong or lost, or an account in the wrong hands: somebody has to look now.
+# Everything else is being repaired without help.
 CRITICAL = frozenset(
-    {"invariant_breached", "freeze_failed", "decision_lost", "drift", "order_tampered", "order_not_credited"}
+    {
+        "invariant_breached",
+        "freeze_failed",
+        "decision_lost",
+        "drift",
+        "order_tampered",
+        "order_not_credited",
+        "sign_in_mismatch",
+    }
 )
 ALARMS = Group((("severity",), ("alarm",)), {"Alarms": "Count"})
 

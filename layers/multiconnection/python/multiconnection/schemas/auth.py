@@ -69,12 +69,14 @@ class SignInBody(EmailBody):
     password: Secret
 
 
-class TotpAnswerBody(EmailBody):
+class TotpAnswerBody(AuthBody):
+    """Who answers is in `session`."""
+
     session: Secret
     code: Code
 
 
-class NewPasswordBody(EmailBody):
+class NewPasswordBody(AuthBody):
     session: Secret
     password: Secret
 

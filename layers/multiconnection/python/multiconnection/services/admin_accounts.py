@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiconnection.domain.admin_errors import AccountNotFound, AccountStatusConflict
+from multiconnection.domain.admin_errors import AccountNotFound, AccountStatusConflict, TestCreditNotAwaited
 from multiconnection.domain.api_keys import ApiKey
 from multiconnection.domain.errors import RequestInvalid
+from multiconnection.domain.money import nano_to_usd
+from multiconnection.domain.order_errors import SelfApprovalForbidden
 from multiconnection.domain.orders import Order
+from multiconnection.domain.ports import Clock
 from multiconnection.domain.sessions import Session, account_id_of
 from multiconnection.ledger.accounts import ACTIVE, FROZEN, SUSPENDED, Account, CreditRow
 
@@ -16,6 +19,7 @@ from .admin_access import Reliable
 from .audit import AuditEntry
 from .audit_trail import AuditEntries
 from .console_money import ConsoleMoney
+from .onboarding import CreditTerms, Withheld, granted_row
 from .order_ports import OrderPage
 
 LAST_ORDERS, LAST_CREDITS = 10, 25
@@ -27,10 +31,14 @@ _SEARCH, _LIST = "p.", "a."
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account's image with its owner's e-mail address, empty where none has signed in."""
+    """An account's image with its owner's e-mail address, empty where none has signed in.
+
+    `withheld` is why it has no test credit.
+    """
 
     image: Account
     email: str
+    withheld: Withheld | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +63,28 @@ class StatusRefused(Exception):
         self.image = image
 
 
+class GrantRefused(Exception):
+    """Nothing moved: the account has its test credit, or waits for none."""
+
+    def __init__(self, *, is_granted: bool) -> None:
+        super().__init__("the account waits for no test credit")
+        self.is_granted = is_granted
+
+
 class AccountStore(Protocol):
     """Each method raises StoreError as well."""
 
     async def record(self, account_id: str) -> AccountRecord | None:
         """Strongly consistent."""
 
-    async def page(self, limit: int, after: str | None) -> AccountPage:
-        """In no order that means anything."""
+    async def page(self, limit: int, after: str | None, *, awaiting: bool = False) -> AccountPage:
+        """In no order that means anything; with `awaiting` those alone that wait for a test credit."""
+
+    async def grant(self, row: CreditRow, entry: AuditEntry) -> None:
+        """The test credit of an account that waits for it: row, balance and entry at once.
+
+        May be repeated with the entry. Raises GrantRefused.
+        """
 
     async def set_status(self, account_id: str, from_: str, to: str, entry: AuditEntry) -> None:
         """Together with the entry; may be repeated with it. Raises StatusRefused."""
@@ -105,11 +127,13 @@ class AdminAccounts:
     money: ConsoleMoney
     entries: AuditEntries
     reliable: Reliable
+    terms: CreditTerms
+    clock: Clock
 
-    async def search(self, query: str, limit: int, cursor: str | None) -> AccountPage:
-        """An account id, or the beginning of an e-mail address; all accounts without a query."""
+    async def search(self, query: str, limit: int, cursor: str | None, *, awaiting: bool = False) -> AccountPage:
+        """An account id, or the beginning of an e-mail address; without a query all, or all that are `awaiting`."""
         if not query:
-            page = await self.reliable(lambda: self.store.page(limit, _place(cursor, _LIST)))
+            page = await self.reliable(lambda: self.store.page(limit, _place(cursor, _LIST), awaiting=awaiting))
             return AccountPage(page.records, page.after and _LIST + page.after)
         exact = None if cursor else await self._record(query)
         if exact is not None:
@@ -144,6 +168,26 @@ class AdminAccounts:
     async def resume(self, admin: Session, account_id: str, why: str) -> AccountRecord:
         """Raises AccountNotFound or AccountStatusConflict."""
         return await self._set_status(admin, account_id, ACTIVE, "account.resume", why)
+
+    async def grant_test_credit(self, admin: Session, account_id: str, why: str) -> AccountRecord:
+        """Once, whoever asks and however often; what is granted already is neither granted nor logged again.
+
+        Raises AccountNotFound, SelfApprovalForbidden, TestCreditNotAwaited or LedgerUnavailable.
+        """
+        if account_id == admin.account_id:
+            raise SelfApprovalForbidden("Another administrator has to grant your own test credit.")
+        await self.get(account_id)
+        if not self.terms.is_offered:
+            raise TestCreditNotAwaited("This deployment offers no test credit.")
+        row = granted_row(account_id, self.terms.nano, admin.email, self.clock.now())
+        after = {"amount": nano_to_usd(row.amount)}
+        entry = self.entries.of(admin.email, "account.test_credit", account_id, {}, after, why)
+        try:
+            await self.reliable(lambda: self.store.grant(row, entry))
+        except GrantRefused as exc:
+            if not exc.is_granted:
+                raise TestCreditNotAwaited("The account waits for no test credit.") from exc
+        return await self.get(account_id)
 
     async def _set_status(self, admin: Session, account_id: str, to: str, action: str, why: str) -> AccountRecord:
         """What is so already is not changed and not logged again."""

@@ -20,6 +20,7 @@ from .admin_takings import TakingsCounter
 from .audit_trail import AuditEntries, AuditReader, AuditTrail
 from .console_money import ConsoleMoney
 from .maintenance import Maintenance
+from .onboarding import CreditTerms
 from .usage_history import UsageReader
 
 
@@ -77,12 +78,15 @@ def admin_desk(
     maintenance: Maintenance,
     *,
     four_eyes_nano: int,
+    terms: CreditTerms,
     clock: Clock,
     rng: Rng,
 ) -> AdminDesk:
     """Put together from its ports."""
     reliable, entries = Reliable(rng), AuditEntries(clock, rng)
-    accounts = AdminAccounts(tables.accounts, people, keys, tables.orders, ConsoleMoney(books), entries, reliable)
+    accounts = AdminAccounts(
+        tables.accounts, people, keys, tables.orders, ConsoleMoney(books), entries, reliable, terms, clock
+    )
     counter = TakingsCounter(books, tables.usage, CostBook(tables.catalog), clock)
     return AdminDesk(
         accounts=accounts,

@@ -21,6 +21,7 @@ from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.domain.ports import Clock
 from multiconnection.ledger.store import StoreError
 
+from .identity_ports import IdentityRefused
 from .limit_store import REQUESTS, Demand, LimitStore, Shift, arrival
 
 Kind = Literal["sign_in", "code", "mail"]
@@ -34,6 +35,10 @@ _WHAT = {
     "mail": "requests for a code",
     "renewal": "requests with sessions that have ended",
 }
+
+
+class AlreadyUsed(Exception):
+    """It was good for one use, and that has been made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,28 @@ class Attempts:
     async def admit_renewal(self, ip: str) -> Attempt:
         """Nobody is known yet, so only the address is counted. Raises RateLimited or IdentityUnavailable."""
         return await self._admitted("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
+
+    async def admit_network(self, kind: Kind, ip: str) -> Attempt:
+        """For what names nobody. Raises RateLimited or IdentityUnavailable."""
+        of_ip, _, _ = self._quotas.of(kind)
+        return await self._admitted(kind, (f"{kind}:ip:{_network(ip)}", of_ip))
+
+    @contextlib.asynccontextmanager
+    async def once(self, name: str, life_s: int) -> AsyncIterator[None]:
+        """Around the use of something that is good for one use within `life_s`; a refusal or an outage is none.
+
+        The use is written before it happens, so of several at once one goes on. Raises AlreadyUsed or
+        IdentityUnavailable.
+        """
+        use = Attempt(((f"once:{name}", Quota(1, life_s)),))
+        ((subject, quota),) = use.subjects
+        if await self._take(subject, quota, 1, self._now_ns()) is not None:
+            raise AlreadyUsed(name)
+        try:
+            yield
+        except (IdentityRefused, IdentityUnavailable):
+            await self.give_back(use)
+            raise
 
     @contextlib.asynccontextmanager
     async def settled(self, attempt: Attempt) -> AsyncIterator[None]:

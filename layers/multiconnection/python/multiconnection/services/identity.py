@@ -6,11 +6,13 @@ from typing import Protocol
 
 from multiconnection.domain.ports import Clock, Rng
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.ledger.store import Alarms
 
 from .attempts import AttemptQuotas, Attempts
+from .challenges import Challenges
 from .identity_ports import IdentityProvider, TokenVerifier
 from .limit_store import LimitStore
-from .onboarding import Onboarding, ProfileStore
+from .onboarding import CreditTerms, GrantSlots, Onboarding, ProfileStore
 from .passwords import Passwords
 from .profile import LimitDefaults, Profile
 from .session_ends import SessionEnds, SessionKeys
@@ -40,11 +42,15 @@ class Books(Protocol):
     async def credit(self, row: CreditRow) -> CreditRow: ...
 
 
+class PeopleLimits(LimitStore, GrantSlots, Protocol):
+    """Attempts, and grants of a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityConfig:
     """`public_origins` are browsers' origins besides the host a request was sent to, `https://console.example.com`."""
 
-    test_credit_nano: int
+    test_credit: CreditTerms
     quotas: AttemptQuotas = field(default_factory=AttemptQuotas)
     public_origins: frozenset[str] = frozenset()
     answer_s: float = ANSWER_S
@@ -66,9 +72,10 @@ def identity(
     verifier: TokenVerifier,
     ledger: Books,
     profiles: ProfileStore,
-    limits: LimitStore,
+    limits: PeopleLimits,
     keys: SessionKeys,
     defaults: LimitDefaults,
+    alarms: Alarms,
     clock: Clock,
     rng: Rng,
     config: IdentityConfig,
@@ -77,11 +84,13 @@ def identity(
     attempts = Attempts(limits, clock, config.quotas)
     sessions = Sessions(provider, verifier, attempts, clock)
     ends = SessionEnds(provider, keys, clock)
-    onboarding = Onboarding(ledger, ledger.store, profiles, clock, rng, config.test_credit_nano)
+    onboarding = Onboarding(ledger, ledger.store, profiles, limits, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,
         sign_up=SignUp(provider, attempts, ends, config.answer_s),
-        sign_in=SignIn(provider, sessions, attempts, onboarding, ends, config.answer_s),
+        sign_in=SignIn(
+            provider, sessions, attempts, onboarding, ends, Challenges(provider, clock), alarms, config.answer_s
+        ),
         passwords=Passwords(provider, sessions, attempts, ends, config.answer_s),
         totp=Totp(provider, attempts),
         profile=Profile(onboarding, ledger.store, keys, provider, defaults),

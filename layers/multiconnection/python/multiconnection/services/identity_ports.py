@@ -53,11 +53,15 @@ class Tokens:
     refresh_token: str | None = field(repr=False, default=None)
 
 
+ChallengeKind = Literal["totp", "new_password"]
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """The password was right and something more is asked for; `session` is the provider's, opaque."""
 
-    kind: Literal["totp", "new_password"]
+    kind: ChallengeKind
+    user_id: str
     session: str = field(repr=False)
 
 
@@ -89,11 +93,14 @@ class IdentityProvider(Protocol):
     async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
         """Raises CredentialsRefused, NotConfirmed or AttemptsExhausted."""
 
-    async def answer_totp(self, email: str, session: str, code: str) -> Tokens:
-        """Raises CodeRefused, or CredentialsRefused when the session is over."""
+    async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
+        """Raises CodeRefused, or CredentialsRefused when the session is over, used, or not of this step and person."""
 
-    async def answer_new_password(self, email: str, session: str, password: str) -> Tokens | Challenge:
-        """Raises PasswordRefused, or CredentialsRefused when the session is over."""
+    async def answer_new_password(self, user_id: str, session: str, password: str) -> Tokens | Challenge:
+        """Raises PasswordRefused, or CredentialsRefused as `answer_totp` does."""
+
+    async def client_secret(self) -> str:
+        """A secret that the functions of this deployment share and browsers never see."""
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """May be repeated. Raises CredentialsRefused."""

@@ -11,7 +11,7 @@ from multiconnection.ledger.accounts import Account, AccountLimits, UsageRow
 from multiconnection.ledger.store import StoreError
 
 from .identity_ports import IdentityProvider
-from .onboarding import Onboarding
+from .onboarding import Onboarding, Withheld
 from .sessions import Access
 
 
@@ -37,12 +37,13 @@ class KeyLister(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`limits` are in force: the account's own, or the deployment's."""
+    """`limits` are in force: the account's own, or the deployment's. `withheld` is why there is no test credit."""
 
     account: Account
     limits: AccountLimits
     has_key: bool
     has_call: bool
+    withheld: Withheld | None
 
 
 class Profile:
@@ -60,24 +61,26 @@ class Profile:
         self._provider = provider
         self._defaults = defaults
 
-    async def account(self, session: Session) -> Account:
+    async def account(self, session: Session, ip: str) -> Account:
         """Opened here if the sign-in's books are gone. Raises LedgerUnavailable."""
         try:
             found = await self._books.account(session.account_id)
         except StoreError as exc:
             raise _unavailable() from exc
-        return found or await self._onboarding.ensure(session)
+        return found or await self._onboarding.ensure(session, ip)
 
-    async def overview(self, session: Session) -> Overview:
+    async def overview(self, session: Session, ip: str) -> Overview:
         """Raises LedgerUnavailable."""
-        account = await self.account(session)
+        account = await self.account(session, ip)
         try:
             # A page's own short-lived key is no first step of its owner.
             has_key = any(key.kind == API for key in await self._keys.list(session.account_id))
             has_call = await self._has_call(account)
         except StoreError as exc:
             raise _unavailable() from exc
-        return Overview(account, self._limits(account.limits), has_key, has_call)
+        # Who has had any money is not waiting for the first.
+        withheld = None if account.credits_in else await self._onboarding.withheld(session.account_id)
+        return Overview(account, self._limits(account.limits), has_key, has_call, withheld)
 
     async def rename(self, access: Access, name: str) -> None:
         """With the provider first, whose ID tokens carry the name. Raises IdentityUnavailable or LedgerUnavailable."""

@@ -86,13 +86,17 @@ class Sessions:
             if claims is None:
                 raise
             return Current(session_of(claims))
+        _require_one_person(claims, renewed)
         return Current(renewed.session, renewed.renewed)
 
     async def access(self, presented: Presented) -> Access:
         """Raises SessionRequired, SessionExpired, RateLimited or IdentityUnavailable."""
         if presented.refresh_token is None:
             raise SessionExpired(_EXPIRED) if presented.id_token else SessionRequired("Please sign in.")
-        return await self._renewed(presented.refresh_token, presented.ip)
+        claims, _ = await self._claims(presented.id_token)
+        renewed = await self._renewed(presented.refresh_token, presented.ip)
+        _require_one_person(claims, renewed)
+        return renewed
 
     async def begun(self, tokens: Tokens) -> Access:
         """The session that tokens fresh from the provider stand for. Raises IdentityUnavailable."""
@@ -137,6 +141,16 @@ class Sessions:
         except CredentialsRefused as exc:
             raise SessionExpired(_EXPIRED) from exc
         return await self.begun(tokens)
+
+
+def _require_one_person(claims: Claims | None, renewed: Access) -> None:
+    """Two cookies of different people are no session, so no request acts for another person than the one before.
+
+    Raises SessionExpired.
+    """
+    if claims is not None and claims.user_id != renewed.session.user_id:
+        log.warning("cookies_of_two_people")
+        raise SessionExpired(_EXPIRED)
 
 
 def session_of(claims: Claims) -> Session:

@@ -8,6 +8,7 @@ from multiconnection.domain.errors import ModelNotFound
 
 from .catalog import CatalogService
 from .listing import ListingService
+from .onboarding import CreditMode
 
 ProviderState = Literal["ok", "degraded", "down", "unknown"]
 
@@ -23,6 +24,7 @@ class SiteConfig:
     test_credit_usd: str
     public_base_url: str | None = None
     upload_origin: str | None = None
+    test_credit_mode: CreditMode = "automatic"
 
 
 class ProviderStates(Protocol):

@@ -23,6 +23,7 @@ from multiconnection.domain.people_errors import IdentityUnavailable
 from multiconnection.services.identity_ports import (
     AttemptsExhausted,
     Challenge,
+    ChallengeKind,
     CodeRefused,
     CredentialsRefused,
     EmailTaken,
@@ -40,7 +41,7 @@ SERVICE = "cognito-idp"
 TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=1.0)
 RETRY_AFTER_S = 2
 _TARGET = "AWSCognitoIdentityProviderService"
-_CHALLENGES = {"SOFTWARE_TOKEN_MFA": "totp", "NEW_PASSWORD_REQUIRED": "new_password"}
+_CHALLENGES: Mapping[str, ChallengeKind] = {"SOFTWARE_TOKEN_MFA": "totp", "NEW_PASSWORD_REQUIRED": "new_password"}
 _REFUSALS: Mapping[str, type[IdentityRefused]] = {
     "NotAuthorizedException": CredentialsRefused,
     "UserNotFoundException": CredentialsRefused,
@@ -113,23 +114,29 @@ class Cognito:
 
     async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
         parameters = {"USERNAME": email, "PASSWORD": password, "SECRET_HASH": await self._secret_hash(email)}
-        return _outcome(await self._of_client("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters))
+        answer = await self._of_client("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
+        if (kind := _challenge_kind(answer)) is None:
+            return _tokens(answer)
+        # The answer to a challenge names the person by id, or the hash of the secret does not fit.
+        return Challenge(kind, await self.user_id_of(email), str(answer.get("Session") or ""))
 
-    async def answer_totp(self, email: str, session: str, code: str) -> Tokens:
-        return _tokens(await self._respond("SOFTWARE_TOKEN_MFA", email, session, SOFTWARE_TOKEN_MFA_CODE=code))
+    async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
+        return _tokens(await self._respond("SOFTWARE_TOKEN_MFA", user_id, session, SOFTWARE_TOKEN_MFA_CODE=code))
 
-    async def answer_new_password(self, email: str, session: str, password: str) -> Tokens | Challenge:
-        return _outcome(await self._respond("NEW_PASSWORD_REQUIRED", email, session, NEW_PASSWORD=password))
+    async def answer_new_password(self, user_id: str, session: str, password: str) -> Tokens | Challenge:
+        answer = await self._respond("NEW_PASSWORD_REQUIRED", user_id, session, NEW_PASSWORD=password)
+        kind = _challenge_kind(answer)
+        return Challenge(kind, user_id, str(answer.get("Session") or "")) if kind else _tokens(answer)
 
     async def refresh(self, refresh_token: str) -> Tokens:
         # REFRESH_TOKEN_AUTH wants a hash of the user's id, and who that is only the token knows.
-        secret = await self._secret()
+        secret = await self.client_secret()
         return _tokens(
             await self._of_client("GetTokensFromRefreshToken", RefreshToken=refresh_token, ClientSecret=secret)
         )
 
     async def revoke(self, refresh_token: str) -> None:
-        await self._of_client("RevokeToken", Token=refresh_token, ClientSecret=await self._secret())
+        await self._of_client("RevokeToken", Token=refresh_token, ClientSecret=await self.client_secret())
 
     async def sign_out_everywhere(self, user: str) -> None:
         await self._signed("AdminUserGlobalSignOut", Username=user)
@@ -173,9 +180,17 @@ class Cognito:
         attributes = [_attribute("name", name)]
         await self._call("UpdateUserAttributes", {"AccessToken": access_token, "UserAttributes": attributes})
 
-    async def _respond(self, challenge: str, email: str, session: str, **responses: str) -> dict[str, Any]:
-        # The answer to a challenge has to name the person by id, or the hash of the secret does not fit.
-        user_id = await self.user_id_of(email)
+    async def client_secret(self) -> str:
+        """Read once in a process: no template can hand it over without showing it. A new secret is a new client."""
+        async with self._describing:
+            if not self._client_secret:
+                found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
+                self._client_secret = str((found.get("UserPoolClient") or {}).get("ClientSecret") or "")
+        if not self._client_secret:
+            raise _unavailable("DescribeUserPoolClient", "a client without a secret")
+        return self._client_secret
+
+    async def _respond(self, challenge: str, user_id: str, session: str, **responses: str) -> dict[str, Any]:
         responses |= {"USERNAME": user_id, "SECRET_HASH": await self._secret_hash(user_id)}
         return await self._of_client(
             "RespondToAuthChallenge", ChallengeName=challenge, Session=session, ChallengeResponses=responses
@@ -189,17 +204,7 @@ class Cognito:
 
     async def _secret_hash(self, user: str) -> str:
         told = f"{user}{self._pool.client_id}".encode()
-        return base64.b64encode(hmac.digest((await self._secret()).encode(), told, hashlib.sha256)).decode()
-
-    async def _secret(self) -> str:
-        """Read once in a process: no template can hand it over without showing it. A new secret is a new client."""
-        async with self._describing:
-            if not self._client_secret:
-                found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
-                self._client_secret = str((found.get("UserPoolClient") or {}).get("ClientSecret") or "")
-        if not self._client_secret:
-            raise _unavailable("DescribeUserPoolClient", "a client without a secret")
-        return self._client_secret
+        return base64.b64encode(hmac.digest((await self.client_secret()).encode(), told, hashlib.sha256)).decode()
 
     async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
         """With the function's own role, which may do exactly this to exactly this pool."""
@@ -265,11 +270,8 @@ def _attribute(name: str, value: str) -> dict[str, str]:
     return {"Name": name, "Value": value}
 
 
-def _outcome(answer: Mapping[str, Any]) -> Tokens | Challenge:
-    kind = _CHALLENGES.get(str(answer.get("ChallengeName")))
-    if kind == "totp" or kind == "new_password":
-        return Challenge("totp" if kind == "totp" else "new_password", str(answer.get("Session") or ""))
-    return _tokens(answer)
+def _challenge_kind(answer: Mapping[str, Any]) -> ChallengeKind | None:
+    return _CHALLENGES.get(str(answer.get("ChallengeName")))
 
 
 def _tokens(answer: Mapping[str, Any]) -> Tokens:

@@ -22,7 +22,7 @@ _SECOND_NS = 10**9
 
 
 class LimitsTable:
-    """Implements `LimitStore` over the Limits table."""
+    """Implements `LimitStore` and `GrantSlots` over the Limits table."""
 
     def __init__(self, driver: Driver, table: str) -> None:
         self._driver = driver
@@ -48,6 +48,28 @@ class LimitsTable:
             else:
                 return TakeResult(True, _tats(answer["Attributes"], demands))
         return TakeResult(False, tats)
+
+    async def slot(self, subject: str, member: str, most: int, expires_s: int) -> bool:
+        """Implements `GrantSlots`: one conditional write, which finds itself where its answer was lost."""
+        request = {
+            "TableName": self._table,
+            "Key": {"subject": a.text(subject)},
+            "UpdateExpression": "SET #member = :one, #n = if_not_exists(#n, :none) + :one, #expires = :expires",
+            "ConditionExpression": "attribute_not_exists(#member) AND (attribute_not_exists(#n) OR #n < :most)",
+            "ExpressionAttributeNames": {"#member": f"m_{member}", "#n": "members", "#expires": "expires_at"},
+            "ExpressionAttributeValues": {
+                ":one": a.number(1),
+                ":none": a.number(0),
+                ":most": a.number(most),
+                ":expires": a.number(expires_s),
+            },
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            await self._driver.call("UpdateItem", request)
+        except ConditionFailed as exc:
+            return f"m_{member}" in (exc.item or {})
+        return True
 
 
 class _Update:

@@ -1,8 +1,12 @@
 """E-mail address and name beside an account's balance, for the operator's lists, and which mailbox had its credit."""
 
+import contextlib
+
+from multiconnection.services.onboarding import Withheld
+
 from . import attributes as a
 from . import balances, credits
-from .driver import ConditionFailed, Driver
+from .driver import ConditionFailed, Driver, Item
 
 
 class ProfilesTable:
@@ -43,3 +47,44 @@ class ProfilesTable:
             await self._driver.call("UpdateItem", request)
         except ConditionFailed:
             return
+
+    async def withhold(self, account_id: str, why: Withheld | None) -> None:
+        """One conditional write, which fails where nothing has changed. Raises StoreError."""
+        if why is None:
+            await forget_withheld(self._driver, self._table, account_id)
+            return
+        request = {
+            "TableName": self._table,
+            "Key": balances.item_key(account_id),
+            "UpdateExpression": "SET test_credit = :why, v = v + :one",
+            "ConditionExpression": (
+                "attribute_exists(account_id) AND (attribute_not_exists(test_credit) OR test_credit <> :why)"
+            ),
+            "ExpressionAttributeValues": {":why": a.text(why), ":one": a.number(1)},
+        }
+        with contextlib.suppress(ConditionFailed):
+            await self._driver.call("UpdateItem", request)
+
+    async def withheld(self, account_id: str) -> Withheld | None:
+        request = {"TableName": self._table, "Key": balances.item_key(account_id), "ConsistentRead": True}
+        return withheld_of((await self._driver.call("GetItem", request)).get("Item") or {})
+
+
+def withheld_of(item: Item) -> Withheld | None:
+    match a.read_text(item, "test_credit"):
+        case "awaiting_approval" | "network_limit" | "mailbox_used" as why:
+            return why
+    return None
+
+
+async def forget_withheld(driver: Driver, balances_table: str, account_id: str) -> None:
+    """The account has its test credit. Raises StoreError."""
+    request = {
+        "TableName": balances_table,
+        "Key": balances.item_key(account_id),
+        "UpdateExpression": "SET v = v + :one REMOVE test_credit",
+        "ConditionExpression": "attribute_exists(test_credit)",
+        "ExpressionAttributeValues": {":one": a.number(1)},
+    }
+    with contextlib.suppress(ConditionFailed):
+        await driver.call("UpdateItem", request)

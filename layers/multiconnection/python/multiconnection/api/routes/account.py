@@ -4,10 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from multiconnection.api.console import small_body_of
+from multiconnection.api.console import ActiveAccessDep, small_body_of
 from multiconnection.api.console_services import ConsoleDep
 from multiconnection.api.cookies import presented, set_session
-from multiconnection.api.session import AccessDep, SessionDep
+from multiconnection.api.dependencies import ContextDep
+from multiconnection.api.session import SessionDep
 from multiconnection.domain.sessions import Session
 from multiconnection.ledger.accounts import ACTIVE, SUSPENDED
 from multiconnection.schemas.auth import AccountBody
@@ -17,18 +18,20 @@ router = APIRouter()
 
 
 @router.get("/api/account")
-async def retrieve_account(services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
-    return account_object(session, await services.identity.profile.overview(session))
+async def retrieve_account(services: ConsoleDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
+    return account_object(session, await services.identity.profile.overview(session, context.ip))
 
 
 @router.patch("/api/account")
-async def update_account(request: Request, services: ConsoleDep, access: AccessDep) -> dict[str, Any]:
+async def update_account(
+    request: Request, services: ConsoleDep, access: ActiveAccessDep, context: ContextDep
+) -> dict[str, Any]:
     """The name, at once and in the cookie."""
     body = await small_body_of(request, AccountBody)
     await services.identity.profile.rename(access, body.name)
     fresh = await services.identity.sessions.access(presented(request))
     set_session(request, fresh.renewed, services.clock.now())
-    return account_object(fresh.session, await services.identity.profile.overview(fresh.session))
+    return account_object(fresh.session, await services.identity.profile.overview(fresh.session, context.ip))
 
 
 def account_object(session: Session, found: Overview) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def account_object(session: Session, found: Overview) -> dict[str, Any]:
             "tokens_per_minute": limits.tokens_per_minute,
             "in_flight_max": limits.in_flight_max,
         },
+        "test_credit": found.withheld,
         "first_run": {"has_key": found.has_key, "has_call": found.has_call},
         "is_admin": session.is_admin,
     }

@@ -12,6 +12,7 @@ from multiconnection.domain.money import nano_to_usd
 from multiconnection.schemas.admin import ReasonBody
 from multiconnection.services.admin_accounts import AccountDossier, AccountRecord
 
+from .admin_models import reason_of
 from .console_balance import credit_object
 from .orders import order_object
 
@@ -28,9 +29,13 @@ async def list_accounts(
     query: QueryText = "",
     limit: LimitQuery = LIMIT,
     cursor: LongCursorQuery = None,
+    awaiting: bool = False,
 ) -> dict[str, Any]:
-    """`query` is an account id or the beginning of an e-mail address. Pages can be short and have a next one."""
-    page = await services.admin.accounts.search(query.strip(), limit, cursor)
+    """`query` is an account id or the beginning of an e-mail address. Pages can be short and have a next one.
+
+    Without one, `awaiting` lists the accounts that wait for a test credit.
+    """
+    page = await services.admin.accounts.search(query.strip(), limit, cursor, awaiting=awaiting)
     return list_object([account_object(record) for record in page.records], page.after)
 
 
@@ -56,6 +61,15 @@ async def resume_account(
     return account_object(await services.admin.accounts.resume(admin, account_id, body.reason))
 
 
+@router.post("/api/admin/accounts/{account_id}/test-credit")
+async def grant_test_credit(
+    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+) -> dict[str, Any]:
+    """Once, to an account that waits for it; sent again, it finds it granted."""
+    why = await reason_of(request)
+    return account_object(await services.admin.accounts.grant_test_credit(admin, account_id, why))
+
+
 def account_object(record: AccountRecord) -> dict[str, Any]:
     image = record.image
     return {
@@ -69,6 +83,7 @@ def account_object(record: AccountRecord) -> dict[str, Any]:
         "credits_in": nano_to_usd(image.credits_in),
         "charged": nano_to_usd(image.charged),
         "created": image.created_s,
+        "test_credit": record.withheld,
     }
 
 

@@ -14,7 +14,7 @@ from multiconnection.bootstrap.data_plane import Container
 from multiconnection.domain.errors import ParameterMissing
 from multiconnection.domain.sessions import Session
 from multiconnection.schemas import auth as bodies
-from multiconnection.services.identity_ports import Challenge
+from multiconnection.services.challenges import PendingChallenge
 from multiconnection.services.sign_in import SignedIn
 
 router = APIRouter(prefix="/api/auth", dependencies=[Depends(csrf)])
@@ -54,7 +54,7 @@ async def sign_in(request: Request, services: ConsoleDep, context: ContextDep) -
 @router.post("/totp")
 async def answer_totp(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, Any]:
     body = await small_body_of(request, bodies.TotpAnswerBody)
-    outcome = await services.identity.sign_in.with_totp(body.email, body.session, body.code, context.ip)
+    outcome = await services.identity.sign_in.with_totp(body.session, body.code, context.ip)
     return _answered(request, services, outcome)
 
 
@@ -62,7 +62,7 @@ async def answer_totp(request: Request, services: ConsoleDep, context: ContextDe
 async def answer_new_password(request: Request, services: ConsoleDep, context: ContextDep) -> dict[str, Any]:
     """For people who were invited: their first password is for one sign-in."""
     body = await small_body_of(request, bodies.NewPasswordBody)
-    outcome = await services.identity.sign_in.with_new_password(body.email, body.session, body.password, context.ip)
+    outcome = await services.identity.sign_in.with_new_password(body.session, body.password, context.ip)
     return _answered(request, services, outcome)
 
 
@@ -136,8 +136,8 @@ async def disable_totp(request: Request, services: ConsoleDep, context: ContextD
 
 
 @router.get("/session")
-async def current_session(services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
-    account = await services.identity.profile.account(session)
+async def current_session(services: ConsoleDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
+    account = await services.identity.profile.account(session, context.ip)
     totp_enabled = await services.identity.totp.is_enabled(session)
     return {"user": user_object(session, totp_enabled=totp_enabled, created_s=account.created_s)}
 
@@ -153,9 +153,9 @@ def user_object(session: Session, *, totp_enabled: bool, created_s: int) -> dict
     }
 
 
-def _answered(request: Request, services: Container, outcome: SignedIn | Challenge) -> dict[str, Any]:
-    if isinstance(outcome, Challenge):
-        return {"status": f"{outcome.kind}_required", "session": outcome.session}
+def _answered(request: Request, services: Container, outcome: SignedIn | PendingChallenge) -> dict[str, Any]:
+    if isinstance(outcome, PendingChallenge):
+        return {"status": f"{outcome.kind}_required", "session": outcome.token}
     set_session(request, outcome.renewed, services.clock.now())
     found = user_object(outcome.session, totp_enabled=outcome.totp_enabled, created_s=outcome.account.created_s)
     return {"user": found}

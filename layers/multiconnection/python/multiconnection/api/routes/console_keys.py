@@ -37,7 +37,7 @@ async def create_session_key(request: Request, services: ConsoleDep, user: Activ
 
 
 @router.patch("/api/keys/{key_id}")
-async def update_key(key_id: str, request: Request, services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+async def update_key(key_id: str, request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
     """Only what is sent changes; it takes effect at the next call."""
     body = await body_of(request, KeyPatch)
     return key_object(await services.console.keys.change(user.account_id, key_id, body))

@@ -57,7 +57,9 @@ async def cancel_order(order_id: str, services: ConsoleDep, session: SessionDep)
 
 
 @router.post("/api/orders/{order_id}/receipt")
-async def upload_receipt(order_id: str, request: Request, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+async def upload_receipt(
+    order_id: str, request: Request, services: ConsoleDep, session: ActiveUserDep
+) -> dict[str, Any]:
     """Where to put the proof of payment; `receipt/done` comes after it."""
     body = await small_body_of(request, ReceiptBody)
     receipts = services.orders.receipts
@@ -65,7 +67,7 @@ async def upload_receipt(order_id: str, request: Request, services: ConsoleDep, 
 
 
 @router.post("/api/orders/{order_id}/receipt/done")
-async def receipt_uploaded(order_id: str, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+async def receipt_uploaded(order_id: str, services: ConsoleDep, session: ActiveUserDep) -> dict[str, Any]:
     return order_object(await services.orders.receipts.done(session.account_id, order_id))
 
 

@@ -40,11 +40,16 @@ ADMIN = (
         "accounts",
         "Search accounts",
         "AdminAccountList",
-        {"query": "account id, or the beginning of an e-mail", **PAGE},
+        {
+            "query": "account id, or the beginning of an e-mail",
+            "awaiting": "true: those that wait for a test credit",
+            **PAGE,
+        },
     ),
     _get("accounts/{id}", "One account with keys, orders and credits", "AdminAccount"),
     _do("accounts/{id}/suspend", "Suspend an account", "AdminAccountSummary", "Reason"),
     _do("accounts/{id}/resume", "Resume an account", "AdminAccountSummary", "Reason"),
+    _do("accounts/{id}/test-credit", "Grant an awaited test credit, once", "AdminAccountSummary", "MaybeReason"),
     _do("accounts/{id}/adjust", "Adjust a balance", "AdjustmentAnswer", "AdjustmentRequest"),
     _get(
         "adjustments",

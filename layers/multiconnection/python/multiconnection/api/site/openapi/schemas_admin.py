@@ -14,6 +14,7 @@ _ACCOUNT = {
     "credits_in*": "money",
     "charged*": "money",
     "created*": "time",
+    "test_credit*": "awaiting_approval|network_limit|mailbox_used?",
 }
 _KEY_KINDS = ("id", "name", "prefix", "last4", "created", "status", "expires_at", "budget", "kind")
 _TAKINGS = {

@@ -28,3 +28,9 @@ export const Change = ({ amount }) => html`<span class="num" title=${exact(amoun
 export const Late = ({ title, details, word }) => html`<${Notice} tone="warn" title=${title} alert>
   <p>It is ${word(details.status)}${details.decided_by ? html`: ${details.decided_by} decided` : null}${details.decided_at ? html`, <${Time} at=${details.decided_at} />` : null}.
     Your decision changed nothing.</p></${Notice}>`;
+
+// Why an account waits for its test credit; other reasons are final.
+export const AWAITS = {
+  awaiting_approval: "New accounts of this deployment are granted it by an administrator.",
+  network_limit: "Its network had used up the test credits of that day.",
+};

@@ -38,11 +38,10 @@ const SUBMIT = {
 
 // A right password may not be all: an invited person chooses a new one, a second factor asks for a code.
 async function signIn() {
-  const common = { email: value("email"), session: challenge?.session };
   const answer = challenge?.kind === "totp"
-    ? await api.post("/api/auth/totp", { ...common, code: value("totp") })
+    ? await api.post("/api/auth/totp", { session: challenge.session, code: value("totp") })
     : challenge?.kind === "new_password"
-      ? await api.post("/api/auth/new-password", { ...common, password: form.new.value })
+      ? await api.post("/api/auth/new-password", { session: challenge.session, password: form.new.value })
       : await api.post("/api/auth/sign-in", { email: value("email"), password: form.password.value });
   if (answer.user) return location.assign(target());
   challenge = { kind: answer.status.replace(/_required$/, ""), session: answer.session };

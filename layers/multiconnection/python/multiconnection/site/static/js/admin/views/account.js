@@ -12,7 +12,7 @@ import { View, Waiting } from "../../ui/view.js";
 import { METHODS, OrderBadge, amountOf } from "../../console/orders.js";
 import { Adjust } from "../adjust.js";
 import { Decision } from "../decision.js";
-import { AccountStatus, Change, adjustmentHref, orderHref } from "../parts.js";
+import { AWAITS, AccountStatus, Change, adjustmentHref, orderHref } from "../parts.js";
 
 const KEY_STATES = { active: ["Active", "good"], disabled: ["Disabled", ""], expired: ["Expired", "warn"] };
 const KINDS = { grant: "Grant", order: "Recharge", adjustment: "Adjustment", refund: "Refund" };
@@ -55,6 +55,7 @@ export default function Account({ id }) {
   const booked = (adjustment) => { setAdjusted(adjustment); close(); };
   const isOwn = own.data.account_id === id;
   return html`<div class="break"><${View} title=${data?.email || "Account"} back=${[at("/accounts"), "Accounts"]} actions=${data && html`
+      ${AWAITS[data.test_credit] && html`<${Button} kind="primary" disabled=${isOwn} onClick=${() => setDoing("grant")}>Grant the test credit</${Button}>`}
       <${Button} disabled=${isOwn} onClick=${() => setDoing("adjust")}>Adjust the balance</${Button}>
       ${data.status === "active" ? html`<${Button} kind="danger" onClick=${() => setDoing("suspend")}>Suspend</${Button}>`
         : html`<${Button} kind="primary" onClick=${() => setDoing("resume")}>Resume</${Button}>`}`}>
@@ -68,6 +69,8 @@ export default function Account({ id }) {
       <${List} title="Latest orders" columns=${ORDERS} rows=${data.orders} none="There is no recharge order." onOpen=${(order) => navigate(orderHref(order.id))} />
       <${List} title="Latest credits" columns=${CREDITS} rows=${data.credits} none="Nothing was ever credited." />`}
     ${doing === "adjust" && html`<${Adjust} account=${data} onClose=${close} onDone=${booked} />`}
+    ${doing === "grant" && html`<${Decision} title="Grant the test credit?" label="Grant it" reason=${{ label: "Reason", hint: "Kept in the audit log.", optional: true }} onClose=${close} send=${change("test-credit")}>
+      <p>To <strong class="break">${data.email || data.id}</strong>, once, in the amount that new accounts are granted.</p></${Decision}>`}
     ${doing === "suspend" && html`<${Decision} title="Suspend this account?" label="Suspend the account" danger reason=${{ label: "Reason", hint: "Kept in the audit log." }} onClose=${close} send=${change("suspend")}>
       <p><strong class="break">${data.email || data.id}</strong> with ${exact(data.available)} available. The next call is refused; calls that run are finished and charged.</p></${Decision}>`}
     ${doing === "resume" && html`<${Decision} title="Resume this account?" label="Resume the account" reason=${{ label: "Reason", hint: "Kept in the audit log." }} onClose=${close} send=${change("resume")}>
@@ -78,6 +81,7 @@ const Told = ({ account, isOwn, adjusted }) => html`
   ${adjusted?.status === "awaiting_second" && html`<${Notice} tone="warn" title="Another administrator has to approve this" alert>
     <p><${Change} amount=${adjusted.amount} /> will be booked then. <a href=${adjustmentHref(adjusted.id)}>See the adjustment</a></p></${Notice}>`}
   ${adjusted?.status === "applied" && html`<${Notice} tone="good" title="The balance is adjusted" alert><p><${Change} amount=${adjusted.amount} />: ${adjusted.reason}</p></${Notice}>`}
+  ${AWAITS[account.test_credit] && html`<${Notice} tone="warn" title="Waits for its test credit">${AWAITS[account.test_credit]}</${Notice}>`}
   ${account.status === "suspended" && html`<${Notice} tone="warn" title="Suspended">Calls of this account are refused.</${Notice}>`}
   ${account.status === "frozen" && html`<${Notice} tone="bad" title="Frozen">Its books were not right, so calls are refused. Look at the <a href=${at("/reconciliation")}>reconciliation</a> before it is resumed.</${Notice}>`}
   ${isOwn && html`<${Notice}>This is your own account: another administrator has to adjust it.</${Notice}>`}`;

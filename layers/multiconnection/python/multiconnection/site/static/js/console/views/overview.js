@@ -5,7 +5,7 @@ import { count, nano } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at } from "../../lib/router.js";
 import { DAY_S, nowS, offsetMinutes } from "../../lib/time.js";
-import { Card, CopyLine, Empty, LinkButton, Money, Problem, Skeleton } from "../../ui/basics.js";
+import { Card, CopyLine, Empty, LinkButton, Money, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { UsageChart } from "../../ui/chart.js";
 import { Icon } from "../../ui/icons.js";
 import { useShared } from "../../ui/shell.js";
@@ -17,6 +17,11 @@ import { filledDays } from "../days.js";
 
 const DAYS = 30;
 const WATCH_MS = 4000;
+const WITHHELD = {
+  awaiting_approval: "An administrator looks at new accounts before the test credit is granted. You can add funds at any time.",
+  network_limit: "Your network has had all of its test credits for today. Sign in again tomorrow, or add funds.",
+  mailbox_used: "Another account of this mailbox has had it. You can add funds at any time.",
+};
 
 export default function Overview() {
   const { account, balance } = useShared();
@@ -33,6 +38,7 @@ export default function Overview() {
   }, [starting]);
 
   return html`<${View} title="Overview" actions=${html`<${LinkButton} kind="primary" icon="plus" href=${at("/billing/recharge")}>Add funds</${LinkButton}>`}>
+    ${WITHHELD[account.data.test_credit] && html`<${Notice} title="No test credit yet">${WITHHELD[account.data.test_credit]}</${Notice}>`}
     ${starting && html`<${FirstRun} first=${first} />`}
     <${Figures} balance=${balance} total=${summary.data?.total} />
     <${Card} title=${`Cost per day, last ${DAYS} days`} id="chart" actions=${html`<a class="small" href=${at("/usage")}>All usage</a>`}>
