@@ -46,7 +46,27 @@ def test_a_rotated_key_goes_on_beside_the_new_one(visitor: Visitor, stack: Local
     assert old != new
     assert [Customer(stack, "", key).get("/models").status_code for key in (old, new)] == [200, 200]
     expect(visitor.row("API keys", old[-4:])).to_contain_text(re.compile("in (1 hour|59 minutes)"))
-    expect(visitor.row("API keys", new[-4:])).to_contain_text("Never")
+    expect(visitor.row("API keys", new[-4:])).to_contain_text("Not used yet")
+    assert Customer(stack, "", old).chat("demo-chat").status_code == 200
+    visitor.page.reload()
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("just now")
+    expect(visitor.row("API keys", new[-4:])).to_contain_text("Not used yet")
+
+    both = [Customer(stack, "", key) for key in (old, new)]
+    act(visitor, new[-4:], "Disable", "backend")
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("Disabled")
+    for customer in both:
+        until(lambda one=customer: one.get("/models").status_code == 401, KNOWN_S, "a disabled secret is refused")
+    act(visitor, new[-4:], "Enable", "backend")
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("Active")
+    for customer in both:
+        until(lambda one=customer: one.get("/models").status_code == 200, KNOWN_S, "an enabled secret works")
+
+    act(visitor, old[-4:], "End now", "backend")
+    visitor.press("End the old secret")
+    expect(visitor.row("API keys", old[-4:])).to_have_count(0)
+    until(lambda: both[0].get("/models").status_code == 401, KNOWN_S, "the old secret is refused")
+    assert both[1].get("/models").status_code == 200
 
 
 def test_a_key_is_disabled_enabled_and_deleted_by_its_name(visitor: Visitor, stack: LocalStack) -> None:
@@ -85,6 +105,7 @@ def keep(visitor: Visitor, name: str) -> str:
     return secret
 
 
-def act(visitor: Visitor, name: str, action: str) -> None:
-    visitor.row("API keys", name).get_by_role("button", name=f"Actions for {name}").click()
+def act(visitor: Visitor, row: str, action: str, name: str = "") -> None:
+    """In the row that has the text `row`, of the key `name`, which is the same unless it is given."""
+    visitor.row("API keys", row).get_by_role("button", name=f"Actions for {name or row}").click()
     visitor.page.get_by_role("menuitem", name=action).click()
