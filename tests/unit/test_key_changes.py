@@ -270,7 +270,8 @@ class Expected:
         self.world = world
         self.key_id = first.key_id
         self.secrets = [Secret(first, first.created_s)]
-        self.disabled, self.deleted, self.expires_s = False, False, None
+        self.disabled = self.deleted = False
+        self.expires_s: int | None = None
 
     def works(self, secret: Secret) -> bool:
         now_s = self.world.clock.now()

@@ -154,8 +154,9 @@ class KeyChanges:
             retired=(before.key_hash, *live),
             revision=0,
         )
-        ends = {"retires_s": end_s, "expires_s": _earlier(before.expires_s, end_s)}
-        return Rotated(new, secret, replace(before, replaced_by=key_hash, retired=(), **ends))
+        expires_s = _earlier(before.expires_s, end_s)
+        old = replace(before, replaced_by=key_hash, retired=(), retires_s=end_s, expires_s=expires_s)
+        return Rotated(new, secret, old)
 
     async def _current(self, account_id: str, key_id: str) -> ApiKey:
         key = await self._retry(lambda: self._keys.by_id(account_id, key_id), ATTEMPTS_MAX)

@@ -6,7 +6,7 @@ import { zone } from "../lib/time.js";
 import { Badge, Button, CopyLine, Facts, Notice, Problem, Skeleton, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { useShared } from "../ui/shell.js";
-import { signed, sum, whole } from "./amounts.js";
+import { signed } from "./amounts.js";
 import { Decision } from "./decision.js";
 import { AccountLink, Change, Late } from "./parts.js";
 

@@ -1,7 +1,7 @@
 // API keys: list, create, change, rotate, disable, delete.
 import { api, query } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { count } from "../../lib/money.js";
+import { count, difference, placesOf } from "../../lib/money.js";
 import { useAction, useResource } from "../../lib/resource.js";
 import { setQuery, withQuery } from "../../lib/router.js";
 import { moment, until } from "../../lib/time.js";
@@ -34,7 +34,7 @@ export default function Keys({ query: search }) {
     { key: "name", label: "Name", head: true, width: "22%", render: (key) => html`<span class="break">${key.name}</span> <code class="sub">${keyLabel(key)}</code>${key.replaced && html`<span class="sub">Old secret</span>`}` },
     { key: "status", label: "Status", width: "12%", render: (key) => html`<${Badge} tone=${STATUS[key.status][1]}>${STATUS[key.status][0]}</${Badge}>` },
     { key: "limits", label: "Limits", width: "18%", render: (key) => html`<span class="small ${key.replaced ? "muted" : ""}">${key.replaced ? "As its key" : limits(key)}</span>` },
-    { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget_left ?? key.budget} /> <span class="muted small">of <${Money} quiet amount=${key.budget} /></span>` : html`<span class="muted">No limit</span>`) },
+    { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Budget} left=${key.budget_left ?? key.budget} of=${key.budget} />` : html`<span class="muted">No limit</span>`) },
     { key: "used", label: "Last used", width: "13%", render: (key) => html`<${LastUse} apiKey=${key} />` },
     { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} as=${until} />` : html`<span class="muted">Never</span>`) },
     { key: "menu", label: "", num: true, width: "72px", render: (key) => html`<${Menu} label=${`Actions for ${key.name}`} items=${[
@@ -72,6 +72,12 @@ function Deletion({ apiKey, ...rest }) {
 const LastUse = ({ apiKey }) => (apiKey.last_used ? html`<${Time} at=${apiKey.last_used} relative />`
   : apiKey.unused_since > apiKey.created ? html`<span class="muted">Not since <${Time} at=${apiKey.unused_since} as=${moment} /></span>`
     : html`<span class="muted">Not used yet</span>`);
+
+// With as many decimals as show that something was used.
+function Budget({ left, of }) {
+  const places = placesOf([], [[of, [left, difference(of, left)]]]);
+  return html`<${Money} quiet amount=${left} places=${places} /> <span class="muted small">of <${Money} quiet amount=${of} places=${places} /></span>`;
+}
 
 function limits(key) {
   const parts = [
