@@ -3,7 +3,7 @@ import { copy } from "../lib/copy.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { exact, usd } from "../lib/money.js";
 import { url } from "../lib/base.js";
-import { ago, iso, moment, wholeMoment } from "../lib/time.js";
+import { ago, iso, moment, secondsOf, wholeMoment } from "../lib/time.js";
 import { Icon } from "./icons.js";
 
 const SHOWN_MS = 1800;
@@ -56,7 +56,7 @@ const signInHere = () => `${url("/sign-in")}?next=${encodeURIComponent(location.
 // What failed, the request's id, and a way on; announced. A dialog covers the page's own offer to sign in again.
 export const Problem = ({ error, what = "This did not work.", retry }) => (error
   ? html`<${Notice} tone="bad" title=${what} alert>
-      <p>${error.message}${error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : ""}</p>
+      <p>${error.message}${error.retryAfter ? ` Try again in ${secondsOf(error.retryAfter)}.` : ""}</p>
       <p class="row small">${error.requestId && html`<span class="muted">Request <code>${error.requestId}</code></span>`}
         ${error.isSession ? html`<${LinkButton} small kind="primary" href=${signInHere()}>Sign in again</${LinkButton}>`
           : retry && html`<${Button} small onClick=${retry}>Try again</${Button}>`}</p></${Notice}>`

@@ -21,7 +21,8 @@ const WATCH_MS = 4000;
 export default function Overview() {
   const { account, balance } = useShared();
   const span = useMemo(() => { const to = nowS(); return { from: to - DAYS * DAY_S, to }; }, []);
-  const summary = useResource(query("/api/usage/summary", { ...span, group: "model", tz_offset_min: offsetMinutes() }));
+  // Up to now by the server's clock, so that the call of this second is in it.
+  const summary = useResource(query("/api/usage/summary", { from: span.from, group: "model", tz_offset_min: offsetMinutes() }));
   const calls = useResource(query("/api/usage", { limit: 6 }));
   const total = summary.data?.total;
   const costs = calls.data?.data.map((call) => call.cost) || [];
