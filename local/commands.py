@@ -15,6 +15,7 @@ from multiconnection.domain.ids import new_short_id
 from multiconnection.domain.money import nano_to_usd, usd_to_nano
 from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow
 from multiconnection.ledger.reconcile import Report, totals
+from multiconnection.services.keys import DISABLED
 
 Row = dict[str, Any]
 ACTOR = "local"
@@ -62,7 +63,7 @@ async def key_create(workers: Workers, options: Namespace) -> Row:
 
 
 async def key_disable(workers: Workers, options: Namespace) -> Row:
-    await workers.keys.disable(options.account, options.key_id)
+    await workers.key_changes.change(options.account, options.key_id, {"status": DISABLED})
     return {"key_id": options.key_id, "status": "disabled"}
 
 

@@ -7,7 +7,9 @@ from multiconnection.ledger.accounts import ACTIVE, SUSPENDED, CreditRow
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.store import AccountRefused, StoreError
+from multiconnection.services.key_changes import KeyChanges
 from multiconnection.services.keys import KeyNotFound, KeyService
+from multiconnection.storage.key_changes import KeyChangesTable
 from multiconnection.storage.keys import KeysTable
 
 from .accounts import BUDGET_MAX, FUNDS_MAX, Customers
@@ -69,8 +71,10 @@ class Admin:
         deletes = self._rng.random() < 0.5
 
         async def revoke() -> None:
-            service = self._keys()
-            await (service.delete if deletes else service.disable)(account_id, old.key_id)
+            if deletes:
+                await self._keys().delete(account_id, old.key_id)
+            else:
+                await self._key_changes().change(account_id, old.key_id, {"status": "disabled"})
 
         async def replace() -> None:
             await revoke()
@@ -86,6 +90,11 @@ class Admin:
         driver = self._world.driver(self._world.process(self._plan))
         table = KeysTable(driver, KEYS, BALANCES)
         return KeyService(table, self._ledger().store, self._world.clock, self._world.ids)
+
+    def _key_changes(self) -> KeyChanges:
+        driver = self._world.driver(self._world.process(self._plan))
+        records, changes = KeysTable(driver, KEYS, BALANCES), KeyChangesTable(driver, KEYS, BALANCES)
+        return KeyChanges(records, changes, self._ledger().store, self._world.clock, self._world.ids)
 
     def _row(self, account_id: str, credit_id: str, amount: int, kind: str) -> CreditRow:
         created_ms = int(self._world.clock.now() * 1000)

@@ -126,6 +126,7 @@ def _bill(world: World, environment: Environment, reservation: Reservation) -> B
         ledger=environment.ledger,
         clock=world.clock,
         hold=reservation.hold,
+        secret="01234567",
         model=MODEL,
         markup_basis_points=MARKUP_BASIS_POINTS,
         endpoint="chat.completions",

@@ -106,7 +106,7 @@ def test_a_key_deleted_in_mid_call_ends_without_its_budget(seed: int) -> None:
         start(world, 10, key_id=key.key_id, capped=True)
         await asyncio.sleep(LONG_S / 2)
         # when the key is deleted, and used once more
-        await KeysTable(world.driver(world.process()), KEYS, BALANCES).set_status(key, "deleted")
+        await KeysTable(world.driver(world.process()), KEYS, BALANCES).delete(key)
         start(world, 1, key_id=key.key_id, capped=True)
         return world, await verdict(world, honest=True)
 

@@ -25,4 +25,5 @@ def usage_row() -> UsageRow:
         endpoint="chat.completions",
         streamed=True,
         duration_ms=2345,
+        secret="0a1b2c3d",
     )

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from multiconnection.domain.api_keys import SESSION, ApiKey, hash_secret
 from multiconnection.domain.errors import RequestInvalid
@@ -59,7 +62,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 async def test_a_record_with_everything_comes_back_from_its_item(world: World) -> None:
     key, _ = await world.keys.create("a1", "x", kind=SESSION)
-    whole = replace(key, replaced_by="h1", retired=("h2", "h3"), revision=4)
+    whole = replace(key, replaced_by="h1", retired=("h2", "h3"), retires_s=7, revision=4)
     assert parse(item_of(whole)) == whole
     assert key.kind == SESSION
     assert await world.found(key) == key
@@ -100,7 +103,7 @@ async def test_a_change_of_what_has_changed_meanwhile_is_refused(world: World, e
         with pytest.raises(KeyChanged):
             await world.changes.replace([(key, late)])
     with pytest.raises(KeyChanged):
-        await world.table.set_status(key, "disabled")
+        await world.table.delete(key)
     assert await world.image() == image
     assert (await world.found(key)).name == "first"
 
@@ -203,7 +206,7 @@ async def test_deleting_by_a_stale_record_does_not_spare_the_new_secret(world: W
     key, _ = await world.keys.create("a1", "x", budget_nano=10)
     rotated = await world.service.rotate("a1", key.key_id, 60)
     with pytest.raises(KeyChanged):
-        await world.table.set_status(key, "deleted")
+        await world.table.delete(key)
     await world.keys.delete("a1", key.key_id)
     assert {record.status for record in await world.table.list("a1")} == {"deleted"}
     assert (await world.image()).key_caps == {}
@@ -245,3 +248,114 @@ async def test_a_deleted_key_is_removed_without_its_account(world: World) -> Non
     await world.service.remove(await world.found(key))
     assert await world.table.find(key.key_hash) is None
     assert await world.image() == image
+
+
+# --- disabling and enabling, in whatever order with rotations, ends and the passing of time
+
+
+@dataclass
+class Secret:
+    """What a customer expects of one secret: `ends_s` is what its rotation promised, None for the newest."""
+
+    key: ApiKey
+    created_s: int
+    ends_s: float | None = None
+    deleted: bool = False
+
+
+class Expected:
+    """A key as its owner thinks of it: one switch, one end, and secrets with ends of their own."""
+
+    def __init__(self, world: World, first: ApiKey) -> None:
+        self.world = world
+        self.key_id = first.key_id
+        self.secrets = [Secret(first, first.created_s)]
+        self.disabled = self.deleted = False
+        self.expires_s: int | None = None
+
+    def works(self, secret: Secret) -> bool:
+        now_s = self.world.clock.now()
+        ended = any(end is not None and now_s >= end for end in (self.expires_s, secret.ends_s))
+        return not (self.disabled or self.deleted or secret.deleted or ended)
+
+    async def set(self, **settings: Any) -> None:
+        await self.world.service.change("a1", self.key_id, settings)
+
+    async def rotate(self, overlap_s: int) -> None:
+        rotated = await self.world.service.rotate("a1", self.key_id, overlap_s)
+        self.secrets[-1].ends_s = self.world.clock.now() + overlap_s
+        self.secrets.append(Secret(rotated.new, rotated.new.created_s))
+
+    async def end_old(self, number: int) -> None:
+        old = self.secrets[number % len(self.secrets)]
+        await self.world.service.end_old_secret("a1", self.key_id, old.key.key_hash)
+        old.deleted = True
+
+    async def delete(self, _: int) -> None:
+        await self.world.service.end("a1", self.key_id)
+        self.deleted = True
+
+    async def do(self, step: tuple[str, int]) -> None:
+        what, number = step
+        if what == "wait":
+            self.world.clock.at += number
+        elif what == "disable" or what == "enable":
+            await self.set(status="disabled" if what == "disable" else "active")
+            self.disabled = what == "disable"
+        elif what == "expiry":
+            expires_s = int(self.world.clock.now()) + number if number else None
+            await self.set(expires_s=expires_s)
+            self.expires_s = expires_s
+        else:
+            await {"rotate": self.rotate, "end old": self.end_old, "delete": self.delete}[what](number)
+
+
+STEPS = st.tuples(
+    st.sampled_from(["disable", "enable", "rotate", "rotate", "wait", "end old", "expiry"]), st.integers(1, 90)
+)
+ANY_STEP = st.one_of(STEPS, st.just(("expiry", 0)), st.just(("delete", 0)))
+
+
+@given(st.lists(ANY_STEP, max_size=12))
+@example([("rotate", 60), ("disable", 1), ("enable", 1)])
+@example([("rotate", 60), ("disable", 1), ("wait", 60), ("enable", 1)])
+@example([("rotate", 60), ("rotate", 60), ("disable", 1), ("end old", 3), ("enable", 1)])
+@example([("rotate", 60), ("expiry", 10), ("expiry", 0)])
+@example([("rotate", 60), ("expiry", 10), ("wait", 20), ("expiry", 0)])
+@example([("rotate", 60), ("disable", 1), ("delete", 0), ("enable", 1)])
+def test_each_secret_works_exactly_while_its_owner_expects_it_to(steps: list[tuple[str, int]]) -> None:
+    async def play() -> None:
+        with driver_named("memory") as driver:
+            await driver.call("PutItem", balances.create(BALANCES, "a1", "", int(START_S), AccountLimits()))
+            world = World(driver)
+            expected = Expected(world, (await world.keys.create("a1", "x"))[0])
+            for step in steps:
+                image, before = await world.image(), await world.table.list("a1")
+                with suppress(RequestInvalid, KeyNotFound):
+                    await expected.do(step)
+                found = {record.key_hash: record for record in await world.table.list("a1")}
+                for secret in expected.secrets:
+                    record = found.get(secret.key.key_hash)
+                    usable = record is not None and record.is_usable(world.clock.now())
+                    assert usable == expected.works(secret)
+                # The fence of `Authenticator`: nothing about a key changes without its account's epoch.
+                if set(found.values()) != set(before):
+                    assert (await world.image()).key_epoch > image.key_epoch
+
+    asyncio.run(play())
+
+
+async def test_two_people_who_disable_enable_and_end_at_once_agree_with_one_order_of_it(world: World) -> None:
+    key, _ = await world.keys.create("a1", "x")
+    rotated = await world.service.rotate("a1", key.key_id, 60)
+    await world.service.change("a1", key.key_id, {"status": "disabled"})
+    await asyncio.gather(
+        world.service.change("a1", key.key_id, {"status": "active"}),
+        world.service.end_old_secret("a1", key.key_id, key.key_hash),
+        world.service.change("a1", key.key_id, {"status": "disabled"}),
+        world.service.change("a1", key.key_id, {"status": "active"}),
+    )
+    assert (await world.found(key)).status == "deleted"
+    assert (await world.found(rotated.new)).status in ("active", "disabled")
+    await world.service.change("a1", key.key_id, {"status": "active"})
+    assert ((await world.found(key)).status, (await world.found(rotated.new)).status) == ("deleted", "active")

@@ -10,9 +10,11 @@ from multiconnection.domain.api_keys import hash_secret, is_well_formed
 from multiconnection.domain.errors import RequestInvalid
 from multiconnection.ledger.accounts import Account, AccountLimits
 from multiconnection.ledger.store import StoreThrottled
-from multiconnection.services.keys import AccountNotFound, AccountRefusedKey, KeyNotFound, KeyService
+from multiconnection.services.key_changes import KeyChanges
+from multiconnection.services.keys import AccountNotFound, AccountRefusedKey, KeyChanged, KeyNotFound, KeyService
 from multiconnection.storage import balances
 from multiconnection.storage.driver import Driver
+from multiconnection.storage.key_changes import KeyChangesTable
 from multiconnection.storage.keys import KeysTable, item_of, parse
 from tests.support.limit_world import BALANCES, KEYS, START_S, HandClock, SeededRng, driver_named, some_key
 
@@ -25,6 +27,11 @@ class World:
         self.table = KeysTable(driver, KEYS, BALANCES)
         self.clock = HandClock()
         self.service = KeyService(self.table, self, self.clock, SeededRng(1))
+        self.change_store = KeyChangesTable(driver, KEYS, BALANCES)
+        self.changes = KeyChanges(self.table, self.change_store, self, self.clock, SeededRng(3))
+
+    async def disable(self, account_id: str, key_id: str) -> None:
+        await self.changes.change(account_id, key_id, {"status": "disabled"})
 
     async def account(self, account_id: str) -> Account | None:
         payload = {"TableName": BALANCES, "Key": balances.item_key(account_id), "ConsistentRead": True}
@@ -87,7 +94,7 @@ async def test_only_a_key_with_a_budget_changes_the_account(world: World) -> Non
 async def test_disabling_raises_the_accounts_key_epoch_once(world: World) -> None:
     key, _ = await world.service.create("a1", "x")
     for _ in range(2):
-        await world.service.disable("a1", key.key_id)
+        await world.disable("a1", key.key_id)
     found = await world.table.find(key.key_hash)
     assert found is not None
     assert found.status == "disabled"
@@ -100,12 +107,12 @@ async def test_disabling_raises_the_accounts_key_epoch_once(world: World) -> Non
 async def test_deleting_is_final_and_frees_the_budget_slot(world: World) -> None:
     key, _ = await world.service.create("a1", "x", budget_nano=7)
     kept, _ = await world.service.create("a1", "kept")
-    await world.service.disable("a1", key.key_id)
+    await world.disable("a1", key.key_id)
     await world.service.delete("a1", key.key_id)
     image = await world.image()
     assert (image.key_caps, await world.capped_keys()) == ({}, 0)
     assert (image.key_epoch, image.version) == (2, 3)
-    for change in (world.service.delete, world.service.disable):
+    for change in (world.service.delete, world.disable):
         with pytest.raises(KeyNotFound):
             await change("a1", key.key_id)
     assert await world.service.list("a1") == [kept]
@@ -113,11 +120,14 @@ async def test_deleting_is_final_and_frees_the_budget_slot(world: World) -> None
 
 async def test_a_deletion_sent_twice_counts_once_and_nothing_undoes_it(world: World) -> None:
     key, _ = await world.service.create("a1", "x", budget_nano=7)
-    await world.table.set_status(key, "deleted")
+    await world.table.delete(key)
     image = await world.image()
-    await world.table.set_status(key, "deleted")
+    await world.table.delete(key)
+    assert await world.image() == image
     with pytest.raises(KeyNotFound):
-        await world.table.set_status(key, "active")
+        await world.changes.change("a1", key.key_id, {"status": "active"})
+    with pytest.raises(KeyChanged):
+        await world.change_store.replace([(key, key)])
     assert await world.image() == image
 
 
@@ -184,7 +194,7 @@ async def test_a_change_waits_for_the_accounts_own_traffic(world: World) -> None
             return await world.driver.call(operation, payload)
 
     service = KeyService(KeysTable(Busy(), KEYS, BALANCES), world, world.clock, SeededRng(2))
-    await service.disable("a1", key.key_id)
+    await service.delete("a1", key.key_id)
     assert (await world.image()).key_epoch == 1
 
 

@@ -22,7 +22,9 @@ WORLD = ConsoleWorld()
 ROWS = [
     WORLD.a_row(NOON),
     WORLD.a_row(NOON + 1, model="m-2"),
-    WORLD.a_row(NOON + 2, key_id="key00002", usage=Usage(input=1, cached_input=2, output=3, output_audio=4)),
+    WORLD.a_row(
+        NOON + 2, key_id="key00002", secret="01234567", usage=Usage(input=1, cached_input=2, output=3, output_audio=4)
+    ),
     WORLD.a_row(NOON + 3, ended=Ended.EMPTY),
 ]
 IDS = [row.hold_id for row in ROWS]
@@ -85,7 +87,7 @@ async def test_a_read_says_what_it_looked_at_and_where_to_go_on(driver: Driver) 
 
 async def test_figures_are_those_of_the_row(driver: Driver) -> None:
     (found,) = (await UsageHistoryTable(driver, "usage").figures("a1", UsageFilter(NOON + 2, NOON + 3), None, 9)).found
-    assert found == Figures(IDS[2], "m-1", "key00002", ROWS[2].cost, 3, 7)
+    assert found == Figures(IDS[2], "m-1", "key00002", "01234567", ROWS[2].cost, 3, 7)
 
 
 def test_bounds_enclose_the_ids_of_their_second() -> None:

@@ -1,6 +1,7 @@
 """What becomes of a key: its limits, a rotation with overlap, disabled, deleted by its name."""
 
 import re
+from collections.abc import Sequence
 
 from playwright.sync_api import expect
 
@@ -44,9 +45,26 @@ def test_a_rotated_key_goes_on_beside_the_new_one(visitor: Visitor, stack: Local
     expect(visitor.dialog).to_contain_text(f"…{old[-4:]}, ends")
     new = keep(visitor, "backend")
     assert old != new
-    assert [Customer(stack, "", key).get("/models").status_code for key in (old, new)] == [200, 200]
+    both = [Customer(stack, "", key) for key in (old, new)]
+    assert statuses(both) == [200, 200]
     expect(visitor.row("API keys", old[-4:])).to_contain_text(re.compile("in (1 hour|59 minutes)"))
-    expect(visitor.row("API keys", new[-4:])).to_contain_text("Never")
+    expect(visitor.row("API keys", new[-4:])).to_contain_text("Not used yet")
+    assert Customer(stack, "", old).chat("demo-chat").status_code == 200
+    visitor.page.reload()
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("just now")
+    expect(visitor.row("API keys", new[-4:])).to_contain_text("Not used yet")
+
+    act(visitor, new[-4:], "Disable", "backend")
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("Disabled")
+    until(lambda: statuses(both) == [401, 401], KNOWN_S, "both secrets are refused")
+    act(visitor, new[-4:], "Enable", "backend")
+    expect(visitor.row("API keys", old[-4:])).to_contain_text("Active")
+    until(lambda: statuses(both) == [200, 200], KNOWN_S, "both secrets work again")
+
+    act(visitor, old[-4:], "End now", "backend")
+    visitor.press("End the old secret")
+    expect(visitor.row("API keys", old[-4:])).to_have_count(0)
+    until(lambda: statuses(both) == [401, 200], KNOWN_S, "the old secret alone is refused")
 
 
 def test_a_key_is_disabled_enabled_and_deleted_by_its_name(visitor: Visitor, stack: LocalStack) -> None:
@@ -71,6 +89,10 @@ def test_a_key_is_disabled_enabled_and_deleted_by_its_name(visitor: Visitor, sta
     until(lambda: customer.post("/chat/completions", json=chat_body()).status_code == 401, KNOWN_S, "it is refused")
 
 
+def statuses(customers: Sequence[Customer]) -> list[int]:
+    return [customer.get("/models").status_code for customer in customers]
+
+
 def create(visitor: Visitor, name: str) -> str:
     visitor.press("Create key")
     return keep(visitor, name)
@@ -85,6 +107,7 @@ def keep(visitor: Visitor, name: str) -> str:
     return secret
 
 
-def act(visitor: Visitor, name: str, action: str) -> None:
-    visitor.row("API keys", name).get_by_role("button", name=f"Actions for {name}").click()
+def act(visitor: Visitor, row: str, action: str, name: str = "") -> None:
+    """In the row that has the text `row`, of the key `name`, which is the same unless it is given."""
+    visitor.row("API keys", row).get_by_role("button", name=f"Actions for {name or row}").click()
     visitor.page.get_by_role("menuitem", name=action).click()

@@ -16,8 +16,8 @@ def test_an_amount_that_would_be_refused_is_refused_beside_its_field(visitor: Vi
         ("", "Enter an amount."),
         ("12,5", "Use digits and a decimal point"),
         ("7.005", "At most 2 digits after the point."),
-        ("4.99", "The least is $5.00 USD."),
-        ("50000.01", "The most is $50,000.00 USD."),
+        ("4.99", "The smallest amount is $5.00 USD."),
+        ("50000.01", "The largest amount is $50,000.00 USD."),
     ):
         visitor.fill("Amount", amount)
         visitor.press("Continue")

@@ -167,3 +167,19 @@ def test_an_address_that_does_not_exist_has_a_title_of_its_own(visitor: Visitor,
     visitor.open("/console/no-such-page")
     visitor.sees_title("Not found")
     expect(visitor.page).to_have_title("Not found · MultiConnection")
+
+
+def test_a_call_that_costs_too_much_is_refused_in_the_words_of_the_page(visitor: Visitor, stack: LocalStack) -> None:
+    visitor.watch.allow("402 /v1/chat/completions")
+    visitor.sign_in(a_user(stack, "Barbara"), "/console/playground?model=deepseek-v4-pro")
+    visitor.fill("Message", "hello")
+    visitor.fill("Longest answer, tokens", "393216")
+    visitor.press("Send")
+    problem = visitor.page.get_by_role("alert").filter(has_text="Your balance is too low for this call")
+    expect(problem).to_contain_text("This call can cost up to $1.56, and $1.00 is available.")
+    expect(problem).not_to_contain_text("`")
+    facts = visitor.page.locator(".answer-facts")
+    expect(facts).to_contain_text("req_")
+    expect(facts.get_by_role("link")).to_have_count(0)
+    problem.get_by_role("link", name="Add funds").click()
+    visitor.sees_title("Add funds")

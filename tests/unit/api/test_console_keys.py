@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from multiconnection.domain.api_keys import is_well_formed
+from multiconnection.domain.errors import ApiKeyInvalid
 from multiconnection.ledger.store import OutcomeUnknown, StoreUnavailable
+from multiconnection.services.console_keys import LAST_USED_ROWS
 from tests.support.assertions import assert_error
 from tests.support.console_world import ConsoleApp, ConsoleWorld, console_app
 
 SHOWN = {
     "id", "name", "prefix", "last4", "created", "last_used", "status", "expires_at", "budget", "budget_left",
-    "requests_per_minute", "tokens_per_minute", "models", "ips", "kind",
+    "requests_per_minute", "tokens_per_minute", "models", "ips", "kind", "replaced", "unused_since",
 }  # fmt: skip
 
 
@@ -153,7 +155,7 @@ async def test_an_expired_key_says_so() -> None:
 async def test_the_last_use_is_read_from_the_newest_calls() -> None:
     async with console_app() as app:
         used, unused = await app.new_key(), await app.new_key()
-        at_s = int(app.world.clock.now()) - 60
+        at_s = int(app.world.clock.now())
         rows = [app.world.a_row(at_s + offset, key_id=used["id"]) for offset in (0, 30)]
         await app.world.write(*rows)
         shown = {key["id"]: key["last_used"] for key in (await app.get("/api/keys"))["data"]}
@@ -224,7 +226,7 @@ async def test_a_new_limit_holds_for_the_old_secret_too() -> None:
         assert {key["name"] for key in (await app.get("/api/keys"))["data"]} == {"both"}
 
 
-@pytest.mark.parametrize("how", ["old alone", "deleted", "disabled"])
+@pytest.mark.parametrize("how", ["old alone", "deleted"])
 async def test_an_old_secret_ends_alone_or_with_its_key(how: str) -> None:
     async with console_app() as app:
         made = await app.new_key(budget="1.00")
@@ -234,16 +236,111 @@ async def test_an_old_secret_ends_alone_or_with_its_key(how: str) -> None:
             assert (await app.ask("DELETE", f"/api/keys/{old['id']}")).status_code == 204
             assert_error(await app.ask("DELETE", f"/api/keys/{old['id']}"), "key_not_found", 404)
             left = [made["id"]]
-        elif how == "deleted":
+        else:
             assert (await app.ask("DELETE", f"/api/keys/{made['id']}")).status_code == 204
             left = []
-        else:
-            await app.ask("PATCH", f"/api/keys/{made['id']}", json={"disabled": True})
-            left = [made["id"]]
         assert [key["id"] for key in (await app.get("/api/keys"))["data"]] == left
         found = await app.world.key_records.list("a1")
         assert {key.status for key in found if key.replaced_by} == {"deleted"}
         assert len((await app.world.account()).key_caps) == len(left)
+
+
+async def test_old_secrets_stand_below_their_key() -> None:
+    async with console_app() as app:
+        first = await app.new_key()
+        await asyncio.sleep(1)
+        second = await app.new_key()
+        await asyncio.sleep(1)
+        olds = [(await rotate(app, first["id"]))["old"]["id"] for _ in range(2)]
+        shown = [key["id"] for key in (await app.get("/api/keys"))["data"]]
+        assert (shown[0], set(shown[1:3]), shown[3]) == (first["id"], set(olds), second["id"])
+
+
+async def test_disabling_stops_both_secrets_and_enabling_brings_both_back() -> None:
+    async with console_app() as app:
+        await app.world.credit("1.00")
+        made = await app.new_key()
+        rotated = await rotate(app, made["id"])
+        secrets = [made["secret"], rotated["new"]["secret"]]
+        callers = [await app.world.authenticate(secret) for secret in secrets]
+        path = f"/api/keys/{made['id']}"
+        await app.ask("PATCH", path, json={"disabled": True})
+        for caller in callers:
+            refused = (await app.world.call(caller)).refused
+            assert refused is not None
+            assert refused.code == "invalid_api_key"
+        listed = (await app.get("/api/keys"))["data"]
+        assert [(key["status"], key["replaced"]) for key in listed] == [("disabled", False), ("disabled", True)]
+        await app.ask("PATCH", path, json={"disabled": False})
+        for caller, secret in zip(callers, secrets, strict=True):
+            app.world.authenticator.invalidate(caller.api_key.key_hash)
+            assert (await app.world.call(await app.world.authenticate(secret))).refused is None
+        await app.ask("PATCH", path, json={"disabled": True})
+        assert (await app.ask("DELETE", f"/api/keys/{listed[1]['id']}")).status_code == 204
+        await app.ask("PATCH", path, json={"disabled": False})
+        assert [key["status"] for key in (await app.get("/api/keys"))["data"]] == ["active"]
+        app.world.authenticator.invalidate(callers[0].api_key.key_hash)
+        with pytest.raises(ApiKeyInvalid):
+            await app.world.authenticate(secrets[0])
+
+
+async def test_a_disabled_key_does_not_keep_its_old_secret_past_the_promised_end() -> None:
+    async with console_app() as app:
+        made = await app.new_key()
+        await rotate(app, made["id"], 60)
+        await app.ask("PATCH", f"/api/keys/{made['id']}", json={"disabled": True})
+        await asyncio.sleep(60)
+        await app.ask("PATCH", f"/api/keys/{made['id']}", json={"disabled": False})
+        assert [key["id"] for key in (await app.get("/api/keys"))["data"]] == [made["id"]]
+        with pytest.raises(ApiKeyInvalid):
+            await app.world.authenticate(made["secret"])
+
+
+async def test_each_secret_shows_its_own_last_use() -> None:
+    async with console_app() as app:
+        await app.world.credit("1.00")
+        made = await app.new_key()
+        rotated = await rotate(app, made["id"])
+        new, old = rotated["new"], rotated["old"]
+        assert (new["last_used"], old["last_used"]) == (None, None)
+        await app.world.call(await app.world.authenticate(made["secret"]))
+        by_id = {key["id"]: key["last_used"] for key in (await app.get("/api/keys"))["data"]}
+        old_use_s = by_id[old["id"]]
+        assert by_id == {new["id"]: None, old["id"]: old_use_s}
+        assert old_use_s >= old["created"]
+        await asyncio.sleep(90)
+        await app.world.call(await app.world.authenticate(new["secret"]))
+        by_id = {key["id"]: key["last_used"] for key in (await app.get("/api/keys"))["data"]}
+        assert by_id[old["id"]] == old_use_s
+        assert by_id[new["id"]] >= old_use_s + 90
+
+
+async def test_a_call_of_an_unknown_secret_counts_for_each_that_may_have_made_it() -> None:
+    """Swept calls, and those from before rows had the secret: an old secret must not look idle by mistake."""
+    async with console_app() as app:
+        made = await app.new_key()
+        before_s = int(app.world.clock.now())
+        await asyncio.sleep(100)
+        old_id = (await rotate(app, made["id"]))["old"]["id"]
+        await app.world.write(app.world.a_row(before_s, key_id=made["id"]))
+        by_id = {key["id"]: key["last_used"] for key in (await app.get("/api/keys"))["data"]}
+        assert by_id == {made["id"]: None, old_id: before_s}
+        await app.world.write(app.world.a_row(before_s + 150, key_id=made["id"]))
+        by_id = {key["id"]: key["last_used"] for key in (await app.get("/api/keys"))["data"]}
+        assert by_id == {made["id"]: before_s + 150, old_id: before_s + 150}
+
+
+async def test_a_key_without_a_known_call_says_since_when() -> None:
+    async with console_app() as app:
+        busy, quiet = await app.new_key(), await app.new_key()
+        start_s = int(app.world.clock.now())
+        rows = [app.world.a_row(start_s + number, key_id=busy["id"]) for number in range(LAST_USED_ROWS)]
+        await app.world.write(*rows)
+        shown = {key["id"]: key["unused_since"] for key in (await app.get("/api/keys"))["data"]}
+        assert shown == {busy["id"]: None, quiet["id"]: quiet["created"]}
+        await app.world.write(app.world.a_row(start_s + 500, key_id=busy["id"]))
+        shown = {key["id"]: key["unused_since"] for key in (await app.get("/api/keys"))["data"]}
+        assert shown == {busy["id"]: None, quiet["id"]: start_s + 1}
 
 
 async def test_four_secrets_are_the_most_and_ended_ones_are_forgotten() -> None:

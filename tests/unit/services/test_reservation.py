@@ -142,7 +142,7 @@ async def test_a_change_of_some_key_costs_one_refused_write_and_the_call_is_serv
     world = ChatWorld()
     caller = await world.caller()
     other, _ = await world.keys.create("a1", "other")
-    await world.keys.disable("a1", other.key_id)
+    await world.keys.delete("a1", other.key_id)
     world.driver.calls.clear()
     reservation = await reserve(world, caller, limit=10)
     assert world.driver.calls == ["UpdateItem", "GetItem", "UpdateItem"]

@@ -94,9 +94,9 @@ def test_amounts_say_in_which_direction_they_move(tmp_path: Path) -> None:
 
 def test_sums_and_shares_are_exact(tmp_path: Path) -> None:
     found = evaluated(
-        tmp_path, "amounts.js", '[m.sum("0.1", "-0.3"), m.share("1", "3"), m.share("-1", "4"), m.share("1", "0")]'
+        tmp_path, "amounts.js", '[m.signed("0.1"), m.share("1", "3"), m.share("-1", "4"), m.share("1", "0")]'
     )
-    assert found == ["-0.200000000", "33.3 %", "-25.0 %", "—"]
+    assert found == ["+$0.10", "33.3 %", "-25.0 %", "—"]
 
 
 def test_days_are_those_of_utc(tmp_path: Path) -> None:

@@ -268,3 +268,9 @@ def test_a_picture_leaves_the_function_as_text() -> None:
     """Mangum decides by media type alone; base64 would reach the browser as it is."""
     body, in_base64 = handle_base64_response_body(b"<svg/>", {"content-type": "image/svg+xml"}, TEXT_MEDIA_TYPES)
     assert (body, in_base64) == ("<svg/>", False)
+
+
+async def test_the_error_table_of_the_docs_shows_code_as_code() -> None:
+    table = (await get("/docs")).text.partition('id="errors"')[2].partition("</table>")[0]
+    assert "<code>affordable_max_tokens</code>" in table
+    assert "`" not in table

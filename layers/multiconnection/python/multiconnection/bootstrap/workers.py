@@ -11,6 +11,7 @@ from multiconnection.services.admin_daily import DailyRun
 from multiconnection.services.admin_desk import AdminDesk, ProviderNames
 from multiconnection.services.audit_trail import AuditEntries
 from multiconnection.services.catalog import CatalogService, never_changing
+from multiconnection.services.key_changes import KeyChanges
 from multiconnection.services.keys import KeyService
 from multiconnection.services.maintenance import Maintenance
 from multiconnection.services.order_desk import OrderDesk
@@ -18,6 +19,7 @@ from multiconnection.services.order_repair import OrderRepair
 from multiconnection.services.recharge import RechargeSteps
 from multiconnection.storage.audit import AuditTable
 from multiconnection.storage.catalog import CatalogTable
+from multiconnection.storage.key_changes import KeyChangesTable
 from multiconnection.storage.keys import KeysTable
 from multiconnection.storage.switches import SwitchesTable
 
@@ -35,6 +37,7 @@ class Workers:
     ledger: Ledger
     maintenance: Maintenance
     keys: KeyService
+    key_changes: KeyChanges
     catalog: CatalogTable
     models: CatalogService
     recharge: RechargeSteps
@@ -61,7 +64,9 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     maintenance = Maintenance(ledger, clock, alarms, build_telemetry(settings, emf))
-    keys = KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng)
+    records = KeysTable(driver, settings.keys_table, settings.balances_table)
+    changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
+    keys = KeyService(records, ledger.store, clock, rng)
     audit = AuditTable(driver, settings.audit_table, AuditEntries(clock, rng))
     names = ProviderNames(provider_names(), providers, never_changing)
     return Workers(
@@ -70,6 +75,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         ledger=ledger,
         maintenance=maintenance,
         keys=keys,
+        key_changes=KeyChanges(records, changes, ledger.store, clock, rng),
         catalog=table,
         models=catalog,
         recharge=build_recharge(settings, driver, ledger, alarms, clock, rng),

@@ -28,7 +28,8 @@ class ApiKey:
 
     A rotated key is one `key_id` with several secrets, each in a record of its own: so they share limits and budget.
     `replaced_by` is the hash of a secret's successor, empty for the newest one; `retired` are the hashes of its
-    predecessors that may still be accepted. `revision` counts the changes of the record.
+    predecessors that may still be accepted. `retires_s` is when its rotation ends a replaced secret; `expires_s` is
+    never later, and earlier where the key itself ends before. `revision` counts the changes of the record.
     """
 
     key_hash: str
@@ -48,15 +49,26 @@ class ApiKey:
     kind: str = API
     replaced_by: str = ""
     retired: tuple[str, ...] = ()
+    retires_s: int | None = None
     revision: int = 0
 
     @property
     def public_id(self) -> str:
         """The key's id; of a secret that was replaced, with the first digits of its hash behind it."""
-        return f"{self.key_id}.{self.key_hash[:HASH_DIGITS]}" if self.replaced_by else self.key_id
+        return f"{self.key_id}.{self.digits}" if self.replaced_by else self.key_id
+
+    @property
+    def digits(self) -> str:
+        """What tells this secret from the others of its key, in ids and in usage rows."""
+        return self.key_hash[:HASH_DIGITS]
 
     def is_usable(self, now_s: float) -> bool:
         return self.status == "active" and (self.expires_s is None or now_s < self.expires_s)
+
+    def is_over(self, now_s: float) -> bool:
+        """Whether a replaced secret is never accepted again, even if its key is enabled or extended."""
+        end_s = self.expires_s if self.retires_s is None else self.retires_s
+        return self.status == "deleted" or (end_s is not None and now_s >= end_s)
 
     def allows_model(self, model: str) -> bool:
         return not self.models or model in self.models

@@ -47,6 +47,7 @@ class UsageRow:
     """The immutable decision about one call; `cost` is what is charged, never more than `hold`.
 
     With the price version, `markup_basis_points` makes a charge computable from its row alone, whatever is set later.
+    `secret` is `ApiKey.digits` of the secret that made the call; "" where the sweeper decided, which does not know it.
     """
 
     account_id: str
@@ -69,6 +70,7 @@ class UsageRow:
     streamed: bool = False
     duration_ms: int = 0
     markup_basis_points: int = 0
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class Calls:
         limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
         reservation = await self._reserver.reserve(caller, self._wish(plan, arrival))
         on_settled = self._on_settled(limits, estimate, arrival.facts)
-        bill = self._bill(plan, reservation, arrival, on_settled)
+        bill = self._bill(caller, plan, reservation, arrival, on_settled)
         deadline_s = self._deadline_s(arrival)
         whole_by_s = min(deadline_s, arrival.started_s + self._config.whole_answer_timeout_s)
         return OpenCall(
@@ -177,6 +177,7 @@ class Calls:
 
     def _bill(
         self,
+        caller: Caller,
         plan: Plan,
         reservation: Reservation,
         arrival: Arrival,
@@ -187,6 +188,7 @@ class Calls:
             ledger=self._ledger,
             clock=self._clock,
             hold=reservation.hold,
+            secret=caller.api_key.digits,
             model=plan.model,
             markup_basis_points=self._config.markup_basis_points,
             endpoint=plan.endpoint,

@@ -15,7 +15,7 @@ from multiconnection.schemas.console import KeyBody, KeyPatch
 from .key_changes import KeyChanges, KeyRecords
 from .key_wishes import KeyWishes
 from .keys import DELETED, AccountNotFound, AccountReader, AccountRefusedKey, KeyNotFound, KeyService
-from .usage_history import UsageHistory, readable
+from .usage_history import LastUses, UsageHistory, readable
 
 # Keys that one account can have, playground keys and old secrets not counted; each list shows all of them.
 KEYS_MAX = 100
@@ -31,12 +31,16 @@ _ID = re.compile(rf"([0-9A-Za-z]{{8}})(?:\.([0-9a-f]{{{HASH_DIGITS}}}))?")
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key as its owner sees it; `budget_left_nano` and `last_used_s` are None where there is nothing to tell."""
+    """A key, or one of its replaced secrets, as its owner sees it; `budget_left_nano` is None without a budget.
+
+    Without a known call `last_used_s` is None, and since `unused_since_s` there has been none.
+    """
 
     key: ApiKey
     status: str
     budget_left_nano: int | None
     last_used_s: int | None
+    unused_since_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,14 @@ class ConsoleKeys:
     clock: Clock
 
     async def list(self, account_id: str, *, with_sessions: bool) -> Sequence[KeyView]:
-        """Newest first, with the old secrets that are still accepted. Raises LedgerUnavailable."""
+        """Newest first; below each key its replaced secrets that have not ended. Raises LedgerUnavailable."""
         with readable("Your keys"):
             records = await self.records.list(account_id)
-        last_used = await self.history.last_used(account_id, LAST_USED_ROWS)
+        uses = await self.history.last_uses(account_id, LAST_USED_ROWS)
         shown = [key for key in records if self._is_shown(key, with_sessions=with_sessions)]
-        shown.sort(key=lambda key: (-key.created_s, key.key_id))
-        return await self._views(account_id, shown, last_used)
+        newest_s = {key.key_id: key.created_s for key in sorted(shown, key=lambda key: key.created_s)}
+        shown.sort(key=lambda key: (-newest_s[key.key_id], key.key_id, bool(key.replaced_by), -key.created_s))
+        return await self._views(account_id, shown, uses)
 
     async def create(self, account_id: str, body: KeyBody) -> tuple[KeyView, str]:
         """The key and its secret, which nobody can read again. Raises RequestInvalid or LedgerUnavailable."""
@@ -76,7 +81,7 @@ class ConsoleKeys:
                 tpm=settings.get("tokens_per_minute"),
                 budget_nano=settings.get("budget_nano"),
             )
-        return self._view(key, {key.key_id: key.budget_nano or 0}, {}), secret
+        return self._view(key, {key.key_id: key.budget_nano or 0}, LastUses({}, 0)), secret
 
     async def change(self, account_id: str, public_id: str, body: KeyPatch) -> KeyView:
         """Raises ApiKeyNotFound, RequestInvalid or LedgerUnavailable."""
@@ -86,10 +91,10 @@ class ConsoleKeys:
                 "This secret has been replaced; change the key it belongs to, or delete it.", param="id"
             )
         settings = await self.wishes.settings(body, self.clock.now())
-        last_used = await self.history.last_used(account_id, LAST_USED_ROWS)
+        uses = await self.history.last_uses(account_id, LAST_USED_ROWS)
         async with _stored():
             key = await self.changes.change(account_id, key_id, settings)
-        return (await self._views(account_id, [key], last_used))[0]
+        return (await self._views(account_id, [key], uses))[0]
 
     async def delete(self, account_id: str, public_id: str) -> None:
         """A key with all its secrets, or one secret that has been replaced. Raises ApiKeyNotFound."""
@@ -106,10 +111,10 @@ class ConsoleKeys:
         if digits:
             raise RequestInvalid("This secret has been replaced; rotate the key it belongs to.", param="id")
         # Read before: once the secret is made, nothing may fail that would keep it from its owner.
-        last_used, caps = await self.history.last_used(account_id, LAST_USED_ROWS), await self._caps(account_id)
+        uses, caps = await self.history.last_uses(account_id, LAST_USED_ROWS), await self._caps(account_id)
         async with _stored():
             rotated = await self.changes.rotate(account_id, key_id, overlap_s)
-        return self._view(rotated.new, caps, last_used), self._view(rotated.old, caps, last_used), rotated.secret
+        return self._view(rotated.new, caps, uses), self._view(rotated.old, caps, uses), rotated.secret
 
     async def session_key(self, account_id: str) -> tuple[ApiKey, str]:
         """For the playground: half an hour, a dollar at most; the oldest of too many ends. Raises LedgerUnavailable."""
@@ -142,24 +147,25 @@ class ConsoleKeys:
     def _is_shown(self, key: ApiKey, *, with_sessions: bool) -> bool:
         if key.status == DELETED:
             return False
-        if key.kind == API and not key.replaced_by:
-            return True
-        return (with_sessions or key.kind == API) and key.is_usable(self.clock.now())
+        if key.kind == API:
+            return not (key.replaced_by and key.is_over(self.clock.now()))
+        return with_sessions and key.is_usable(self.clock.now())
 
-    async def _views(self, account_id: str, keys: Sequence[ApiKey], last_used: Mapping[str, int]) -> Sequence[KeyView]:
+    async def _views(self, account_id: str, keys: Sequence[ApiKey], uses: LastUses) -> Sequence[KeyView]:
         caps = await self._caps(account_id)
-        return [self._view(key, caps, last_used) for key in keys]
+        return [self._view(key, caps, uses) for key in keys]
 
     async def _caps(self, account_id: str) -> Mapping[str, int]:
         with readable("Your budgets"):
             account = await self.accounts.account(account_id)
         return account.key_caps if account else {}
 
-    def _view(self, key: ApiKey, caps: Mapping[str, int], last_used: Mapping[str, int]) -> KeyView:
+    def _view(self, key: ApiKey, caps: Mapping[str, int], uses: LastUses) -> KeyView:
         expired = key.expires_s is not None and key.expires_s <= self.clock.now()
         left = None if key.budget_nano is None else caps.get(key.key_id, 0)
         status = "expired" if expired else key.status
-        return KeyView(key, status, left, None if key.replaced_by else last_used.get(key.key_id))
+        last_s = uses.of(key)
+        return KeyView(key, status, left, last_s, max(key.created_s, uses.since_s) if last_s is None else None)
 
 
 @asynccontextmanager

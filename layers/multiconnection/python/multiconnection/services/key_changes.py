@@ -4,6 +4,10 @@ Rotation gives the same key another secret. Both secrets are records with one `k
 are shared exactly, whichever of them is presented; the old one has an end of its own. Everything that changes is
 written in one transaction with the account's key epoch: it takes effect at the next reserve, and a crash leaves
 either the old secret as it was or both.
+
+Whether a key is disabled, and when it expires, is copied to each of its secrets in that transaction; when a secret
+retires, and whether it was deleted by itself, is its own. So enabling or extending a key brings back exactly the
+secrets that would be accepted if it had never been disabled or shortened.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +23,6 @@ from multiconnection.ledger.retry import Retry
 from multiconnection.ledger.store import StoreThrottled
 
 from .keys import (
-    ACTIVE,
     ATTEMPTS_MAX,
     CAPPED_KEYS_MAX,
     DELETED,
@@ -91,7 +94,7 @@ class KeyChanges:
 
         async def delete() -> None:
             key = await self._current(account_id, key_id)
-            await self._retry(lambda: self._keys.set_status(key, DELETED), ATTEMPTS_MAX)
+            await self._retry(lambda: self._keys.delete(key), ATTEMPTS_MAX)
 
         await _again(delete)
 
@@ -100,10 +103,10 @@ class KeyChanges:
 
         async def delete() -> None:
             olds = await self._old_secrets(await self._current(account_id, key_id))
-            ends = [old for old in olds if old.key_hash.startswith(digits) and old.is_usable(self._clock.now())]
+            ends = [old for old in olds if old.key_hash.startswith(digits) and not old.is_over(self._clock.now())]
             if not ends:
                 raise KeyNotFound(key_id)
-            await self._retry(lambda: self._keys.set_status(ends[0], DELETED), ATTEMPTS_MAX)
+            await self._retry(lambda: self._keys.delete(ends[0]), ATTEMPTS_MAX)
 
         await _again(delete)
 
@@ -131,7 +134,7 @@ class KeyChanges:
         before, now_s = await self._current(account_id, key_id), self._clock.now()
         if before.kind != API or not before.is_usable(now_s):
             raise RequestInvalid("Only an active key can be rotated; make a new one instead.", param="id")
-        live = [old.key_hash for old in await self._old_secrets(before) if old.is_usable(now_s)]
+        live = [old.key_hash for old in await self._old_secrets(before) if not old.is_over(now_s)]
         if len(live) >= RETIRED_MAX:
             message = f"{RETIRED_MAX} old secrets of this key are still accepted; delete one first."
             raise RequestInvalid(message, param="id")
@@ -151,7 +154,8 @@ class KeyChanges:
             retired=(before.key_hash, *live),
             revision=0,
         )
-        old = replace(before, replaced_by=key_hash, retired=(), expires_s=_earlier(before.expires_s, end_s))
+        expires_s = _earlier(before.expires_s, end_s)
+        old = replace(before, replaced_by=key_hash, retired=(), retires_s=end_s, expires_s=expires_s)
         return Rotated(new, secret, old)
 
     async def _current(self, account_id: str, key_id: str) -> ApiKey:
@@ -204,7 +208,9 @@ async def _again(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def _follower(old: ApiKey, key: ApiKey) -> ApiKey:
-    """An old secret has its key's settings and an end of its own; disabling the key ends it."""
+    """An old secret has its key's settings and status, and an end of its own; a deleted one stays deleted."""
+    # Records from before `retires_s` have their own end in `expires_s` alone.
+    own_end_s = old.expires_s if old.retires_s is None else old.retires_s
     return replace(
         old,
         name=key.name,
@@ -213,8 +219,8 @@ def _follower(old: ApiKey, key: ApiKey) -> ApiKey:
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,
         budget_nano=key.budget_nano,
-        expires_s=_earlier(key.expires_s, old.expires_s),
-        status=old.status if key.status == ACTIVE else DELETED,
+        expires_s=_earlier(key.expires_s, own_end_s),
+        status=old.status if old.status == DELETED else key.status,
     )
 
 

@@ -1,4 +1,4 @@
-"""Create, list, disable and delete API keys; the secret is shown once and stored only as its hash."""
+"""Create, list and delete API keys; the secret is shown once and stored only as its hash."""
 
 from typing import Protocol
 
@@ -46,11 +46,8 @@ class KeyStore(Protocol):
     async def list(self, account_id: str) -> "list[ApiKey]":
         """Deleted keys too; eventually consistent; raises StoreError."""
 
-    async def set_status(self, key: ApiKey, status: str) -> None:
-        """And raise the account's key epoch. May be repeated; "deleted" is final.
-
-        Raises KeyNotFound, KeyChanged or StoreError.
-        """
+    async def delete(self, key: ApiKey) -> None:
+        """For good, and raise the account's key epoch. May be repeated. Raises KeyChanged or StoreError."""
 
 
 class AccountReader(Protocol):
@@ -108,13 +105,15 @@ class KeyService:
         keys = [key for key in await self._keys.list(account_id) if key.status != DELETED]
         return sorted(keys, key=lambda key: (-key.created_s, key.key_id))
 
-    async def disable(self, account_id: str, key_id: str) -> None:
-        """Takes effect at the next reserve. Raises KeyNotFound."""
-        await self._set_status(account_id, key_id, DISABLED)
-
     async def delete(self, account_id: str, key_id: str) -> None:
-        """Final; takes effect at the next reserve. Raises KeyNotFound."""
-        await self._set_status(account_id, key_id, DELETED)
+        """Final, for all secrets of the key; takes effect at the next reserve. Raises KeyNotFound."""
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                await self._try_delete(account_id, key_id)
+            except KeyChanged:
+                continue
+            return
+        raise StoreThrottled("the key changed too often")
 
     async def _epoch(self, account_id: str) -> int:
         account = await self._retry(lambda: self._accounts.account(account_id), ATTEMPTS_MAX)
@@ -131,18 +130,8 @@ class KeyService:
             message = f"An account can have up to {CAPPED_KEYS_MAX} keys with a budget; delete one first."
             raise RequestInvalid(message, param="budget") from exc
 
-    async def _set_status(self, account_id: str, key_id: str, status: str) -> None:
-        for _ in range(ATTEMPTS_MAX):
-            try:
-                await self._try_status(account_id, key_id, status)
-            except KeyChanged:
-                continue
-            return
-        raise StoreThrottled("the key changed too often")
-
-    async def _try_status(self, account_id: str, key_id: str, status: str) -> None:
+    async def _try_delete(self, account_id: str, key_id: str) -> None:
         key = await self._retry(lambda: self._keys.by_id(account_id, key_id), ATTEMPTS_MAX)
         if key is None or key.status == DELETED:
             raise KeyNotFound(key_id)
-        if key.status != status:
-            await self._retry(lambda: self._keys.set_status(key, status), ATTEMPTS_MAX)
+        await self._retry(lambda: self._keys.delete(key), ATTEMPTS_MAX)

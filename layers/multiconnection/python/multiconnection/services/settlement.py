@@ -21,11 +21,12 @@ from .routing import Attempts, Failure
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A call that holds money and must be settled exactly once."""
+    """A call that holds money and must be settled exactly once; `secret` is `ApiKey.digits` of the caller's."""
 
     ledger: Ledger
     clock: Clock
     hold: Hold
+    secret: str
     model: Model
     markup_basis_points: int
     endpoint: str
@@ -87,6 +88,7 @@ class Bill:
             streamed=self.streamed,
             duration_ms=int((now - self.started_s) * 1000),
             markup_basis_points=self.markup_basis_points,
+            secret=self.secret,
         )
 
     def _cost(self, usage: Usage) -> int:

@@ -1,12 +1,13 @@
 """An account's calls in a range of time, newest first, in reads of bounded size."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from multiconnection.domain.api_keys import ApiKey
 from multiconnection.domain.call_times import TIME_MAX, began_s, id_bound
 from multiconnection.domain.errors import LedgerUnavailable, RequestInvalid
 from multiconnection.domain.ports import Rng
@@ -46,11 +47,12 @@ class UsageFilter:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a summary needs of a row; `cost` is in n$."""
+    """What a summary, or a list of keys, needs of a row; `cost` is in n$."""
 
     hold_id: str
     model: str
     key_id: str
+    secret: str
     cost: int
     tokens_in: int
     tokens_out: int
@@ -70,6 +72,24 @@ class FiguresRead:
     found: Sequence[Figures]
     read: int
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastUses:
+    """When each secret was last used, by key id and `ApiKey.digits`, as far as the newest calls tell.
+
+    `since_s` is the time of the oldest call that was looked at, 0 where that was all of them.
+    """
+
+    times: Mapping[tuple[str, str], int]
+    since_s: int
+
+    def of(self, key: ApiKey) -> int | None:
+        """A call whose secret is not known counts for every secret that existed then: none looks idle by mistake."""
+        known_s, unknown_s = self.times.get((key.key_id, key.digits)), self.times.get((key.key_id, ""))
+        if unknown_s is None or unknown_s < key.created_s:
+            return known_s
+        return unknown_s if known_s is None else max(known_s, unknown_s)
 
 
 class UsageReader(Protocol):
@@ -144,13 +164,13 @@ class UsageHistory:
             if after is None or read >= rows_max:
                 return
 
-    async def last_used(self, account_id: str, rows_max: int) -> dict[str, int]:
-        """When each key was last used, in epoch seconds, as far as the newest `rows_max` calls tell."""
-        found: dict[str, int] = {}
+    async def last_uses(self, account_id: str, rows_max: int) -> LastUses:
+        """As far as the newest `rows_max` calls tell. Raises LedgerUnavailable."""
+        times: dict[tuple[str, str], int] = {}
         batch = await self._read(partial(self._reader.figures, account_id, UsageFilter(), None, rows_max))
         for row in batch.found:
-            found.setdefault(row.key_id, began_s(row.hold_id))
-        return found
+            times.setdefault((row.key_id, row.secret), began_s(row.hold_id))
+        return LastUses(times, 0 if batch.after is None else began_s(batch.after))
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         with readable("Your usage"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiconnection.domain.api_keys import API, ApiKey
-from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefusedKey, KeyChanged, KeyNotFound
+from multiconnection.services.keys import CAPPED_KEYS_MAX, DELETED, AccountRefusedKey, KeyChanged
 
 from . import attributes as a
 from . import balances
@@ -17,7 +17,13 @@ PAGES_MAX = 64
 # Rotations that the index may be behind by.
 SUCCESSORS_MAX = 8
 _CONDITION_FAILED = "ConditionalCheckFailed"
-_NUMBERS = {"expires_s": "expires", "requests_per_minute": "rpm", "tokens_per_minute": "tpm", "budget_nano": "budget"}
+_NUMBERS = {
+    "expires_s": "expires",
+    "requests_per_minute": "rpm",
+    "tokens_per_minute": "tpm",
+    "budget_nano": "budget",
+    "retires_s": "retires",
+}
 
 
 class KeysTable:
@@ -59,16 +65,15 @@ class KeysTable:
             if exc.reasons[0][0] != _CONDITION_FAILED:
                 raise AccountRefusedKey(key.account_id) from exc
 
-    async def set_status(self, key: ApiKey, status: str) -> None:
-        """The epoch rises in the same transaction, so the change takes effect at the next reserve.
+    async def delete(self, key: ApiKey) -> None:
+        """Delete a key with the secrets it has replaced, or one replaced secret; free the key's budget slot.
 
-        The secrets that the key has replaced end with it, also where it is only disabled. Deleting frees the key's
-        budget slot. Repeating a deletion is harmless; after it, nothing else succeeds.
+        The epoch rises in the same transaction, so it takes effect at the next reserve. Repeating it is harmless.
         """
-        frees_slot = status == DELETED and key.budget_nano is not None and not key.replaced_by
+        frees_slot = key.budget_nano is not None and not key.replaced_by
         try:
             await self._transact(
-                {"Update": self._status_update(key, status)},
+                {"Update": self._deletion(key)},
                 {"Update": self._revocation(key, frees_slot=frees_slot)},
                 *({"Update": self._end(key_hash)} for key_hash in key.retired),
             )
@@ -78,8 +83,6 @@ class KeysTable:
             found = await self.find(key.key_hash)
             if found is not None and found.status != DELETED:
                 raise KeyChanged(key.key_id) from exc
-            if status != DELETED:
-                raise KeyNotFound(key.key_id) from exc
 
     async def _successor(self, key_hash: str) -> ApiKey | None:
         """The index may not show yet that a secret was replaced."""
@@ -90,17 +93,12 @@ class KeysTable:
             key_hash = key.replaced_by
         return None
 
-    def _status_update(self, key: ApiKey, status: str) -> Mapping[str, Any]:
+    def _deletion(self, key: ApiKey) -> Mapping[str, Any]:
         condition, values = unchanged(key)
-        return {
-            "TableName": self._keys,
-            "Key": {"key_hash": a.text(key.key_hash)},
-            "UpdateExpression": "SET #status = :status ADD revision :one",
-            "ConditionExpression": f"{condition} AND #status <> :deleted",
-            "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": values
-            | {":status": a.text(status), ":deleted": a.text(DELETED), ":one": a.number(1)},
-        }
+        update = dict(self._end(key.key_hash))
+        update["ConditionExpression"] = f"{condition} AND #status <> :deleted"
+        update["ExpressionAttributeValues"] |= values
+        return update
 
     def _end(self, key_hash: str) -> Mapping[str, Any]:
         return {
@@ -207,6 +205,7 @@ def parse(item: Item) -> ApiKey:
         kind=a.read_text(item, "kind", API),
         replaced_by=a.read_text(item, "replaced_by"),
         retired=a.read_texts(item, "retired"),
+        retires_s=a.read_number_or_none(item, "retires"),
         revision=a.read_number_or_none(item, "revision") or 0,
     )
 

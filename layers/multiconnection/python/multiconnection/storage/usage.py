@@ -29,6 +29,7 @@ def to_item(row: UsageRow) -> Item:
         "ended": a.text(row.ended.value),
         "streamed": a.flag(row.streamed),
         **({_MARKUP: a.number(row.markup_basis_points)} if row.markup_basis_points else {}),
+        **({"secret": a.text(row.secret)} if row.secret else {}),
     }
 
 
@@ -56,6 +57,7 @@ def parse(item: Item) -> UsageRow:
         provider=a.read_text(item, "provider"),
         endpoint=a.read_text(item, "endpoint"),
         markup_basis_points=a.read_number_or_none(item, _MARKUP) or 0,
+        secret=a.read_text(item, "secret"),
     )
 
 

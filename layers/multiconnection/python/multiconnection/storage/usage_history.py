@@ -12,7 +12,14 @@ from . import usage
 from .driver import Driver, Item
 
 # Names are written as placeholders: any word can become a reserved one.
-_FIGURES = {"#id": "request_id", "#model": "model", "#key": "key_id", "#cost": "cost", "#usage": "usage"}
+_FIGURES = {
+    "#id": "request_id",
+    "#model": "model",
+    "#key": "key_id",
+    "#secret": "secret",
+    "#cost": "cost",
+    "#usage": "usage",
+}
 _FILTERS = {"model": "#model", "key_id": "#key", "ended": "#ended"}
 _NAMES = {**_FIGURES, "#ended": "ended"}
 
@@ -79,6 +86,7 @@ def _figures(item: Item) -> Figures:
         hold_id=a.read_text(item, "request_id"),
         model=a.read_text(item, "model"),
         key_id=a.read_text(item, "key_id"),
+        secret=a.read_text(item, "secret"),
         cost=a.read_number(item, "cost"),
         tokens_in=tokens.prompt_tokens,
         tokens_out=tokens.completion_tokens,

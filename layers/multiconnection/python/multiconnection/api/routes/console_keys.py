@@ -67,6 +67,8 @@ def key_object(view: KeyView) -> dict[str, Any]:
         "last4": key.last4,
         "created": key.created_s,
         "last_used": view.last_used_s,
+        "unused_since": view.unused_since_s,
+        "replaced": bool(key.replaced_by),
         "status": view.status,
         "expires_at": key.expires_s,
         "budget": None if key.budget_nano is None else nano_to_usd(key.budget_nano),

@@ -9,6 +9,8 @@ _KEY = {
     "last4*": "str",
     "created*": "time",
     "last_used*": "time?",
+    "unused_since*": "time?",
+    "replaced*": "bool",
     "status*": "active|disabled|expired",
     "expires_at*": "time?",
     "budget*": "money?",

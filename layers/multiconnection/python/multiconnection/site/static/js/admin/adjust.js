@@ -1,12 +1,11 @@
 // Giving or taking money by hand. One opening of the dialog is one adjustment, however often it is sent.
 import { api } from "../lib/api.js";
 import { html, useRef } from "../lib/html.js";
-import { amountProblem, nano } from "../lib/money.js";
+import { amountProblem, nano, sum, whole } from "../lib/money.js";
 import { randomToken } from "../lib/resource.js";
 import { Button, Facts, Failure } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, useForm } from "../ui/form.js";
-import { sum, whole } from "./amounts.js";
 
 const PLACES = 9;
 const AMOUNT_MAX = "999999999.999999999";

@@ -1,12 +1,13 @@
 // One adjustment in full, with the decision that a second administrator makes.
 import { api } from "../lib/api.js";
 import { html, useState } from "../lib/html.js";
+import { sum, whole } from "../lib/money.js";
 import { useResource } from "../lib/resource.js";
 import { zone } from "../lib/time.js";
 import { Badge, Button, CopyLine, Facts, Notice, Problem, Skeleton, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 import { useShared } from "../ui/shell.js";
-import { signed, sum, whole } from "./amounts.js";
+import { signed } from "./amounts.js";
 import { Decision } from "./decision.js";
 import { AccountLink, Change, Late } from "./parts.js";
 

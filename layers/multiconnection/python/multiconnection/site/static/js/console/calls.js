@@ -1,9 +1,9 @@
 // Calls as rows, and one call in full; Overview, Usage and Playground show the same.
 import { html } from "../lib/html.js";
-import { count, exact, written } from "../lib/money.js";
+import { aligned, count, exact, written } from "../lib/money.js";
 import { useResource } from "../lib/resource.js";
 import { toTheSecond, zone } from "../lib/time.js";
-import { Badge, CopyLine, Cost, Facts, Problem, Skeleton, Time } from "../ui/basics.js";
+import { Badge, CopyLine, Facts, Money, Problem, Skeleton, Time } from "../ui/basics.js";
 import { Dialog } from "../ui/dialog.js";
 
 export const ENDED = {
@@ -38,13 +38,13 @@ export function amountOf(usage) {
   return `${count(usage.prompt_tokens || 0)} → ${count(usage.completion_tokens || 0)}`;
 }
 
-// `href(call)` is where a call opens.
-export const callColumns = (href) => [
+// `href(call)` is where a call opens; `places` are the decimals of its cost.
+export const callColumns = (href, places) => [
   { key: "created", label: `Time (${zone})`, head: true, width: "25%", render: (call) => html`<a class="plain" href=${href(call)}><${Time} at=${call.created} as=${toTheSecond} /></a>` },
   { key: "model", label: "Model", width: "27%", render: (call) => html`<span class="break">${call.model}</span>` },
   { key: "tokens", label: "In → out", num: true, width: "18%", render: (call) => amountOf(call.usage) },
   { key: "ended", label: "Ended", render: (call) => html`<${EndedBadge} ended=${call.ended} />` },
-  { key: "cost", label: "Cost", num: true, render: (call) => html`<${Cost} amount=${call.cost} />` },
+  { key: "cost", label: "Cost", num: true, render: (call) => html`<${Money} quiet amount=${call.cost} places=${places} />` },
 ];
 
 export function CallDrawer({ id, keyName, onClose }) {
@@ -57,14 +57,15 @@ export function CallDrawer({ id, keyName, onClose }) {
 }
 
 export function CallDetails({ call, keyName }) {
+  const [charged, ...amounts] = aligned([call.cost, ...call.lines.map((line) => line.amount)]);
   return html`<div class="stack">
     <p class="row between"><${EndedBadge} ended=${call.ended} /><strong class="figure num">${exact(call.cost)}</strong></p>
     <p>${call.why}</p>
     <div class="table-wrap" tabindex="0" role="group" aria-label="How the cost comes about"><table class="plain-table lines"><caption class="small muted">Quantity × price, at price version ${call.price_version}</caption>
       <thead><tr><th scope="col">What</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th><th scope="col" class="num">Amount</th></tr></thead>
-      <tbody>${call.lines.map((line) => html`<tr key=${line.kind}><th scope="row">${LINE_NAMES[line.kind] || line.kind}</th><td class="num">${count(line.quantity)}</td>
-        <td class="num">${written(line.price)}<span class="muted small"> / ${line.per}</span></td><td class="num">${written(line.amount)}</td></tr>`)}</tbody>
-      <tfoot><tr><th scope="row" colspan="3">Charged</th><td class="num">${exact(call.cost)}</td></tr></tfoot></table></div>
+      <tbody>${call.lines.map((line, n) => html`<tr key=${line.kind}><th scope="row">${LINE_NAMES[line.kind] || line.kind}</th><td class="num">${count(line.quantity)}</td>
+        <td class="num">${written(line.price)}<span class="muted small"> / ${line.per}</span></td><td class="num">${written(amounts[n])}</td></tr>`)}</tbody>
+      <tfoot><tr><th scope="row" colspan="3">Charged</th><td class="num">${written(charged)}</td></tr></tfoot></table></div>
     <${Facts} items=${[
       ["Time", html`<${Time} at=${call.created} as=${toTheSecond} /> ${zone}`],
       ["Model", call.model],

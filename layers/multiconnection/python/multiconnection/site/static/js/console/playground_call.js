@@ -4,6 +4,7 @@ import { apiBase, url } from "../lib/base.js";
 import { nowS } from "../lib/time.js";
 
 const SPARE_S = 60;
+export const KEY_BUDGET = "key_budget";
 let key = null;
 
 // Stored keys cannot be shown again, so the session mints one of its own and keeps it in memory.
@@ -32,8 +33,10 @@ export async function streamChat(body, { signal, onText, onFirst, onRequest }) {
   const requestId = response.headers.get("x-request-id");
   onRequest(requestId);
   if (!response.ok) {
-    if (response.status === 401) key = null;
-    throw await failure(response);
+    const error = await failure(response);
+    // Its key has ended or spent its budget: the next call gets another one.
+    if (error.status === 401 || error.details.reason === KEY_BUDGET) key = null;
+    throw error;
   }
   const result = { requestId, usage: null, finish: null, ms: 0 };
   let first = true;

@@ -1,5 +1,6 @@
 // Money is decimal strings and BigInt nano-dollars; never a float.
 const NANO_DIGITS = 9;
+const CENT_DIGITS = 2;
 const DECIMAL = /^(-?)(\d+)(?:\.(\d{1,9}))?$/;
 
 export function nano(text) {
@@ -14,32 +15,61 @@ export function fromNano(amount) {
   return `${amount < 0n ? "-" : ""}${digits.slice(0, -NANO_DIGITS)}.${digits.slice(-NANO_DIGITS)}`;
 }
 
-// Rounded down, so that nobody is shown a cent that is not there.
-export function floor(text, places = 2) {
-  const step = 10n ** BigInt(NANO_DIGITS - places);
-  const amount = nano(text);
-  let steps = amount / step;
-  if (amount < 0n && amount % step) steps -= 1n;
-  const whole = fromNano(steps * step);
-  return whole.slice(0, whole.length - NANO_DIGITS + places);
+// To the nearest step of `places` decimals, halves away from zero.
+export function rounded(text, places = 2) {
+  const amount = fromNano(nearest(nano(text), stepOf(places)));
+  return amount.slice(0, amount.length - NANO_DIGITS + places);
 }
+
+const stepOf = (places) => 10n ** BigInt(NANO_DIGITS - places);
+
+function nearest(amount, step) {
+  const size = amount < 0n ? -amount : amount;
+  const near = ((size + step / 2n) / step) * step;
+  return amount < 0n ? -near : near;
+}
+
+// How many decimals figures need that are shown together: as few as possible, from two on, at which each of them shows
+// two of its digits or is exact, and shown parts add up to the shown total where they do in fact. At nine all is exact.
+// `sums`: [[total, parts], …]; totals and parts need not be among `amounts`.
+export function placesOf(amounts, sums = []) {
+  const figures = [...amounts, ...sums.flat(2)].map(nano);
+  const totals = sums.filter(([total, parts]) => addUp(parts, total)).map(([total, parts]) => [nano(total), parts.map(nano)]);
+  for (let places = CENT_DIGITS; places < NANO_DIGITS; places += 1) {
+    const step = stepOf(places);
+    const tells = (amount) => amount % step === 0n || amount >= 10n * step || amount <= -10n * step;
+    const addsUp = ([total, parts]) => parts.reduce((sum, part) => sum + nearest(part, step), 0n) === nearest(total, step);
+    if (figures.every(tells) && totals.every(addsUp)) return places;
+  }
+  return NANO_DIGITS;
+}
+
+// An account's figures have the same decimals on every page, so that they add up from one to the next.
+export const balancePlaces = ({ credits_in: credited, available, in_flight: inFlight, charged }, sums = []) =>
+  placesOf([], [[credited, [available, inFlight, charged]], ...sums]);
+
+export const sum = (...amounts) => fromNano(amounts.reduce((total, amount) => total + nano(amount), 0n));
+export const addUp = (parts, total) => sum(...parts) === fromNano(nano(total));
+export const difference = (a, b) => fromNano(nano(a) - nano(b));
 
 const format = (value, places) => new Intl.NumberFormat(undefined, {
   style: "currency", currency: "USD", minimumFractionDigits: places, maximumFractionDigits: places,
 }).format(value);
 
-export const usd = (text, places = 2) => format(floor(text, places), places);
+export const usd = (text, places = placesOf([text])) => format(rounded(text, places), places);
 
-// As it was written: an amount of a line may have more digits than a balance has.
+// Every digit that says something, and at least the cents.
+export const whole = (text, signDisplay = "auto") => new Intl.NumberFormat(undefined, {
+  style: "currency", currency: "USD", minimumFractionDigits: CENT_DIGITS, maximumFractionDigits: NANO_DIGITS, signDisplay,
+}).format(fromNano(nano(text)));
+
+// With the decimals of the longest, and as it was written: an amount of a line may have more digits than a balance has.
+export const aligned = (texts) => {
+  const decimals = texts.map((text) => (text.split(".")[1] || "").length);
+  const most = Math.max(...decimals);
+  return texts.map((text, n) => (decimals[n] ? text : `${text}.`) + "0".repeat(most - decimals[n]));
+};
 export const written = (text) => (text.startsWith("-") ? `-$${text.slice(1)}` : `$${text}`);
-
-// Small charges keep the digits that matter: $0.000271, not $0.00.
-export function usdSmall(text) {
-  const amount = nano(text);
-  if (amount === 0n) return format("0", 2);
-  if (amount > 0n && amount < 1000n) return `< ${format("0.000001", 6)}`;
-  return usd(text, amount < 1_000_000_000n ? 6 : 4);
-}
 
 export const exact = (text) => written(fromNano(nano(text)).replace(/\B(?=(\d{3})+\.)/g, ","));
 export const inCurrency = (text, currency) => new Intl.NumberFormat(undefined, { style: "currency", currency }).format(text);
@@ -53,7 +83,7 @@ export function amountProblem(text, { places = 2, min = null, max = null, unit =
   if (!/^\d{1,10}(\.\d+)?$/.test(value)) return "Use digits and a decimal point, such as 25.50.";
   if ((value.split(".")[1] || "").length > places) return `At most ${places} digits after the point.`;
   if (nano(value) <= 0n) return "The amount has to be more than zero.";
-  if (min && nano(value) < nano(min)) return `The least is ${usd(min)} ${unit}.`;
-  if (max && nano(value) > nano(max)) return `The most is ${usd(max)} ${unit}.`;
+  if (min && nano(value) < nano(min)) return `The smallest amount is ${whole(min)} ${unit}.`;
+  if (max && nano(value) > nano(max)) return `The largest amount is ${whole(max)} ${unit}.`;
   return "";
 }

@@ -9,6 +9,7 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const UNITS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
 export const DAY_S = 86400;
 
+export const secondsOf = (n) => `${n} ${n === 1 ? "second" : "seconds"}`;
 export const nowS = () => Math.floor(Date.now() / 1000);
 export const iso = (s) => new Date(s * 1000).toISOString();
 export const moment = (s) => short.format(s * 1000);

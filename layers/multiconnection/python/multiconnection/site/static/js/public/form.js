@@ -1,6 +1,7 @@
 // Sign in, sign up, verify, forgot, reset: one form each, problems beside the field they concern.
 import { api } from "../lib/api.js";
 import { base, url } from "../lib/base.js";
+import { secondsOf } from "../lib/time.js";
 
 const params = new URLSearchParams(location.search);
 const EMAIL_KEY = "mc_email";
@@ -118,7 +119,7 @@ function show(error) {
     input.focus();
     return;
   }
-  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : "";
+  const wait = error.retryAfter ? ` Try again in ${secondsOf(error.retryAfter)}.` : "";
   const id = error.requestId ? ` (request ${error.requestId})` : "";
   problem.textContent = error.message + wait + id;
   problem.hidden = false;

@@ -1,9 +1,9 @@
 // The small parts that every view is made of.
 import { copy } from "../lib/copy.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { exact, usd, usdSmall } from "../lib/money.js";
+import { exact, usd } from "../lib/money.js";
 import { url } from "../lib/base.js";
-import { ago, iso, moment, wholeMoment } from "../lib/time.js";
+import { ago, iso, moment, secondsOf, wholeMoment } from "../lib/time.js";
 import { Icon } from "./icons.js";
 
 const SHOWN_MS = 1800;
@@ -22,13 +22,10 @@ export const LinkButton = ({ kind = "", small, icon, children, ...rest }) =>
 // tone: good, warn, bad, accent or nothing
 export const Badge = ({ tone = "", children }) => html`<span class="badge ${tone}">${children}</span>`;
 
-// Rounded down to cents; all nine digits on hover and focus.
-export const Money = ({ amount, places = 2, quiet }) => html`<span class="money exact" data-exact=${exact(amount)}
+// `places` are those of everything that is shown beside it (`placesOf`); all nine digits on hover and focus.
+export const Money = ({ amount, places, quiet }) => html`<span class="money exact" data-exact=${exact(amount)}
   tabindex=${quiet ? undefined : 0} title=${quiet ? exact(amount) : undefined}>${usd(amount, places)}
   ${!quiet && html`<span class="visually-hidden"> (exactly ${exact(amount)})</span>`}</span>`;
-
-// A charge: small ones keep the digits that matter.
-export const Cost = ({ amount }) => html`<span class="money" title=${exact(amount)}>${usdSmall(amount)}</span>`;
 
 // as: another way to write it, such as `toTheSecond`
 export const Time = ({ at, relative, as = relative ? ago : moment }) => (at
@@ -59,7 +56,7 @@ const signInHere = () => `${url("/sign-in")}?next=${encodeURIComponent(location.
 // What failed, the request's id, and a way on; announced. A dialog covers the page's own offer to sign in again.
 export const Problem = ({ error, what = "This did not work.", retry }) => (error
   ? html`<${Notice} tone="bad" title=${what} alert>
-      <p>${error.message}${error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : ""}</p>
+      <p>${error.message}${error.retryAfter ? ` Try again in ${secondsOf(error.retryAfter)}.` : ""}</p>
       <p class="row small">${error.requestId && html`<span class="muted">Request <code>${error.requestId}</code></span>`}
         ${error.isSession ? html`<${LinkButton} small kind="primary" href=${signInHere()}>Sign in again</${LinkButton}>`
           : retry && html`<${Button} small onClick=${retry}>Try again</${Button}>`}</p></${Notice}>`

@@ -1,6 +1,6 @@
 // Stacked bars per day with uPlot, and the same figures as a table.
 import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { nano, usd, usdSmall } from "../lib/money.js";
+import { nano, placesOf, sum, usd } from "../lib/money.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c7", "--c8"];
 const OTHERS = "--c6";
@@ -56,15 +56,18 @@ export function UsageChart({ days, names = (name) => name, label }) {
   const day = hover === null ? null : rows[hover];
   return html`<figure class="chart">
     <div class="chart-note small num" aria-hidden="true">${day
-      ? html`<strong>${day.day}</strong> ${usd(day.cost, 4)}${groups.filter((g) => day.of.get(g)).map((g) => html`<span class="key" key=${g}><i class=${`c${groups.indexOf(g)}`}></i>${names(g)} ${usdSmall(day.of.get(g))}</span>`)}`
+      ? html`<strong>${day.day}</strong> ${usd(day.cost, placesIn(day))}${groups.filter((g) => day.of.get(g)).map((g) => html`<span class="key" key=${g}><i class=${`c${groups.indexOf(g)}`}></i>${names(g)} ${usd(day.of.get(g), placesIn(day))}</span>`)}`
       : groups.map((g, n) => html`<span class="key" key=${g}><i class=${`c${n}`}></i>${names(g)}</span>`)}</div>
     ${failed && html`<p class="error" role="alert">${failed.message}</p>`}
     <div class="plot" ref=${box} aria-hidden="true"></div>
     <div class="visually-hidden"><table><caption>${label}</caption>
       <thead><tr><th scope="col">Day</th>${groups.map((g) => html`<th scope="col" key=${g}>${names(g)}</th>`)}<th scope="col">Total</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr key=${row.day}><th scope="row">${row.day}</th>
-        ${groups.map((g) => html`<td key=${g}>${usdSmall(row.of.get(g) || "0")}</td>`)}<td>${usdSmall(row.cost)}</td></tr>`)}</tbody></table></div></figure>`;
+        ${groups.map((g) => html`<td key=${g}>${usd(row.of.get(g) || "0", placesIn(row))}</td>`)}<td>${usd(row.cost, placesIn(row))}</td></tr>`)}</tbody></table></div></figure>`;
 }
+
+// The parts of a day add up to its total as they are shown.
+const placesIn = (day) => placesOf([], [[day.cost, [...day.of.values()]]]);
 
 // The dearest groups by name, the rest together.
 function stacked(days) {
@@ -77,16 +80,11 @@ function stacked(days) {
     const of = new Map();
     for (const group of day.groups) {
       const name = kept.includes(group.name) ? group.name : "others";
-      of.set(name, sum(of.get(name), group.cost));
+      of.set(name, sum(of.get(name) || "0", group.cost));
     }
     return { day: day.day, cost: day.cost, of };
   });
   return { groups, rows };
-}
-
-function sum(a, b) {
-  const total = nano(a || "0") + nano(b);
-  return `${total / 1_000_000_000n}.${String(total % 1_000_000_000n).padStart(9, "0")}`;
 }
 
 // uPlot draws each series from zero: the tallest stack first, the others over it.

@@ -2,6 +2,7 @@
 import { api } from "../lib/api.js";
 import { url } from "../lib/base.js";
 import { createContext, html, useContext, useEffect, useRef, useState } from "../lib/html.js";
+import { balancePlaces } from "../lib/money.js";
 import { useResource } from "../lib/resource.js";
 import { at, useRoute } from "../lib/router.js";
 import { isDark, toggleTheme } from "../lib/theme.js";
@@ -144,8 +145,8 @@ function TopBar({ balance, account, nav, label }) {
 function BarBalance({ balance }) {
   const data = balance.data;
   return html`<div class="bar-balance" role="group" aria-label="Balance">
-      ${data ? html`<span><span class="muted small">Available</span> <strong><${Money} amount=${data.available} /></strong></span>
-        <span class="in-flight"><span class="muted small">In flight</span> <${Money} amount=${data.in_flight} /></span>`
+      ${data ? html`<span><span class="muted small">Available</span> <strong><${Money} amount=${data.available} places=${balancePlaces(data)} /></strong></span>
+        <span class="in-flight"><span class="muted small">In flight</span> <${Money} amount=${data.in_flight} places=${balancePlaces(data)} /></span>`
         : balance.error ? html`<span class="muted small">Balance unknown</span>` : html`<${Skeleton} width="180px" />`}</div>`;
 }
 

@@ -1,7 +1,7 @@
 // One account: its money, keys, orders and credits; suspended, resumed and adjusted with a reason.
 import { api } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { count, exact } from "../../lib/money.js";
+import { balancePlaces, count, exact } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at, navigate } from "../../lib/router.js";
 import { date, until, zone } from "../../lib/time.js";
@@ -62,7 +62,7 @@ export default function Account({ id }) {
     ${account.error && html`<${Problem} error=${account.error} what=${data ? "The account could not be refreshed." : "This account could not be loaded."} retry=${account.reload} />`}
     ${data && html`<${Told} account=${data} isOwn=${isOwn} adjusted=${adjusted} />
       <section class="card" aria-label="Balance"><dl class="figure-row">${[["Available", data.available], ["In flight", data.in_flight], ["Credited so far", data.credits_in], ["Charged so far", data.charged]].map(([name, amount]) =>
-        html`<div key=${name}><dt class="muted small">${name}</dt><dd class="figure num"><${Money} amount=${amount} /></dd></div>`)}</dl></section>
+        html`<div key=${name}><dt class="muted small">${name}</dt><dd class="figure num"><${Money} amount=${amount} places=${balancePlaces(data)} /></dd></div>`)}</dl></section>
       <${Card} title="Details" id="details" actions=${html`<${AccountStatus} status=${data.status} />`}><div class="stack"><${CopyLine} text=${data.id} label="account id" />
         <${Facts} items=${[["Name", data.name || "—"], ["E-mail", data.email || "Nobody has signed in yet"], ["Since", html`<${Time} at=${data.created} /> ${zone}`], ["Running calls", count(data.live_calls)]]} /></div></${Card}>
       <${List} title="Keys" columns=${KEYS} rows=${data.keys} none="There is no key." />

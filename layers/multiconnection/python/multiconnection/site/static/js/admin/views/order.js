@@ -1,7 +1,7 @@
 // One order: the receipt beside what is decided about it.
 import { api } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { exact } from "../../lib/money.js";
+import { exact, placesOf } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at } from "../../lib/router.js";
 import { zone } from "../../lib/time.js";
@@ -85,8 +85,8 @@ const Customer = ({ account }) => html`<${Card} title="Account" id="account"><${
   ["Owner", html`<${AccountLink} id=${account.id} email=${account.email} />`],
   ["Account id", html`<code class="small">${account.id}</code>`],
   ["Status", account.status ? html`<${AccountStatus} status=${account.status} />` : "There is no such account"],
-  ["Available", html`<${Money} amount=${account.balance} />`],
-  ["Credited so far", html`<${Money} amount=${account.credits_total} />`],
+  ["Available", html`<${Money} amount=${account.balance} places=${placesOf([account.balance, account.credits_total])} />`],
+  ["Credited so far", html`<${Money} amount=${account.credits_total} places=${placesOf([account.balance, account.credits_total])} />`],
   ["Orders", account.orders_count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : `${account.orders_count}, this one included`],
 ]} /></${Card}>`;
 

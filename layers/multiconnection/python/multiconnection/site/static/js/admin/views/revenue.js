@@ -1,7 +1,7 @@
 // Revenue against upstream cost, per day, model or account.
 import { query } from "../../lib/api.js";
 import { html, useMemo } from "../../lib/html.js";
-import { count, nano } from "../../lib/money.js";
+import { count, nano, placesOf } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { setQuery, withQuery } from "../../lib/router.js";
 import { DAY_S, nowS } from "../../lib/time.js";
@@ -43,7 +43,7 @@ function Figures({ revenue, group, days }) {
   return html`<${Totals} total=${data?.total} incomplete=${data && hasGaps(data)} />
     ${group === "day" && html`<${Card} title="Revenue per day" id="chart"><div class="chart-box"><${Chart} revenue=${revenue} days=${days} /></div></${Card}>`}
     <${Card} title="Figures" id="figures" flush actions=${tabs}>
-      <${Table} caption=${`Revenue ${HEADS[group]}`} columns=${columnsOf(group)} rowKey="name" resource=${revenue} rows=${data ? shownRows(data) : undefined}
+      <${Table} caption=${`Revenue ${HEADS[group]}`} columns=${columnsOf(group, data ? tablePlaces(data) : undefined)} rowKey="name" resource=${revenue} rows=${data ? shownRows(data) : undefined}
         empty=${html`<${Empty} title="No calls in this time">Choose another time.</${Empty}>`} /></${Card}>
     ${data && html`<${Gaps} data=${data} />`}`;
 }
@@ -60,12 +60,15 @@ function Filters({ search, from, to, error }) {
     <${Button} kind="quiet" disabled=${!used} onClick=${() => setQuery({ from: null, to: null })}>Last ${DAYS} days</${Button}></form>`;
 }
 
+const split = (row) => [row.revenue, [row.upstream_cost, row.margin]];
+
 function Totals({ total, incomplete }) {
+  const places = total && placesOf([], [split(total)]);
   const figure = (name, content) => html`<div><dt class="muted small">${name}</dt><dd class="figure num">${total ? content() : html`<${Skeleton} width="6ch" />`}</dd></div>`;
   return html`<section class="card" aria-label="Totals"><dl class="figure-row">
-    ${figure("Calls", () => html`<span>${count(total.calls)} ${incomplete && html`<${Badge} tone="warn">Incomplete</${Badge}>`}</span>`)}${figure("Revenue", () => html`<${Money} amount=${total.revenue} />`)}
-    ${figure("Upstream cost", () => html`<${Money} amount=${total.upstream_cost} />`)}
-    ${figure("Margin", () => html`<span><${Money} amount=${total.margin} /> <span class="muted small">${marginOf(total)}</span></span>`)}</dl></section>`;
+    ${figure("Calls", () => html`<span>${count(total.calls)} ${incomplete && html`<${Badge} tone="warn">Incomplete</${Badge}>`}</span>`)}${figure("Revenue", () => html`<${Money} amount=${total.revenue} places=${places} />`)}
+    ${figure("Upstream cost", () => html`<${Money} amount=${total.upstream_cost} places=${places} />`)}
+    ${figure("Margin", () => html`<span><${Money} amount=${total.margin} places=${places} /> <span class="muted small">${marginOf(total)}</span></span>`)}</dl></section>`;
 }
 
 const hasGaps = ({ missing_days: missing, truncated, total }) => Boolean(truncated || missing.length || total.unpriced_calls);
@@ -97,8 +100,14 @@ function stackedDays(rows, names) {
   });
 }
 
-function columnsOf(group) {
-  const money = (key, label) => ({ key, label, num: true, render: (row) => html`<${Money} quiet amount=${row[key]} places=${6} />` });
+// Each row adds up, and each column to its total.
+function tablePlaces({ rows, total }) {
+  const columns = ["revenue", "upstream_cost", "margin"].map((key) => [total[key], rows.map((row) => row[key])]);
+  return placesOf([], [...rows.map(split), ...columns]);
+}
+
+function columnsOf(group, places) {
+  const money = (key, label) => ({ key, label, num: true, render: (row) => html`<${Money} quiet amount=${row[key]} places=${places} />` });
   return [
     { key: "name", label: HEADS[group], head: true, width: group === "day" ? "20%" : "30%", render: (row) => nameOf(group, row.name) },
     { key: "calls", label: "Calls", num: true, render: (row) => count(row.calls) },

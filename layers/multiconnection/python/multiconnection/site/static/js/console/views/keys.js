@@ -1,10 +1,10 @@
 // API keys: list, create, change, rotate, disable, delete.
 import { api, query } from "../../lib/api.js";
 import { html, useState } from "../../lib/html.js";
-import { count } from "../../lib/money.js";
+import { count, difference, placesOf } from "../../lib/money.js";
 import { useAction, useResource } from "../../lib/resource.js";
 import { setQuery, withQuery } from "../../lib/router.js";
-import { until } from "../../lib/time.js";
+import { moment, until } from "../../lib/time.js";
 import { Badge, Card, Empty, LinkButton, Money, Problem, Time } from "../../ui/basics.js";
 import { Confirm, Menu } from "../../ui/dialog.js";
 import { useShared } from "../../ui/shell.js";
@@ -31,17 +31,17 @@ export default function Keys({ query: search }) {
     if (result?.secret) { setMade(result); account.reload(); }
   };
   const columns = [
-    { key: "name", label: "Name", head: true, width: "22%", render: (key) => html`<span class="break">${key.name}</span> <code class="sub">${keyLabel(key)}</code>` },
+    { key: "name", label: "Name", head: true, width: "22%", render: (key) => html`<span class="break">${key.name}</span> <code class="sub">${keyLabel(key)}</code>${key.replaced && html`<span class="sub">Old secret</span>`}` },
     { key: "status", label: "Status", width: "12%", render: (key) => html`<${Badge} tone=${STATUS[key.status][1]}>${STATUS[key.status][0]}</${Badge}>` },
-    { key: "limits", label: "Limits", width: "18%", render: (key) => html`<span class="small">${limits(key)}</span>` },
-    { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Money} quiet amount=${key.budget_left ?? key.budget} /> <span class="muted small">of <${Money} quiet amount=${key.budget} /></span>` : html`<span class="muted">No limit</span>`) },
-    { key: "used", label: "Last used", width: "13%", render: (key) => html`<${Time} at=${key.last_used} relative />` },
+    { key: "limits", label: "Limits", width: "18%", render: (key) => html`<span class="small ${key.replaced ? "muted" : ""}">${key.replaced ? "As its key" : limits(key)}</span>` },
+    { key: "budget", label: "Budget left", num: true, width: "18%", render: (key) => (key.budget ? html`<${Budget} left=${key.budget_left ?? key.budget} of=${key.budget} />` : html`<span class="muted">No limit</span>`) },
+    { key: "used", label: "Last used", width: "13%", render: (key) => html`<${LastUse} apiKey=${key} />` },
     { key: "ends", label: "Ends", render: (key) => (key.expires_at ? html`<${Time} at=${key.expires_at} as=${until} />` : html`<span class="muted">Never</span>`) },
     { key: "menu", label: "", num: true, width: "72px", render: (key) => html`<${Menu} label=${`Actions for ${key.name}`} items=${[
-      { label: "Change", onClick: () => setQuery({ edit: key.id }) },
-      key.status !== "expired" && { label: "Rotate", onClick: () => setQuery({ rotate: key.id }) },
-      key.status !== "expired" && { label: key.status === "active" ? "Disable" : "Enable", onClick: () => flip.run(key) },
-      { label: "Delete", danger: true, onClick: () => setDeleting(key) },
+      !key.replaced && { label: "Change", onClick: () => setQuery({ edit: key.id }) },
+      !key.replaced && key.status === "active" && { label: "Rotate", onClick: () => setQuery({ rotate: key.id }) },
+      !key.replaced && key.status !== "expired" && { label: key.status === "active" ? "Disable" : "Enable", onClick: () => flip.run(key) },
+      { label: key.replaced ? "End now" : "Delete", danger: true, onClick: () => setDeleting(key) },
     ]} />` },
   ];
   const create = html`<${LinkButton} kind="primary" icon="plus" href=${withQuery({ new: "1" })}>Create key</${LinkButton}>`;
@@ -54,9 +54,29 @@ export default function Keys({ query: search }) {
     ${chosen("edit") && html`<${KeyForm} apiKey=${chosen("edit")} onClose=${close} onSaved=${saved} />`}
     ${chosen("rotate") && html`<${RotateKey} apiKey=${chosen("rotate")} onClose=${close} onDone=${keys.reload} />`}
     ${made && html`<${NewSecret} apiKey=${made} onClose=${() => setMade(null)} />`}
-    ${deleting && html`<${Confirm} title=${`Delete “${deleting.name}”?`} label="Delete the key" typed=${deleting.name}
-      action=${() => api.delete(`/api/keys/${deleting.id}`)} onClose=${() => setDeleting(null)} onDone=${() => { setDeleting(null); keys.reload(); }}>
-      <p>Programs that use <code>${keyLabel(deleting)}</code> are refused at once. This cannot be undone; to stop a key for a while, disable it.</p></${Confirm}>`}</${View}>`;
+    ${deleting && html`<${Deletion} apiKey=${deleting} onClose=${() => setDeleting(null)} onDone=${() => { setDeleting(null); keys.reload(); }} />`}</${View}>`;
+}
+
+function Deletion({ apiKey, ...rest }) {
+  const action = () => api.delete(`/api/keys/${apiKey.id}`);
+  const label = html`<code>${keyLabel(apiKey)}</code>`;
+  if (apiKey.replaced) {
+    return html`<${Confirm} title=${`End the old secret of “${apiKey.name}”?`} label="End the old secret" action=${action} ...${rest}>
+      <p>Last used: <${LastUse} apiKey=${apiKey} />. Programs that still use ${label} are refused at once; the new secret goes on working. This cannot be undone.</p></${Confirm}>`;
+  }
+  return html`<${Confirm} title=${`Delete “${apiKey.name}”?`} label="Delete the key" typed=${apiKey.name} action=${action} ...${rest}>
+    <p>Programs that use ${label} are refused at once. This cannot be undone; to stop a key for a while, disable it.</p></${Confirm}>`;
+}
+
+// Only the latest calls are looked through: where a key has none of them, since when is all that is known.
+const LastUse = ({ apiKey }) => (apiKey.last_used ? html`<${Time} at=${apiKey.last_used} relative />`
+  : apiKey.unused_since > apiKey.created ? html`<span class="muted">Not since <${Time} at=${apiKey.unused_since} as=${moment} /></span>`
+    : html`<span class="muted">Not used yet</span>`);
+
+// With as many decimals as show that something was used.
+function Budget({ left, of }) {
+  const places = placesOf([], [[of, [left, difference(of, left)]]]);
+  return html`<${Money} quiet amount=${left} places=${places} /> <span class="muted small">of <${Money} quiet amount=${of} places=${places} /></span>`;
 }
 
 function limits(key) {

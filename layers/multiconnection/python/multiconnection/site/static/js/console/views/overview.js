@@ -1,7 +1,7 @@
 // Balance, first steps, the last thirty days, the latest calls.
 import { query } from "../../lib/api.js";
 import { html, useEffect, useMemo } from "../../lib/html.js";
-import { count, nano } from "../../lib/money.js";
+import { addUp, balancePlaces, count, nano, placesOf } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at } from "../../lib/router.js";
 import { DAY_S, nowS, offsetMinutes } from "../../lib/time.js";
@@ -26,8 +26,14 @@ const WITHHELD = {
 export default function Overview() {
   const { account, balance } = useShared();
   const span = useMemo(() => { const to = nowS(); return { from: to - DAYS * DAY_S, to }; }, []);
-  const summary = useResource(query("/api/usage/summary", { ...span, group: "model", tz_offset_min: offsetMinutes() }));
+  // Up to now by the server's clock, so that the call of this second is in it.
+  const summary = useResource(query("/api/usage/summary", { from: span.from, group: "model", tz_offset_min: offsetMinutes() }));
   const calls = useResource(query("/api/usage", { limit: 6 }));
+  const total = summary.data?.total;
+  const costs = calls.data?.data.map((call) => call.cost) || [];
+  // Calls that are all there are add up to what was spent; a few of many are a group of their own.
+  const apart = !total || !balance.data || !addUp(costs, total.cost);
+  const places = balance.data && balancePlaces(balance.data, total ? [[total.cost, apart ? [] : costs]] : []);
   const first = account.data.first_run;
   const starting = !first.has_key || !first.has_call;
 
@@ -40,7 +46,7 @@ export default function Overview() {
   return html`<${View} title="Overview" actions=${html`<${LinkButton} kind="primary" icon="plus" href=${at("/billing/recharge")}>Add funds</${LinkButton}>`}>
     ${WITHHELD[account.data.test_credit] && html`<${Notice} title="No test credit yet">${WITHHELD[account.data.test_credit]}</${Notice}>`}
     ${starting && html`<${FirstRun} first=${first} />`}
-    <${Figures} balance=${balance} total=${summary.data?.total} />
+    <${Figures} balance=${balance.data} total=${total} places=${places} />
     <${Card} title=${`Cost per day, last ${DAYS} days`} id="chart" actions=${html`<a class="small" href=${at("/usage")}>All usage</a>`}>
       <div class="chart-box">${summary.error ? html`<${Problem} error=${summary.error} what="The chart could not be loaded." retry=${summary.reload} />`
         : !summary.data ? html`<${Skeleton} height="268px" />`
@@ -48,14 +54,14 @@ export default function Overview() {
             : summary.data.total.calls ? html`<${Empty} title="Nothing was charged">None of the calls in this time cost anything.</${Empty}>`
             : html`<${Empty} title="No calls yet">The cost of each day shows up here, stacked by model.</${Empty}>`}</div></${Card}>
     <${Card} title="Latest calls" id="latest" flush>
-      <${Table} caption="Latest calls" columns=${callColumns((call) => at(`/usage?call=${call.request_id}`))} rowKey="request_id" resource=${calls}
+      <${Table} caption="Latest calls" columns=${callColumns((call) => at(`/usage?call=${call.request_id}`), apart ? placesOf(costs) : places)} rowKey="request_id" resource=${calls}
         empty=${html`<${Empty} title="No calls yet">Each call appears here with its tokens, its price and its cost.</${Empty}>`} /></${Card}></${View}>`;
 }
 
-const Figures = ({ balance, total }) => html`<div class="figures">
-  <${Figure} name="Available" note="Can be spent now">${balance.data && html`<${Money} amount=${balance.data.available} />`}</${Figure}>
-  <${Figure} name="In flight" note="Set aside for running calls">${balance.data && html`<${Money} amount=${balance.data.in_flight} />`}</${Figure}>
-  <${Figure} name="Spent" note=${`Last ${DAYS} days`}>${total && html`<${Money} amount=${total.cost} />`}</${Figure}>
+const Figures = ({ balance, total, places }) => html`<div class="figures">
+  <${Figure} name="Available" note="Can be spent now">${balance && html`<${Money} amount=${balance.available} places=${places} />`}</${Figure}>
+  <${Figure} name="In flight" note="Set aside for running calls">${balance && html`<${Money} amount=${balance.in_flight} places=${places} />`}</${Figure}>
+  <${Figure} name="Spent" note=${`Last ${DAYS} days`}>${total && html`<${Money} amount=${total.cost} places=${places} />`}</${Figure}>
   <${Figure} name="Calls" note=${total ? `${count(total.tokens_in + total.tokens_out)} tokens` : "Tokens"}>${total && count(total.calls)}</${Figure}></div>`;
 
 const Figure = ({ name, note, children }) => html`<div class="card figure-card"><span class="muted small">${name}</span>

@@ -1,18 +1,18 @@
 // The playground: ask a model, watch the answer come, see what it cost.
 import { api } from "../../lib/api.js";
 import { html, useEffect, useRef, useState } from "../../lib/html.js";
-import { count, exact } from "../../lib/money.js";
+import { count, difference, exact, placesOf, usd } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at, setQuery } from "../../lib/router.js";
 import { chatSnippets } from "../../lib/snippets.js";
-import { Button, Card, CopyButton, Problem, Skeleton } from "../../ui/basics.js";
+import { Button, Card, CopyButton, LinkButton, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { CodeTabs } from "../../ui/code.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Field } from "../../ui/form.js";
 import { balanceChanged, useShared } from "../../ui/shell.js";
 import { View } from "../../ui/view.js";
 import { exampleModel } from "../key_secret.js";
-import { streamChat } from "../playground_call.js";
+import { KEY_BUDGET, streamChat } from "../playground_call.js";
 
 const IDLE = { phase: "idle", text: "", error: null, firstMs: null, requestId: null, result: null, cost: null };
 // The usage row is written after the last byte; it is asked for a few times.
@@ -73,17 +73,20 @@ function useCall() {
   const change = (part) => setState((old) => ({ ...old, ...(typeof part === "function" ? part(old) : part) }));
   useEffect(() => () => running.current?.abort(), []);
 
-  const settle = async (requestId, abort) => {
+  const settle = async (requestId, abort, error) => {
+    // Refused for want of money: there is no row to wait for.
+    if (error?.status === 402) return balanceChanged();
     const row = requestId && (await rowOf(requestId));
     if (row && running.current === abort) change({ cost: row.cost });
     if (!account.data.first_run.has_call) account.reload();
-    balanceChanged();
+    return balanceChanged();
   };
   const start = async (body) => {
     running.current?.abort();
     const abort = (running.current = new AbortController());
     const mine = (part) => running.current === abort && change(part);
     let id = null;
+    let failed = null;
     setState({ ...IDLE, phase: "running" });
     try {
       const result = await streamChat(body, {
@@ -94,9 +97,10 @@ function useCall() {
       });
       mine({ phase: "done", result });
     } catch (error) {
+      failed = error;
       mine(error.name === "AbortError" ? { phase: "stopped" } : { phase: "failed", error });
     }
-    await settle(id, abort);
+    await settle(id, abort, failed);
   };
   return { state, start, stop: () => running.current?.abort() };
 }
@@ -120,12 +124,27 @@ function Answer({ state, retry }) {
     <div class="body">${state.text ? html`<div class="answer-text" tabindex="0" role="group" aria-label="Answer" aria-busy=${state.phase === "running" ? "true" : "false"}>${state.text}</div>`
       : state.phase === "running" ? html`<${Skeleton} lines=${3} />`
         : state.phase === "idle" && html`<p class="muted">The answer appears here as it is made, with its tokens, its cost and its request id.</p>`}
-      <${Problem} error=${state.error} what="The call failed." retry=${retry} /></div>
+      ${state.error?.status === 402 ? html`<${Unaffordable} details=${state.error.details} retry=${retry} />`
+        : html`<${Problem} error=${state.error} what="The call failed." retry=${retry} />`}</div>
     <footer><dl class="answer-facts">
       <div><dt>Tokens in</dt><dd class="num">${state.result?.usage ? count(state.result.usage.prompt_tokens) : "—"}</dd></div>
       <div><dt>Tokens out</dt><dd class="num">${state.result?.usage ? count(state.result.usage.completion_tokens) : "—"}</dd></div>
       <div><dt>First token</dt><dd class="num">${state.firstMs ? `${count(Math.round(state.firstMs))} ms` : "—"}</dd></div>
       <div><dt>Total</dt><dd class="num">${state.result ? `${count(Math.round(state.result.ms))} ms` : "—"}</dd></div>
       <div><dt>Cost</dt><dd class="num">${state.cost ? exact(state.cost) : "—"}</dd></div>
-      <div><dt>Request</dt><dd>${state.requestId ? html`<a href=${at(`/usage?call=${state.requestId}`)}><code>${state.requestId}</code></a>` : "—"}</dd></div></dl></footer></section>`;
+      <div><dt>Request</dt><dd>${state.requestId ? html`<${Request} id=${state.requestId} hasRow=${state.phase !== "failed" || state.cost !== null} />` : "—"}</dd></div></dl></footer></section>`;
+}
+
+// A call that was refused has no row to open.
+const Request = ({ id, hasRow }) => (hasRow ? html`<a href=${at(`/usage?call=${id}`)}><code>${id}</code></a>` : html`<code>${id}</code>`);
+
+// In the words of this page; the difference is shown too, so the two figures cannot look alike.
+function Unaffordable({ details: { reason, available, required, affordable_max_tokens: tokens }, retry }) {
+  const places = placesOf([], [[required, [available, difference(required, available)]]]);
+  const ofKey = reason === KEY_BUDGET;
+  return html`<${Notice} tone="bad" title=${ofKey ? "More than is left for this session" : "Your balance is too low for this call"} alert>
+    <p>This call can cost up to ${usd(required, places)}, and ${usd(available, places)} ${ofKey ? "is left of the budget of this session’s key" : "is available"}.
+      ${tokens > 0 && html` A “Longest answer” of up to ${count(tokens)} tokens can be paid.`}</p>
+    <p class="row">${ofKey ? html`<${Button} small onClick=${retry}>Try with a new key</${Button}>`
+      : html`<${LinkButton} small kind="primary" href=${at("/billing/recharge")}>Add funds</${LinkButton}>`}</p></${Notice}>`;
 }

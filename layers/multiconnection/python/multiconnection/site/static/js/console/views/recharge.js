@@ -1,7 +1,7 @@
 // A recharge in three steps: amount, method, check. The order's own page has the rest.
 import { api } from "../../lib/api.js";
 import { html, useEffect, useRef } from "../../lib/html.js";
-import { amountProblem, exact, inCurrency, usd } from "../../lib/money.js";
+import { amountProblem, exact, inCurrency, whole } from "../../lib/money.js";
 import { randomToken, useResource } from "../../lib/resource.js";
 import { at, navigate, setQuery } from "../../lib/router.js";
 import { Button, Card, Facts, Failure, LinkButton, Problem, Skeleton } from "../../ui/basics.js";
@@ -78,9 +78,9 @@ function Wizard({ options, search }) {
 function Amount({ form, options, rate }) {
   const currency = form.values.currency;
   return html`<div class="amount"><${Field} label="Amount" inputmode="decimal" autocomplete="off" placeholder="100.00" maxlength="14"
-      hint=${`From ${usd(options.amount_min)} to ${usd(options.amount_max)}${currency === "USD" ? "" : ", in USD"}.`} ...${form.field("amount")} />
+      hint=${`From ${whole(options.amount_min)} to ${whole(options.amount_max)}${currency === "USD" ? "" : ", in USD"}.`} ...${form.field("amount")} />
     <${Field} label="Currency" type="select" options=${options.currencies.map(({ code }) => [code, code])} ...${form.field("currency")} /></div>
-    ${currency !== "USD" && html`<p class="small muted num">${rateText(currency, rate)}${amountProblem(form.values.amount) ? "" : `, credited ${usd(worth(form.values.amount, rate))}`}</p>`}
+    ${currency !== "USD" && html`<p class="small muted num">${rateText(currency, rate)}${amountProblem(form.values.amount) ? "" : `, credited ${whole(worth(form.values.amount, rate))}`}</p>`}
     <div class="row" role="group" aria-label="Usual amounts">${["50.00", "100.00", "250.00", "1000.00"].filter((amount) => !amountError({ amount, currency }, options)).map((amount) => html`<${Button} small key=${amount}
       onClick=${() => form.field("amount").onInput(amount)}>${inCurrency(amount, currency)}</${Button}>`)}</div>`;
 }

@@ -2,11 +2,11 @@
 import { query } from "../../lib/api.js";
 import { url } from "../../lib/base.js";
 import { html, useMemo } from "../../lib/html.js";
-import { compact, count, nano } from "../../lib/money.js";
+import { compact, count, nano, placesOf } from "../../lib/money.js";
 import { useResource } from "../../lib/resource.js";
 import { at, setQuery, withQuery } from "../../lib/router.js";
 import { DAY_S, dayOf, nowS, offsetMinutes, startOfDay } from "../../lib/time.js";
-import { Button, Card, Cost, Empty, LinkButton, LinkTabs, Notice, Problem, Skeleton } from "../../ui/basics.js";
+import { Button, Card, Empty, LinkButton, LinkTabs, Money, Notice, Problem, Skeleton } from "../../ui/basics.js";
 import { UsageChart } from "../../ui/chart.js";
 import { Field } from "../../ui/form.js";
 import { Pager, Table } from "../../ui/table.js";
@@ -28,6 +28,8 @@ export default function Usage({ query: search }) {
   const calls = useResource(query("/api/usage", { ...filters, cursor }));
   const labels = useMemo(() => new Map((summary.data?.days || []).flatMap((day) => day.groups.map((one) => [one.name, one.label]))), [summary.data]);
   const keyName = (id) => keys.data?.data.find((key) => key.id === id)?.name || (group === "key" && labels.get(id)) || id;
+  const costs = calls.data?.data.map((call) => call.cost) || [];
+  const places = placesOf([], [[summary.data?.total.cost || "0", costs]]);
   const used = FILTERS.some((name) => search.get(name));
   const csv = html`<${LinkButton} icon="download" href=${url(query("/api/usage.csv", filters))} download>Export CSV</${LinkButton}>`;
 
@@ -39,9 +41,9 @@ export default function Usage({ query: search }) {
         : !summary.data ? html`<${Skeleton} height="268px" />`
           : nano(summary.data.total.cost) > 0n ? html`<${UsageChart} days=${filledDays(summary.data.days, filters)} label="Cost per day" names=${group === "key" ? keyName : undefined} />`
             : html`<${NoCost} calls=${summary.data.total.calls} used=${used} />`}</div></${Card}>
-    <${Card} title="Calls" id="calls" flush actions=${html`<span class="small num total">${summary.data ? html`${count(summary.data.total.calls)} calls, ${compact(summary.data.total.tokens_in + summary.data.total.tokens_out)} tokens, <${Cost} amount=${summary.data.total.cost} />` : html`<${Skeleton} width="200px" />`}</span>`}>
+    <${Card} title="Calls" id="calls" flush actions=${html`<span class="small num total">${summary.data ? html`${count(summary.data.total.calls)} calls, ${compact(summary.data.total.tokens_in + summary.data.total.tokens_out)} tokens, <${Money} quiet amount=${summary.data.total.cost} places=${places} />` : html`<${Skeleton} width="200px" />`}</span>`}>
       ${summary.data?.truncated && html`<${Notice} tone="warn">There is more than the chart can add up. Choose a shorter time for exact totals.</${Notice}>`}
-      <${Table} caption="Calls" columns=${callColumns((call) => withQuery({ call: call.request_id }))} rowKey="request_id" resource=${calls}
+      <${Table} caption="Calls" columns=${callColumns((call) => withQuery({ call: call.request_id }), places)} rowKey="request_id" resource=${calls}
         current=${search.get("call") || ""} onOpen=${(call) => setQuery({ call: call.request_id })} skeletonRows=${10}
         empty=${used ? html`<${Empty} title="No calls" action=${html`<${LinkButton} href=${location.pathname}>Clear the filters</${LinkButton}>`}>Nothing matches these filters.</${Empty}>`
           : html`<${Empty} title="No calls yet" action=${html`<${LinkButton} kind="primary" href=${at("/playground")}>Open the playground</${LinkButton}>`}>Each call of the last ${DAYS} days is listed here with its tokens, its price and its cost.</${Empty}>`} />
