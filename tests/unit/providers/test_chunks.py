@@ -60,8 +60,13 @@ deltas = st.fixed_dictionaries(
             st.none(),
             st.lists(
                 st.fixed_dictionaries(
-                    {"function": st.fixed_dictionaries({}, optional={"arguments": st.sampled_from(TEXTS)})},
-                    optional={"index": st.integers(0, 1), "id": st.sampled_from(["a", "b"])},
+                    {
+                        "function": st.fixed_dictionaries(
+                            {},
+                            optional={"name": st.sampled_from("fg"), "arguments": st.sampled_from(["{}", *TEXTS])},
+                        )
+                    },
+                    optional={"index": st.integers(0, 1), "id": st.sampled_from(["a", "b", ""])},
                 ),
                 max_size=2,
             ),

@@ -62,7 +62,7 @@ def _delta(choice: dict[str, Any]) -> dict[str, Any]:
     delta = {name: value for name, value in message.items() if value is not None}
     calls = delta.get("tool_calls")
     if isinstance(calls, list):
-        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls) if isinstance(call, dict)]
+        delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls) if isinstance(call, dict)]
     return delta
 
 
