@@ -152,7 +152,8 @@ async def test_a_stream_that_breaks_says_so_and_is_charged_by_the_vendor_s_polic
 async def test_a_late_stream_starts_with_a_comment_and_is_whole() -> None:
     world = TranscriptionWorld(events(40.0, *DELTAS, done()))
     reader = await world.hear(await world.caller(), GPT, stream="true")
-    assert reader.text.startswith(b": keep-alive")
+    assert reader.text.startswith(b": keep-alive\n")
+    assert reader.events[-1]["type"] == "transcript.text.done"
     assert (await world.settled_row()).cost == 205_000
 
 

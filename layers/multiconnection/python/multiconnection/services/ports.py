@@ -80,9 +80,9 @@ CostOf = Callable[[Usage], str]
 class UpstreamStream(Protocol):
     """A streamed answer whose first event has arrived and is not an error.
 
-    Iterating yields bytes to forward: whole SSE events, `[DONE]` as an item of its own and only after a whole
-    answer. It never raises for what the upstream does: a failure ends the iteration and shows in `outcome()`,
-    and the caller of this port writes the error event.
+    Iterating yields bytes to forward: items of whole SSE events, so that a comment may follow each of them, and
+    `[DONE]` as an item of its own and only after a whole answer. It never raises for what the upstream does: a
+    failure ends the iteration and shows in `outcome()`, and the caller of this port writes the error event.
     """
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
