@@ -101,6 +101,25 @@ async def test_a_megabyte_of_image_is_one_event() -> None:
     assert told_events(client)[0]["b64_json"] == b64(large)
 
 
+async def test_more_tokens_than_an_image_can_have_are_not_believed() -> None:
+    absurd = {"input_tokens": 10**9, "output_tokens": 10**9}
+    world = ImagesWorld(events(partial(), completed(usage=absurd)))
+    client = await world.draw(await world.caller(), **STREAM)
+    row = await world.settled_row()
+    shown = told_events(client)[-1]["usage"]
+    assert (shown["input_tokens"], shown["output_tokens"]) == (row.usage.prompt_tokens, row.usage.completion_tokens)
+    assert (shown["estimated"], shown["cost"]) == (True, f"0.{row.cost:09}")
+    assert (row.usage.output_image, row.usage_source) == (1375, UsageSource.ESTIMATED)
+    assert row.cost < row.hold < row.overrun
+
+
+async def test_partial_images_that_were_not_asked_for_are_not_charged() -> None:
+    world = ImagesWorld(events(*[partial()] * 50, 10_000.0, completed()))
+    await world.draw(await world.caller(), partial_images=2, **STREAM)
+    row = await world.settled_row()
+    assert (row.usage.output_image, row.ended) == (200, Ended.DEADLINE)
+
+
 async def test_silence_is_bridged_by_comments() -> None:
     world = ImagesWorld(events(20.0, partial(), 40.0, completed()))
     client = await world.draw(await world.caller(), **STREAM)

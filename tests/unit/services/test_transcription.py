@@ -130,6 +130,7 @@ async def test_tokens_are_charged_by_kind(model: str, usage: Any, kinds: Usage, 
         {"input_tokens": 31.5, "output_tokens": 4},
         {"input_tokens": True, "output_tokens": 4},
         {"input_tokens": 10**15, "output_tokens": 4},
+        {"input_tokens": 10**15, "output_tokens": 10**15},
         {"input_tokens": 31},
     ],
 )
