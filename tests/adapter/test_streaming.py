@@ -13,7 +13,7 @@ from tests.support.sandbox import Sandbox
 pytestmark = [pytest.mark.adapter, pytest.mark.asyncio(loop_scope="session")]
 
 CHUNKS, DELAY_MS = 10, 100
-KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE = b": keep-alive\n"
 
 
 def content_times_s(invocation: Invocation) -> list[float]:

@@ -12,7 +12,7 @@ KEEP_ALIVE = ": keep-alive"
 def test_silence_before_the_first_event_is_filled_with_comments(hasty: Customer) -> None:
     answer = hasty.chat(stream=True, demo={"first_delay_ms": 1200})
     events = events_of(answer.text)
-    assert answer.text.startswith(f"{KEEP_ALIVE}\n\n")
+    assert answer.text.startswith(f"{KEEP_ALIVE}\n")
     assert set(events.comments) == {KEEP_ALIVE}
     assert 2 <= len(events.comments) <= 5
     assert events.done

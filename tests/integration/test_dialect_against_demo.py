@@ -89,7 +89,7 @@ def a_call(model: str, *, stream: bool = True, include_usage: bool = False, **bo
 def quirks_of(model: str) -> dict[str, Any]:
     quirks: dict[str, dict[str, Any]] = {
         "demo-deepseek": {"cached_tokens_field": "prompt_cache_hit_tokens"},
-        "demo-gemini": {"completion_from_total": True},
+        "demo-gemini": {"completion_is_whole": False},
         "demo-groq": {"usage_in_x_groq": True},
     }
     return quirks.get(model, {})

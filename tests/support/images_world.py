@@ -17,6 +17,7 @@ from multiconnection.services.authenticate import Caller
 from multiconnection.services.form import Form
 from multiconnection.services.images import ImagesService
 from multiconnection.services.streamed import StreamedAnswer
+from tests.support.event_stream import without_comments
 
 from .chat_world import ChatWorld, Client, a_model
 from .fake_http import FakeReply, json_reply
@@ -118,7 +119,7 @@ class ImagesWorld(ChatWorld):
 def told_events(client: Client) -> list[dict[str, Any]]:
     """The data of the events that a client received; one line each, and named as the data says."""
     told = []
-    for block in client.text.split(b"\n\n")[:-1]:
+    for block in without_comments(client.text).split(b"\n\n")[:-1]:
         name, data = block.split(b"\n")
         told.append(orjson.loads(data.removeprefix(b"data: ")))
         assert name == b"event: " + told[-1]["type"].encode()

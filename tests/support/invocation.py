@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from tests.support.event_stream import without_comments
+
 DELIMITER = bytes(8)
 
 
@@ -32,14 +34,14 @@ class Answer:
 
     def events(self) -> list[str]:
         """The data of each server-sent event; comments are left out."""
-        blocks = self.body.decode().split("\n\n")
+        blocks = without_comments(self.body).decode().split("\n\n")
         return [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
 
     def named_events(self) -> list[tuple[str, Any]]:
         """Name and data of each event that has a name; comments are left out, and nothing else may be there."""
-        *blocks, rest = self.body.decode().split("\n\n")
+        *blocks, rest = without_comments(self.body).decode().split("\n\n")
         assert not rest, rest[:200]
-        pairs = (block.removeprefix("event: ").split("\ndata: ") for block in blocks if not block.startswith(":"))
+        pairs = (block.removeprefix("event: ").split("\ndata: ") for block in blocks)
         return [(name, json.loads(data)) for name, data in pairs]
 
 

@@ -15,6 +15,7 @@ from multiconnection.services.authenticate import Caller
 from multiconnection.services.form import Form, FormFile
 from multiconnection.services.streamed import StreamedAnswer
 from multiconnection.services.transcription_request import TRANSCRIPTIONS
+from tests.support.event_stream import without_comments
 
 from .audio_files import wav
 from .chat_world import ChatWorld, Client, a_model
@@ -103,9 +104,7 @@ class Reader(Client):
     def events(self) -> list[dict[str, Any]]:
         """Each under its own name."""
         found = []
-        for block in self.text.decode().split("\n\n")[:-1]:
-            if block.startswith(":"):
-                continue
+        for block in without_comments(self.text).decode().split("\n\n")[:-1]:
             name, data = block.split("\n")
             found.append(orjson.loads(data.removeprefix("data: ")))
             assert name == f"event: {found[-1]['type']}"

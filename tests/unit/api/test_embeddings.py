@@ -86,9 +86,11 @@ async def test_the_hold_covers_any_tokenizer_up_to_the_context_window(given: obj
         {"prompt_tokens": None},
         {"prompt_tokens": True},
         {"prompt_tokens": 10**12},
+        {"prompt_tokens": 18},
+        {"total_tokens": 500_000_000},
     ],
 )
-async def test_nonsense_for_usage_is_as_no_usage(usage: object) -> None:
+async def test_nonsense_for_usage_is_as_no_usage(usage: dict[str, object]) -> None:
     async with ChatApp(world()) as app:
         app.world.http.replies = [answer(VECTOR, usage=usage)]
         response = await app.send("/v1/embeddings", model="e-1", input="four byte")
@@ -98,7 +100,19 @@ async def test_nonsense_for_usage_is_as_no_usage(usage: object) -> None:
             "cost": "0.000000060",
             "estimated": True,
         }
-        assert (await app.world.settled_row()).cost == 60
+        row = await app.world.settled_row()
+        claimed = max([value for value in usage.values() if type(value) is int and value > 17], default=None)
+        assert (row.cost, row.overrun) == (60, min(claimed, 10**9) * 20 - 60 if claimed else 0)
+
+
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": 17}, {"total_tokens": 17}, {"prompt_tokens": 17, "total_tokens": 99}]
+)
+async def test_nine_bytes_and_eight_tokens_around_them_can_be(usage: dict[str, int]) -> None:
+    async with ChatApp(world()) as app:
+        app.world.http.replies = [answer(VECTOR, usage=usage)]
+        response = await app.send("/v1/embeddings", model="e-1", input="four byte")
+        assert response.json()["usage"] == {"prompt_tokens": 17, "total_tokens": 17, "cost": "0.000000340"}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,12 @@ async def test_a_cost_above_the_hold_is_bounded_recorded_and_alarmed(books: Book
     assert books.alarms.raised == [("overrun", {"account_id": ACCOUNT, "hold_id": hold.hold_id, "overrun": 7})]
 
 
+async def test_what_was_not_believed_adds_to_what_is_above_the_hold(books: Books) -> None:
+    hold = await books.reserve(some_hold())
+    settlement = await books.ledger.settle(hold, replace(row_of(hold, AMOUNT + 7), overrun=3))
+    assert (settlement.row.cost, settlement.row.overrun) == (AMOUNT, 10)
+
+
 async def test_it_is_two_writes(books: Books) -> None:
     hold = await books.reserve(some_hold())
     books.driver.calls.clear()

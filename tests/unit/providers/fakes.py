@@ -111,4 +111,5 @@ async def relayed(
     finally:
         assert reply.closed
     await stream.aclose()
+    assert all(item.endswith(b"\n\n") for item in items), "a keep-alive may follow every item"
     return Relayed(items, stream.outcome())

@@ -60,8 +60,13 @@ deltas = st.fixed_dictionaries(
             st.none(),
             st.lists(
                 st.fixed_dictionaries(
-                    {"function": st.fixed_dictionaries({}, optional={"arguments": st.sampled_from(TEXTS)})},
-                    optional={"index": st.integers(0, 1), "id": st.sampled_from(["a", "b"])},
+                    {
+                        "function": st.fixed_dictionaries(
+                            {},
+                            optional={"name": st.sampled_from("fg"), "arguments": st.sampled_from(["{}", *TEXTS])},
+                        )
+                    },
+                    optional={"index": st.integers(0, 1), "id": st.sampled_from(["a", "b", ""])},
                 ),
                 max_size=2,
             ),
@@ -205,7 +210,7 @@ async def test_cumulative_usage_on_every_chunk() -> None:
         for i in (1, 2)
     ]
     last = chunk(finish="stop", usage={"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 22})
-    got = await relayed([*steps, last, DONE], a_call(include_usage=True), a_provider(completion_from_total=True))
+    got = await relayed([*steps, last, DONE], a_call(include_usage=True))
     assert got.outcome.usage == Usage(9, output=13)
     assert [part["usage"] is None for part in got.chunks] == [True, True, True, False]
 

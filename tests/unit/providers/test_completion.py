@@ -13,7 +13,7 @@ from multiconnection.providers.http import AnswerTimedOut, BodyTooLarge, Connect
 from multiconnection.providers.openai_compatible import OpenAiCompatible
 from multiconnection.services.ports import Completion, UpstreamError
 from tests.support.fake_http import FakeHttp, FakeReply
-from tests.unit.providers.fakes import USAGE, a_call, a_provider
+from tests.unit.providers.fakes import ROLE, USAGE, a_call, a_provider, chunk, relayed, usage_chunk
 
 CALL = a_call(stream=False)
 MESSAGE = {"role": "assistant", "content": "Hello!!"}
@@ -50,6 +50,70 @@ async def test_without_valid_usage_the_text_is_estimated(usage: object) -> None:
     got = await completed(orjson.dumps(BODY | {"usage": usage}))
     assert (got.outcome.usage, got.outcome.source) == (Usage(20, output=2), UsageSource.ESTIMATED)
     assert "usage" not in got.body
+
+
+ABSURD = [
+    (USAGE | {"prompt_tokens": 5001}, Usage(20, output=7)),
+    (USAGE | {"prompt_tokens": 500_000_000}, Usage(20, output=7)),
+    (USAGE | {"completion_tokens": 1001, "total_tokens": 1012}, Usage(11, output=2)),
+    (USAGE | {"total_tokens": 500_000_000}, Usage(11, output=2)),
+    (USAGE | {"prompt_tokens": 10**12, "completion_tokens": 10**12}, Usage(20, output=2)),
+    (
+        {"prompt_tokens": 11, "completion_tokens_details": {"reasoning_tokens": 10**8}, "completion_tokens": 7},
+        Usage(11, output=2),
+    ),
+]
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("usage", "charged"), ABSURD)
+async def test_more_than_the_bound_is_not_believed(
+    usage: dict[str, Any], charged: Usage, stream: bool, legacy: bool
+) -> None:
+    """The call's bound is 5,000 tokens of prompt and 1,000 of output; without a report it is 20, and the text's 2."""
+    call = a_call(stream=stream, include_usage=True, legacy=legacy)
+    text = {"choices": [{"index": 0, "text": "Hello!!", "finish_reason": "stop"}]} if legacy else {}
+    body = BODY | text | {"usage": usage}
+    if stream:
+        got = await relayed([orjson.dumps(body)], call)
+        outcome, shown = got.outcome, got.chunks[-1]["usage"]
+    else:
+        whole = await OpenAiCompatible(FakeHttp([FakeReply([orjson.dumps(body)])])).complete(a_provider(), call)
+        assert "usage" not in whole.body, "the service shows what is charged"
+        outcome, shown = whole.outcome, whole.outcome.usage.as_openai() | {"estimated": True}
+    assert (outcome.usage, outcome.source, outcome.ended) == (charged, UsageSource.ESTIMATED, Ended.COMPLETE)
+    assert outcome.disbelieved is not None
+    assert outcome.disbelieved.prompt_tokens > 5000 or outcome.disbelieved.completion_tokens > 1000
+    assert (shown["prompt_tokens"], shown["completion_tokens"]) == (charged.prompt_tokens, charged.completion_tokens)
+    assert shown["estimated"] is True
+
+
+@pytest.mark.parametrize(("completion", "source"), [(6000, UsageSource.UPSTREAM), (6001, UsageSource.ESTIMATED)])
+async def test_all_that_is_generated_for_best_of_is_within_the_bound(completion: int, source: UsageSource) -> None:
+    call = a_call(stream=False, choices=2, generated=6)
+    raw = orjson.dumps(BODY | {"usage": {"prompt_tokens": 5, "completion_tokens": completion}})
+    got = await OpenAiCompatible(FakeHttp([FakeReply([raw])])).complete(a_provider(), call)
+    assert got.outcome.source is source
+
+
+async def test_an_earlier_usage_stands_where_the_last_one_cannot_be_right() -> None:
+    """Cumulative usage on each chunk, and nonsense on the last: the answer is whole all the same."""
+    early = chunk({"content": "lo"}, usage=USAGE)
+    got = await relayed(
+        [ROLE, early, chunk(finish="stop"), usage_chunk(USAGE | {"prompt_tokens": 10**8}), ConnectionCut("")]
+    )
+    assert (got.outcome.usage, got.outcome.source) == (Usage(11, output=7), UsageSource.PARTIAL)
+    assert got.outcome.ended is Ended.COMPLETE
+    assert got.outcome.disbelieved is not None
+
+
+@pytest.mark.parametrize("billed", [False, True])
+async def test_a_broken_stream_with_nonsense_for_usage_is_as_one_without(billed: bool) -> None:
+    parts = [ROLE, chunk({"content": "Hello!!"}, usage=USAGE | {"prompt_tokens": 10**8}), ConnectionCut("")]
+    got = await relayed(parts, provider=a_provider(mid_stream_error_billed=billed))
+    assert got.outcome.usage == (Usage(20, output=7) if billed else Usage())
+    assert got.outcome.disbelieved is not None
 
 
 async def test_gaps_are_filled() -> None:

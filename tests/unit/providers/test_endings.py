@@ -195,7 +195,8 @@ async def test_a_filtered_answer_without_text_is_whole() -> None:
 
 
 async def test_the_outcome_can_be_asked_before_the_end() -> None:
-    reply = FakeReply([*ANSWER[:-1], chunk(usage={**USAGE, "completion_tokens": 3}), chunk({"content": "more"})])
+    usage = {"prompt_tokens": 11, "completion_tokens": 3}
+    reply = FakeReply([*ANSWER[:-1], chunk(usage=usage), chunk({"content": "more"})])
     stream = await OpenAiCompatible(FakeHttp([reply])).stream(a_provider(), a_call(), cost_of)
     items = aiter(stream)
     await anext(items)

@@ -51,8 +51,9 @@ def sse(*payloads: bytes) -> list[bytes]:
 async def relayed(reads: list[bytes | TransportFailure]) -> tuple[bytes, Outcome]:
     stream = NamedEventStream(a_provider(), FakeReply(reads), Reader())
     await stream.prime()
-    body = b"".join([item async for item in stream])
-    return body, stream.outcome()
+    items = [item async for item in stream]
+    assert all(item.endswith(b"\n\n") for item in items), "a keep-alive may follow every item"
+    return b"".join(items), stream.outcome()
 
 
 async def test_events_are_passed_on_under_their_own_name() -> None:

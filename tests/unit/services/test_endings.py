@@ -1,7 +1,7 @@
 """The endings table: each line once, streamed and not, with its row, its charge and what the client saw."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -176,6 +176,25 @@ async def test_a_cost_above_the_hold_is_charged_up_to_the_hold_and_alarmed(mode:
     assert row.cost == row.hold
     assert row.cost + row.overrun == 10 * 1000 + 10**6 * 2000
     assert world.alarms.raised == ["overrun"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_report_that_is_not_believed_is_an_overrun_and_never_counts_in_the_limits(mode: str) -> None:
+    """500 million tokens for "hi" used to take the whole hold, and then the account's tokens for eight hours."""
+    world = ChatWorld()
+    claimed = Usage(input=500_000_000, output=5)
+    ends = replace(outcome(Usage(input=10, output=5), ESTIMATED), disbelieved=claimed)
+    world.upstream.attempts = [Attempt(ends=ends)]
+    caller = await world.caller()
+    await world.call(caller, stream=MODES[mode], max_tokens=100)
+    row = await world.settled_row()
+    assert (row.cost, row.usage.prompt_tokens) == (10 * 1000 + 5 * 2000, 10)
+    assert row.cost + row.overrun == 500_000_000 * 1000 + 5 * 2000
+    assert row.cost < row.hold
+    assert world.alarms.raised == ["overrun"]
+    await world.call(caller, max_tokens=1)
+    tokens = world.limiter.state(caller.api_key).tokens
+    assert tokens.limit - tokens.remaining < 200
 
 
 @pytest.mark.parametrize(("output", "overrun"), [(1000, 0), (999, 0), (1001, 2000)])

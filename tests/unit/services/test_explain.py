@@ -28,6 +28,11 @@ def test_no_two_cases_have_the_same_sentence(cost: int) -> None:
     assert len({why(row) for row in rows}) == len(CASES)
 
 
+def test_what_was_not_believed_is_said_to_be_free() -> None:
+    row = replace(usage_row(), usage_source=UsageSource.ESTIMATED, cost=5, hold=9, overrun=1)
+    assert "what the provider reported beyond that is not charged to you" in why(row)
+
+
 def test_what_was_above_the_hold_is_said_to_be_free() -> None:
     assert "not charged to you" in why(replace(usage_row(), overrun=1))
     assert "not charged to you" not in why(usage_row())

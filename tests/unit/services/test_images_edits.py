@@ -122,13 +122,13 @@ async def test_a_markup_goes_along_and_its_look_is_paid_for() -> None:
 
 # {"prompt":"A hat on it","size":"1024x1024","quality":"low"} has 59 bytes; 2,048 tokens at most for each picture.
 async def test_the_hold_covers_the_look_at_every_picture_and_at_the_mask() -> None:
-    world = ImagesWorld(images(usage=USAGE))
+    world = ImagesWorld(images(usage=USAGE | {"output_tokens": 1137}))
     url = f"data:image/png;base64,{b64(PNG)}"
     shape = {"size": "1024x1024", "quality": "low"}
     await world.edit(await world.caller(), images=[{"image_url": url}] * 2, mask={"image_url": url}, **shape)
     row = await world.settled_row()
     assert row.hold == (59 + 64) * 2_000 + 3 * 2048 * 2_500 + (625 + 512) * 8_000
-    assert row.usage == Usage(input=10, input_image=40, output_image=1375)
+    assert row.usage == Usage(input=10, input_image=40, output_image=1137)
 
 
 async def test_without_usage_the_look_at_each_picture_is_estimated() -> None:

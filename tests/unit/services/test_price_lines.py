@@ -81,6 +81,16 @@ def test_what_is_above_the_hold_is_taken_off() -> None:
     assert [(line.kind, line.amount) for line in lines] == [("input", "0.000010000"), ("not_charged", "-0.000006000")]
 
 
+@given(counts, counts, st.integers(min_value=0, max_value=10_000), st.integers(min_value=1, max_value=10**15))
+def test_what_was_not_believed_is_in_no_line(tokens_in: int, tokens_out: int, markup: int, overrun: int) -> None:
+    model = a_model(prices={"input": "0.15", "output": "0.600001"})
+    usage = Usage(input=tokens_in, output=tokens_out)
+    cost = cost_nano(model, usage, markup)
+    lines = price_lines(a_row(usage=usage, cost=cost, overrun=overrun, markup_basis_points=markup), model)
+    assert sum(Decimal(line.amount) for line in lines) == Decimal(cost).scaleb(-9)
+    assert {line.kind for line in lines} <= {"input", "output", "rounding"}
+
+
 def test_what_was_waived_is_taken_off() -> None:
     lines = price_lines(a_row(usage=Usage(input=10), cost=0), a_model())
     assert kinds(lines) == ["input", "not_charged"]

@@ -10,6 +10,7 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.keep_alive import COMMENT
 from multiconnection.services.streamed import ERROR_EVENT_TIMEOUT_S, StreamedAnswer
 from tests.support.chat_world import ChatWorld, Client
+from tests.support.event_stream import without_comments
 from tests.support.fake_upstream import DONE, TEXT, USAGE, Attempt, failed, outcome
 
 COST = 10 * 1000 + 4 * 250 + 3 * 2000
@@ -48,6 +49,7 @@ async def test_silence_between_events_is_filled_with_comments() -> None:
     stream = await opened(world, Attempt(chunks=[TEXT[0], 40.0, TEXT[1], DONE]))
     await stream.relay(client.send)
     assert client.received == [TEXT[0], COMMENT, COMMENT, TEXT[1], DONE]
+    assert without_comments(client.text) == b"".join([*TEXT, DONE])
 
 
 async def test_an_opening_that_takes_longer_than_a_keep_alive_starts_with_comments() -> None:

@@ -149,10 +149,21 @@ async def test_a_stream_that_breaks_says_so_and_is_charged_by_the_vendor_s_polic
     assert not any(each["type"].endswith("done") for each in reader.events)
 
 
+async def test_a_stream_of_more_tokens_than_can_be_is_charged_by_estimate() -> None:
+    absurd = {"input_tokens": 10**9, "output_tokens": 10**9}
+    world = TranscriptionWorld(events(*DELTAS, done(usage=absurd)))
+    reader = await world.hear(await world.caller(), GPT, stream="true")
+    row = await world.settled_row()
+    assert (row.cost, row.usage_source) == (MEASURED_COST, ESTIMATED)
+    assert reader.events[-1]["usage"]["total_tokens"] == row.usage.prompt_tokens + row.usage.completion_tokens
+    assert (row.overrun > row.hold, world.alarms.raised) == (True, ["overrun"])
+
+
 async def test_a_late_stream_starts_with_a_comment_and_is_whole() -> None:
     world = TranscriptionWorld(events(40.0, *DELTAS, done()))
     reader = await world.hear(await world.caller(), GPT, stream="true")
-    assert reader.text.startswith(b": keep-alive")
+    assert reader.text.startswith(b": keep-alive\n")
+    assert reader.events[-1]["type"] == "transcript.text.done"
     assert (await world.settled_row()).cost == 205_000
 
 

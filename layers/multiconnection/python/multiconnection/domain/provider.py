@@ -11,7 +11,8 @@ class Quirks:
     """Where an OpenAI-compatible provider differs (contract, billing corner cases).
 
     `cached_tokens_field`: "prompt_tokens_details" (OpenAI) or "prompt_cache_hit_tokens" (DeepSeek).
-    `completion_from_total`: thinking tokens are in total_tokens only, so output = max(completion, total - prompt).
+    `completion_is_whole`: completion_tokens are known to hold all that was generated. Elsewhere thinking tokens may be
+    in total_tokens or reasoning_tokens only, so output = max(completion, total - prompt).
     `usage_in_x_groq`: usage may sit in `x_groq.usage` of the last chunk.
     `mid_stream_error_billed`: the vendor bills a stream that failed in the middle, so we charge an estimate.
     """
@@ -19,7 +20,7 @@ class Quirks:
     output_limit_field: str = "max_tokens"
     accepts_stream_options: bool = True
     cached_tokens_field: str = "prompt_tokens_details"
-    completion_from_total: bool = False
+    completion_is_whole: bool = False
     usage_in_x_groq: bool = False
     mid_stream_error_billed: bool = False
 

@@ -1,6 +1,6 @@
 """What a call consumed, in disjoint kinds: each token is counted in exactly one priced field."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 
@@ -58,6 +58,26 @@ class Usage:
     def completion_tokens(self) -> int:
         return self.output + self.output_audio + self.output_image
 
+    def exceeds(self, most: "Usage") -> bool:
+        """Whether a side of it is above that side of `most`: what was read, what was made, or how long it lasts."""
+        return bool(self._above(most))
+
+    def believed(self, most: "Usage", estimate: "Usage") -> "Usage":
+        """What may be charged of a reported usage: itself, with each side above that of `most` as in `estimate`."""
+        above = self._above(most)
+        return replace(self, **{kind: getattr(estimate, kind) for kind in above}) if above else self
+
+    def _above(self, most: "Usage") -> list[str]:
+        """The kinds of the sides that are above those of `most`."""
+        above: list[str] = []
+        if self.prompt_tokens > most.prompt_tokens:
+            above += _PROMPT_KINDS
+        if self.completion_tokens > most.completion_tokens:
+            above += _COMPLETION_KINDS
+        if self.milliseconds > most.milliseconds:
+            above.append("milliseconds")
+        return above
+
     def as_openai(self) -> dict[str, object]:
         """The usage object as OpenAI spells it: cached and reasoning tokens are subsets of the totals.
 
@@ -97,5 +117,7 @@ class Usage:
         return {name: value for name in USAGE_WORDS if (value := getattr(self, name))}
 
 
+_PROMPT_KINDS = ("input", "cached_input", "cache_write", "input_audio", "input_image")
+_COMPLETION_KINDS = ("output", "output_audio", "output_image", "reasoning")
 USAGE_COUNTS = tuple(field.name for field in fields(Usage) if field.type is int)
 USAGE_WORDS = tuple(field.name for field in fields(Usage) if field.type is str)

@@ -31,10 +31,10 @@ class Settlement:
 
 
 def bounded(row: UsageRow) -> UsageRow:
-    """I6: a cost above the hold is charged up to the hold; the rest is the operator's and is recorded."""
+    """I6: a cost above the hold is charged up to the hold; the rest is the operator's and is recorded as overrun."""
     if row.cost <= row.hold:
         return row
-    return replace(row, cost=row.hold, overrun=row.cost - row.hold)
+    return replace(row, cost=row.hold, overrun=row.overrun + row.cost - row.hold)
 
 
 async def decide(store: Store, retry: Retry, row: UsageRow) -> UsageRow:

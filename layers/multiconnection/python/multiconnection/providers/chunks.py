@@ -8,7 +8,7 @@ from typing import Any
 from multiconnection.services.ports import ChatCall
 
 from .estimate import TextAt, texts_of
-from .tool_deltas import ToolDeltas
+from .tool_deltas import Call, ToolDeltas
 
 CHUNK = "chat.completion.chunk"
 COMPLETION = "chat.completion"
@@ -27,13 +27,17 @@ class Choice:
 
 @dataclass(slots=True)
 class Seen:
-    """What one chunk contained. `settled`: it told nothing new but its text; `began`: a tool call began."""
+    """What one chunk contained. `settled`: it told nothing new but its text; `began`: a tool call began.
+
+    `call` is the one tool call of a settled chunk, and whether the provider named it.
+    """
 
     texts: list[TextAt] = field(default_factory=list)
     substance: bool = False
     settled: bool = True
     began: bool = False
     failed: bool = False
+    call: tuple[Call, bool] | None = None
 
 
 class Chunks:
@@ -108,7 +112,9 @@ class Chunks:
         seen.texts.extend(texts_of(delta))
         self._track(state, delta, reason, seen)
         seen.began = seen.began or began
-        seen.settled = seen.settled and not began and reason is None and not choice.get("logprobs")
+        seen.call = state.tools.only(delta)
+        legacy = seen.call is not None and "function_call" in delta
+        seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
 
     def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
         calls = bool(delta.get("tool_calls") or delta.get("function_call"))

@@ -6,8 +6,8 @@ from time import time
 from typing import Any
 
 from multiconnection.domain.provider import Provider
-from multiconnection.domain.usage import Ended, UsageSource
-from multiconnection.services.ports import ChatCall, Completion, Outcome
+from multiconnection.domain.usage import UsageSource
+from multiconnection.services.ports import ChatCall, Completion
 
 from . import text_completions
 from .answer import answer_body
@@ -15,20 +15,18 @@ from .chunks import COMPLETION, FINISHED_BY_ERROR, choices_of
 from .errors import empty_answer, not_an_answer, reported_error
 from .estimate import estimated_usage, texts_of, utf8_length
 from .tool_deltas import complete_calls
-from .usage import read_usage, shown_usage, take_usage
+from .usage import likeliest, outcome_of, shown_usage, take_usage
 
 
 def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion:
     """Raises UpstreamError."""
     body = completion_body(raw, provider, legacy=call.legacy)
     text_bytes = text_completions.normalise(body, call) if call.legacy else _normalise(body, call)
-    for given in take_usage(body, provider.quirks):
-        usage = read_usage(given, provider.quirks)
-        if usage is not None:
-            body["usage"] = shown_usage(given, usage)
-            return Completion(body, Outcome(usage, UsageSource.UPSTREAM, Ended.COMPLETE))
-    usage = estimated_usage(call, text_bytes)
-    return Completion(body, Outcome(usage, UsageSource.ESTIMATED, Ended.COMPLETE))
+    given, reported = likeliest(take_usage(body, provider.quirks), provider.quirks, call.usage_max)
+    outcome = outcome_of(reported, call.usage_max, estimated_usage(call, text_bytes))
+    if outcome.source is UsageSource.UPSTREAM:
+        body["usage"] = shown_usage(given, outcome.usage)
+    return Completion(body, outcome)
 
 
 def completion_body(raw: bytes, provider: Provider, *, legacy: bool = False) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def _delta(choice: dict[str, Any]) -> dict[str, Any]:
     delta = {name: value for name, value in message.items() if value is not None}
     calls = delta.get("tool_calls")
     if isinstance(calls, list):
-        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls) if isinstance(call, dict)]
+        delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls) if isinstance(call, dict)]
     return delta
 
 

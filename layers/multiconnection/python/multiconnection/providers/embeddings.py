@@ -5,7 +5,7 @@ from typing import Any
 from multiconnection.domain.errors import RequestInvalid
 from multiconnection.domain.parameters import EMBEDDINGS, MODERATIONS
 from multiconnection.domain.provider import Provider
-from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.domain.usage import Usage
 from multiconnection.services.embeddings import InputCall
 from multiconnection.services.ports import Completion, Outcome, UpstreamError
 
@@ -13,7 +13,7 @@ from .answer import answer_body
 from .errors import empty_answer, not_an_answer
 from .exchange import Exchange, Outgoing
 from .http import Http
-from .usage import read_usage
+from .usage import outcome_of, read_usage
 from .vectors import in_format
 from .wire_json import encode
 
@@ -66,10 +66,10 @@ def _item(item: object, position: int, encoding_format: str) -> dict[str, Any]:
 
 
 def _outcome(body: dict[str, Any], provider: Provider, call: InputCall) -> Outcome:
-    """Only input is counted; a provider that reports none or nonsense is not believed."""
-    given = body.pop("usage", None)
+    """Only input is counted; some providers call it the total."""
+    given, reported = body.pop("usage", None), None
     if isinstance(given, dict):
-        usage = read_usage({**given, "completion_tokens": 0, "total_tokens": None}, provider.quirks)
-        if usage is not None:
-            return Outcome(usage, UsageSource.UPSTREAM, Ended.COMPLETE)
-    return Outcome(Usage(input=call.tokens_estimate), UsageSource.ESTIMATED, Ended.COMPLETE)
+        tokens = given.get("total_tokens") if given.get("prompt_tokens") is None else given["prompt_tokens"]
+        only_input = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": None}
+        reported = read_usage({**given, **only_input, "completion_tokens_details": None}, provider.quirks)
+    return outcome_of(reported, Usage(input=call.tokens_max), Usage(input=call.tokens_estimate))

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiconnection.domain.provider import Provider
-from multiconnection.domain.usage import Ended, UsageSource
+from multiconnection.domain.usage import Ended
 from multiconnection.services.images_ports import DrawnImage, ImageCall
 from multiconnection.services.images_types import image_type
 from multiconnection.services.ports import Outcome
 
 from .images_fetch import PictureFetch, PictureUnreachable, fetched
 from .images_usage import delivered_share, read_image_usage
+from .usage import outcome_of as usage_outcome
 
 OCTETS = "application/octet-stream"
 TOLD = ("background", "output_format", "quality", "size")
@@ -51,11 +52,11 @@ async def drawn_image(
 def outcome_of(usage: object, told: Mapping[str, Any], delivered: int, made: int, call: ImageCall) -> Outcome:
     """Of `made` images the provider counted, `delivered` are paid for."""
     tariff = call.tariff
-    reported = read_image_usage(usage, text_is_priced="output" in tariff.model.prices.units)
-    if tariff.by_tokens and reported is not None:
-        return Outcome(delivered_share(reported, delivered, made), UsageSource.UPSTREAM, Ended.COMPLETE)
     counted, source = tariff.counted(delivered, told)
-    return Outcome(counted, source, Ended.COMPLETE)
+    reported = read_image_usage(usage, tariff.model) if tariff.by_tokens else None
+    if reported is None:
+        return Outcome(counted, source, Ended.COMPLETE)
+    return usage_outcome(delivered_share(reported, delivered, made), tariff.usage_max(delivered), counted)
 
 
 def decoded(given: object) -> bytes:

@@ -15,6 +15,7 @@ from .errors import empty_answer, not_an_answer
 from .images_answer import decoded, told_of
 from .images_usage import added, read_image_usage
 from .named_events import event_bytes
+from .usage import outcome_of
 from .wire_json import encode
 
 
@@ -27,6 +28,8 @@ class ImageEvents:
         self._cost_of = cost_of
         self._kind = "image_edit" if call.edit else "image_generation"
         self._usage = Usage()
+        self._reported = Usage()
+        self._disbelieved = False
         self._estimated = False
         self._partials = 0
         self._completed = 0
@@ -42,7 +45,7 @@ class ImageEvents:
         return b""
 
     def complete(self) -> Outcome:
-        return Outcome(self._usage, self._source, Ended.COMPLETE)
+        return self._of_finished(Ended.COMPLETE)
 
     def so_far(self) -> Outcome:
         """An answer of which only the end still waits for a slow client is whole."""
@@ -60,11 +63,16 @@ class ImageEvents:
     def _source(self) -> UsageSource:
         return UsageSource.ESTIMATED if self._estimated else UsageSource.UPSTREAM
 
+    def _of_finished(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
+        return Outcome(self._usage, self._source, ended, error, self._reported if self._disbelieved else None)
+
     def _measured(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
         if self._completed:
-            return Outcome(self._usage, self._source, ended, error)
+            return self._of_finished(ended, error)
         if self._partials:
-            seen = self._call.tariff.input_estimate(self._partials * PARTIAL_TOKENS)
+            # More of them than were asked for are the provider's gift.
+            partials = min(self._partials, self._call.images * self._call.tariff.partials)
+            seen = self._call.tariff.input_estimate(partials * PARTIAL_TOKENS)
             return Outcome(seen, UsageSource.ESTIMATED, ended, error)
         return Outcome(Usage(), UsageSource.NONE, ended, error)
 
@@ -92,8 +100,10 @@ class ImageEvents:
     def _usage_of(self, event: dict[str, Any]) -> tuple[Usage, UsageSource]:
         """Of one image; what was read is counted with the first."""
         tariff = self._call.tariff
-        reported = read_image_usage(event.get("usage"), text_is_priced="output" in tariff.model.prices.units)
-        if reported is not None:
-            return reported, UsageSource.UPSTREAM
-        first = not self._completed
-        return tariff.estimated(1, told_of(event), with_input=first), UsageSource.ESTIMATED
+        estimate = tariff.estimated(1, told_of(event), with_input=not self._completed)
+        most, read = tariff.usage_max(1), self._usage.prompt_tokens
+        left = Usage(input=max(0, most.prompt_tokens - read), output_image=most.output_image)
+        outcome = outcome_of(read_image_usage(event.get("usage"), tariff.model), left, estimate)
+        self._reported = added(self._reported, outcome.disbelieved or outcome.usage)
+        self._disbelieved = self._disbelieved or outcome.disbelieved is not None
+        return outcome.usage, outcome.source

@@ -4,26 +4,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from multiconnection.domain.catalog import Model
 from multiconnection.domain.usage import Usage
 
-from .usage import TOKENS_MAX
+from .usage import counted, detail
 
 
-def read_image_usage(raw: object, *, text_is_priced: bool) -> Usage | None:
-    """None unless both totals are whole numbers within reason; an explicit 0 stays 0.
+def read_image_usage(raw: object, model: Model) -> Usage | None:
+    """None unless both totals are whole numbers; an explicit 0 stays 0.
 
     Written text counts as image output where the model has no price of its own for it.
     """
     if not isinstance(raw, dict):
         return None
-    given, made = _tokens(raw.get("input_tokens")), _tokens(raw.get("output_tokens"))
+    given, made = counted(raw.get("input_tokens")), counted(raw.get("output_tokens"))
     if given is None or made is None:
         return None
     details_in, details_out = _details(raw, "input_tokens_details"), _details(raw, "output_tokens_details")
-    pictures = min(_tokens(details_in.get("image_tokens")) or 0, given)
+    pictures = min(detail(details_in.get("image_tokens")) or 0, given)
     # Which of the cached tokens are pictures is not told, and those have another price.
-    cached = 0 if pictures else min(_tokens(details_in.get("cached_tokens")) or 0, given)
-    written = min(_tokens(details_out.get("text_tokens")) or 0, made) if text_is_priced else 0
+    cached = 0 if pictures else min(detail(details_in.get("cached_tokens")) or 0, given)
+    written = min(detail(details_out.get("text_tokens")) or 0, made) if "output" in model.prices.units else 0
     return Usage(
         input=given - pictures - cached,
         cached_input=cached,
@@ -54,10 +55,3 @@ def added(one: Usage, other: Usage) -> Usage:
 def _details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     details = raw.get(name)
     return details if isinstance(details, dict) else {}
-
-
-def _tokens(value: object) -> int | None:
-    """bool is an int in Python and not on the wire."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= TOKENS_MAX else None

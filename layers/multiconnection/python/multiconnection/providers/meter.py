@@ -1,6 +1,7 @@
 """What one streamed answer has consumed so far, and what is charged for each way in which it can end."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from multiconnection.domain.gateway_error import GatewayError
@@ -9,33 +10,53 @@ from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.services.ports import ChatCall, Outcome
 
 from .estimate import estimated_usage
-from .usage import read_usage, shown_usage
+from .usage import likeliest, outcome_of, shown_usage
 
 
 class Meter:
-    """Counts delivered text and keeps the last valid usage.
+    """Counts delivered text and keeps the last usage that can be right.
 
-    `substance`: a token, a call, a refusal or a finish_reason was seen, so there is an answer to charge for.
+    `substance`: a token, a call, a refusal or a finish_reason was seen, so there is an answer to charge for. `final`:
+    the provider has reported its last usage, believed or not.
     """
 
-    __slots__ = ("_call", "_given", "_quirks", "final", "substance", "text_bytes", "usage")
+    __slots__ = (
+        "_call",
+        "_disbelieved",
+        "_given",
+        "_most",
+        "_quirks",
+        "_whole",
+        "final",
+        "substance",
+        "text_bytes",
+        "usage",
+    )
 
     def __init__(self, call: ChatCall, quirks: Quirks) -> None:
         self._call = call
         self._quirks = quirks
+        self._most = call.usage_max
         self._given: Mapping[str, Any] = {}
+        self._disbelieved: Usage | None = None
+        self._whole = False
         self.usage: Usage | None = None
         self.final = False
         self.substance = False
         self.text_bytes = 0
 
     def see(self, usages: Sequence[Mapping[str, Any]], *, final: bool) -> None:
-        """The usage objects of one chunk, the first valid one counts; an invalid one is as if it were absent."""
-        for given in usages:
-            usage = read_usage(given, self._quirks)
-            if usage is not None:
-                self.usage, self._given, self.final = usage, given, final
-                return
+        """The usage objects of one chunk; the likeliest one counts, and an invalid one is as if it were absent."""
+        if not usages:
+            return
+        given, usage = likeliest(usages, self._quirks, self._most)
+        if usage is None:
+            return
+        self.final = final
+        if usage.exceeds(self._most):
+            self._disbelieved = usage
+        else:
+            self.usage, self._given, self._whole, self._disbelieved = usage, given, final, None
 
     def complete(self) -> Outcome:
         return self._measured(Ended.COMPLETE)
@@ -51,7 +72,7 @@ class Meter:
         if not self.substance:
             return self.nothing(Ended.UPSTREAM_ERROR, error)
         if self.usage is None and not self._quirks.mid_stream_error_billed:
-            return self.nothing(Ended.MID_STREAM_ERROR, error)
+            return replace(self.nothing(Ended.MID_STREAM_ERROR, error), disbelieved=self._disbelieved)
         return self._measured(Ended.MID_STREAM_ERROR, error)
 
     def nothing(self, ended: Ended, error: GatewayError) -> Outcome:
@@ -64,7 +85,9 @@ class Meter:
         return shown_usage(self._given, outcome.usage)
 
     def _measured(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
+        """An earlier usage that can be right stands where the last one cannot."""
         if self.usage is None:
-            return Outcome(estimated_usage(self._call, self.text_bytes), UsageSource.ESTIMATED, ended, error)
-        source = UsageSource.UPSTREAM if self.final else UsageSource.PARTIAL
-        return Outcome(self.usage, source, ended, error)
+            estimate = estimated_usage(self._call, self.text_bytes)
+            return outcome_of(self._disbelieved, self._most, estimate, ended=ended, error=error)
+        source = UsageSource.UPSTREAM if self._whole and self._disbelieved is None else UsageSource.PARTIAL
+        return Outcome(self.usage, source, ended, error, self._disbelieved)

@@ -103,7 +103,7 @@ class Relay:
         payload, padding = without_padding(payload) if payload.endswith(b'"}') else (payload, b"")
         for template in self._templates:
             text = template.text_of(payload)
-            if text is not None:
+            if text is not None and (template.call is None or template.call.passes(text, named=template.named)):
                 self._meter.text_bytes += text_length(text)
                 event = b"%b%b%b" % (template.head_shown, text, template.tail_shown)
                 return _padded(event, padding) if padding else event
@@ -158,7 +158,8 @@ class Relay:
         self._lessons_left -= 1
         holder, name = seen.texts[0]
         text, holder[name] = holder[name], HOLE
-        template = learn(payload, name, text, self._written(chunk))
+        call, named = seen.call if seen.call and name == "arguments" else (None, False)
+        template = learn(payload, name, text, self._written(chunk), call, named=named)
         if template is not None:
             self._templates = [template, *self._templates[: self._templates_max - 1]]
 

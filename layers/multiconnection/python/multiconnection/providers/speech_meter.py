@@ -11,7 +11,7 @@ from multiconnection.services.ports import CostOf, Outcome
 from multiconnection.services.speech_ports import COUNTED, SpeechCall
 from multiconnection.services.speech_request import AUDIO_TOKENS_PER_SECOND
 
-from .usage import OPERATORS_ONLY, TOKENS_MAX
+from .usage import OPERATORS_ONLY, counted, outcome_of
 
 # Bytes a second at the highest usual bit rate: what was delivered lasted at least so long. PCM is 24 kHz, 16 bit.
 BYTES_PER_SECOND = {"pcm": 48_000, "wav": 48_000, "flac": 48_000, "mp3": 20_000, "aac": 20_000, "opus": 16_000}
@@ -60,9 +60,7 @@ class SpeechMeter:
     def _measured(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
         if self._call.counted is not None:
             return Outcome(self._call.counted, COUNTED, ended, error)
-        if self._reported is not None:
-            return Outcome(self._reported, UsageSource.UPSTREAM, ended, error)
-        return Outcome(self._estimated(), UsageSource.ESTIMATED, ended, error)
+        return outcome_of(self._reported, self._call.usage_max, self._estimated(), ended=ended, error=error)
 
     def _estimated(self) -> Usage:
         """By the text, and not more than the delivered audio can have lasted."""
@@ -72,13 +70,6 @@ class SpeechMeter:
 
 
 def _read(given: Mapping[str, Any]) -> Usage | None:
-    """None unless both totals are whole numbers within reason; an explicit 0 stays 0."""
-    text, audio = _tokens(given.get("input_tokens")), _tokens(given.get("output_tokens"))
+    """None unless both totals are whole numbers; an explicit 0 stays 0."""
+    text, audio = counted(given.get("input_tokens")), counted(given.get("output_tokens"))
     return None if text is None or audio is None else Usage(input=text, output_audio=audio)
-
-
-def _tokens(value: object) -> int | None:
-    """bool is an int in Python and not on the wire."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= TOKENS_MAX else None

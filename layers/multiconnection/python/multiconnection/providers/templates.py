@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from .tool_deltas import Call
 from .wire_json import decode
 
 HOLE = "\ue000multiconnection\ue000"
@@ -22,13 +23,16 @@ class Template:
     """What surrounds the text in a provider's chunk, and what surrounds it in ours.
 
     The bytes around the text equal those of a chunk that was parsed and rewritten, and the text is a whole JSON
-    string: so the chunk has the same structure, and rewriting it is putting its text between our bytes.
+    string: so the chunk has the same structure, and rewriting it is putting its text between our bytes. Where the text
+    is a piece of a tool call's arguments, `call` is asked first, and a delta that is `named` may begin another call.
     """
 
     head: bytes
     tail: bytes
     head_shown: bytes
     tail_shown: bytes
+    call: Call | None = None
+    named: bool = False
 
     def text_of(self, raw: bytes) -> bytes | None:
         """The text as it stands in `raw`, escapes included; None when `raw` is anything else than this template."""
@@ -46,7 +50,9 @@ class Template:
         return text
 
 
-def learn(raw: bytes, member: str, text: str, shown: bytes) -> Template | None:
+def learn(
+    raw: bytes, member: str, text: str, shown: bytes, call: Call | None = None, *, named: bool = False
+) -> Template | None:
     """`raw` came with `text` in `member`; `shown` is our event for it with HOLE instead of the text."""
     pattern = _VALUES.get(member)
     if pattern is None or len(raw) > LEARNABLE_BYTES_MAX or shown.count(_HOLE) != 1:
@@ -55,7 +61,7 @@ def learn(raw: bytes, member: str, text: str, shown: bytes) -> Template | None:
     if len(found) != 1 or decode(b'"%b"' % found[0][1]) != text:
         return None
     head_shown, tail_shown = shown.split(_HOLE)
-    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown)
+    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown, call, named)
 
 
 def text_length(text: bytes) -> int:

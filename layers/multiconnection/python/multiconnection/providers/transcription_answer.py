@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from multiconnection.domain.provider import Provider
-from multiconnection.domain.usage import Ended, UsageSource
+from multiconnection.domain.usage import Ended
 from multiconnection.services.ports import CostOf, Outcome
 from multiconnection.services.transcription_ports import Transcript, TranscriptionCall
 
@@ -14,6 +14,7 @@ from .errors import empty_answer, not_an_answer, reported_error
 from .estimate import utf8_length
 from .named_events import event_bytes
 from .transcription_usage import read_usage, shown_usage, usage_object
+from .usage import outcome_of
 from .wire_json import decode, encode
 
 DELTA = "transcript.text.delta"
@@ -34,11 +35,9 @@ def transcript_of(raw: bytes, headers: Mapping[str, str], provider: Provider, ca
 
 
 def measured(body: Mapping[str, Any], text_bytes: int, call: TranscriptionCall) -> Outcome:
-    """By what the provider says, or else by the file and the text."""
-    usage = read_usage(body, call)
-    if usage is None:
-        return Outcome(call.estimated(text_bytes), call.heard_source, Ended.COMPLETE)
-    return Outcome(usage, UsageSource.UPSTREAM, Ended.COMPLETE)
+    """By what the provider says where that can be, or else by the file and the text."""
+    estimate = call.estimated(text_bytes)
+    return outcome_of(read_usage(body, call), call.usage_max, estimate, estimated=call.heard_source)
 
 
 def _text(raw: bytes, headers: Mapping[str, str], provider: Provider, call: TranscriptionCall) -> Transcript:

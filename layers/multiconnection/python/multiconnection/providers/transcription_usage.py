@@ -10,9 +10,9 @@ from multiconnection.domain.usage import Usage, UsageSource
 from multiconnection.services.ports import Outcome
 from multiconnection.services.transcription_ports import TranscriptionCall
 
-from .usage import OPERATORS_ONLY, TOKENS_MAX
+from .usage import OPERATORS_ONLY, counted, detail
 
-# No file that is taken plays for longer: a larger figure is nonsense, not a bill.
+# No file that is taken plays for longer: larger figures are counted as this one, which no bound allows.
 SECONDS_MAX = 24 * 3600
 # Some versions of the API wrote the duration as text.
 _NUMBER = re.compile(r"\d{1,6}(\.\d{1,20})?", re.ASCII)
@@ -55,12 +55,12 @@ def shown_usage(given: Mapping[str, Any], outcome: Outcome, call: TranscriptionC
 
 def _tokens_used(given: Mapping[str, Any]) -> Usage | None:
     """Input that is not told apart is audio: that is what a transcript is made of."""
-    total, said = _tokens(given.get("input_tokens")), _tokens(given.get("output_tokens"))
+    total, said = counted(given.get("input_tokens")), counted(given.get("output_tokens"))
     if total is None or said is None:
         return None
     details = given.get("input_token_details")
     details = details if isinstance(details, dict) else {}
-    audio, text = _tokens(details.get("audio_tokens")), _tokens(details.get("text_tokens"))
+    audio, text = detail(details.get("audio_tokens")), detail(details.get("text_tokens"))
     if audio is None:
         audio = total - min(text or 0, total)
     audio = min(audio, total)
@@ -71,16 +71,10 @@ def _milliseconds(seconds: object) -> int | None:
     """Rounded up to whole ones; bool is an int in Python and not on the wire."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float, Decimal)):
         return None
-    if not (isfinite(seconds) and 0 <= seconds <= SECONDS_MAX):
+    if not (isfinite(seconds) and seconds >= 0):
         return None
-    return int((Decimal(str(seconds)) * 1000).to_integral_value(ROUND_CEILING))
+    return int((Decimal(str(min(seconds, SECONDS_MAX))) * 1000).to_integral_value(ROUND_CEILING))
 
 
 def _number(text: object) -> object:
     return Decimal(text) if isinstance(text, str) and _NUMBER.fullmatch(text) else text
-
-
-def _tokens(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= TOKENS_MAX else None

@@ -1,12 +1,14 @@
 """Usage objects of the providers: found, checked, brought into disjoint kinds, and shown to the caller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from multiconnection.domain.gateway_error import GatewayError
 from multiconnection.domain.provider import Quirks
-from multiconnection.domain.usage import Usage
+from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.services.ports import Outcome
 
-TOKENS_MAX = 10**9  # no model has such a context: a larger figure is nonsense, not a bill
+TOKENS_MAX = 10**9  # no model has such a context: larger figures are counted as this one, which no bound allows
 CACHED_BY_FIELD = {
     "prompt_tokens_details": ("prompt_tokens_details", "prompt_cache_hit_tokens"),
     "prompt_cache_hit_tokens": ("prompt_cache_hit_tokens", "prompt_tokens_details"),
@@ -29,16 +31,17 @@ def take_usage(chunk: dict[str, Any], quirks: Quirks) -> list[Mapping[str, Any]]
 
 
 def read_usage(raw: Mapping[str, Any], quirks: Quirks) -> Usage | None:
-    """None unless the totals are whole numbers within reason; an explicit 0 stays 0."""
-    prompt, completion = _tokens(raw.get("prompt_tokens")), _completion(raw, quirks)
-    if prompt is None or completion is None:
+    """None unless the totals are whole numbers that do not contradict each other; an explicit 0 stays 0."""
+    totals = _totals(raw, quirks)
+    if totals is None:
         return None
+    prompt, completion = totals
     details_in, details_out = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
     left, cached = _part(prompt, _cached(raw, quirks))
-    left, audio = _part(left, _tokens(details_in.get("audio_tokens")))
-    left, image = _part(left, _tokens(details_in.get("image_tokens")))
-    left, written = _part(left, _tokens(details_in.get("cache_write_tokens")))
-    text, spoken = _part(completion, _tokens(details_out.get("audio_tokens")))
+    left, audio = _part(left, detail(details_in.get("audio_tokens")))
+    left, image = _part(left, detail(details_in.get("image_tokens")))
+    left, written = _part(left, detail(details_in.get("cache_write_tokens")))
+    text, spoken = _part(completion, detail(details_out.get("audio_tokens")))
     return Usage(
         input=left,
         cached_input=cached,
@@ -47,8 +50,37 @@ def read_usage(raw: Mapping[str, Any], quirks: Quirks) -> Usage | None:
         input_image=image,
         output=text,
         output_audio=spoken,
-        reasoning=min(_tokens(details_out.get("reasoning_tokens")) or 0, completion),
+        reasoning=min(detail(details_out.get("reasoning_tokens")) or 0, completion),
     )
+
+
+def likeliest(
+    given: Iterable[Mapping[str, Any]], quirks: Quirks, most: Usage
+) -> tuple[Mapping[str, Any], Usage | None]:
+    """The first of several usage objects that can be right, else the first that can be read, and what it says."""
+    readable = [(raw, usage) for raw in given if (usage := read_usage(raw, quirks)) is not None]
+    return next((one for one in readable if not one[1].exceeds(most)), readable[0] if readable else ({}, None))
+
+
+def outcome_of(
+    reported: Usage | None,
+    most: Usage,
+    estimate: Usage,
+    *,
+    ended: Ended = Ended.COMPLETE,
+    estimated: UsageSource = UsageSource.ESTIMATED,
+    error: GatewayError | None = None,
+) -> Outcome:
+    """A report is charged; what is not reported, or is above the most that the call can consume, is estimated.
+
+    Each side of a report, what was read and what was made, is believed or not on its own.
+    """
+    if reported is None:
+        return Outcome(estimate, estimated, ended, error)
+    usage = reported.believed(most, estimate)
+    if usage is reported:
+        return Outcome(usage, UsageSource.UPSTREAM, ended, error)
+    return Outcome(usage, estimated, ended, error, disbelieved=reported)
 
 
 def shown_usage(raw: Mapping[str, Any], usage: Usage) -> dict[str, Any]:
@@ -60,32 +92,48 @@ def shown_usage(raw: Mapping[str, Any], usage: Usage) -> dict[str, Any]:
     return shown
 
 
-def _completion(raw: Mapping[str, Any], quirks: Quirks) -> int | None:
-    """With `completion_from_total`, thinking tokens may be in the total only."""
-    completion, total = _tokens(raw.get("completion_tokens")), _tokens(raw.get("total_tokens"))
-    if raw.get("total_tokens") is not None and total is None:
+def _totals(raw: Mapping[str, Any], quirks: Quirks) -> tuple[int, int] | None:
+    """Prompt and completion; one that is absent is what the total says beyond the other.
+
+    Thinking tokens may be in the total only, or, without a total, in a detail that is larger than what it is part of.
+    """
+    given = [raw.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    prompt, completion, total = (counted(value) for value in given)
+    if [prompt, completion, total].count(None) != given.count(None):
         return None
-    if not quirks.completion_from_total or total is None:
-        return completion
-    if completion is None and raw.get("completion_tokens") is not None:
-        return None
-    return max(completion or 0, total - (_tokens(raw.get("prompt_tokens")) or 0))
+    if prompt is None or completion is None:
+        known = completion if prompt is None else prompt
+        if known is None or total is None or total < known:
+            return None
+        return (total - known, known) if prompt is None else (known, total - known)
+    if quirks.completion_is_whole:
+        return prompt, completion
+    if total is not None:
+        return prompt, max(completion, total - prompt)
+    reasoning = detail(_details(raw, "completion_tokens_details").get("reasoning_tokens")) or 0
+    return prompt, completion + reasoning if reasoning > completion else completion
 
 
 def _cached(raw: Mapping[str, Any], quirks: Quirks) -> int | None:
     for field in CACHED_BY_FIELD.get(quirks.cached_tokens_field, ()):
         value = raw.get(field)
-        tokens = _tokens(value.get("cached_tokens") if isinstance(value, dict) else value)
+        tokens = detail(value.get("cached_tokens") if isinstance(value, dict) else value)
         if tokens is not None:
             return tokens
     return None
 
 
-def _tokens(value: object) -> int | None:
-    """bool is an int in Python and not on the wire."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def counted(value: object) -> int | None:
+    """A total as it was reported, or TOKENS_MAX for more than any; bool is an int in Python and not on the wire."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None
-    return value if 0 <= value <= TOKENS_MAX else None
+    return min(value, TOKENS_MAX)
+
+
+def detail(value: object) -> int | None:
+    """A part of a total; one that is nonsense is as if it were absent, so that it makes nothing cheaper."""
+    tokens = counted(value)
+    return None if tokens == TOKENS_MAX else tokens
 
 
 def _details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -56,4 +56,5 @@ def _upstream_call(request: CompletionsRequest, model: Model, opened: OpenCall) 
         stream=request.stream,
         include_usage=request.include_usage,
         legacy=True,
+        generated=request.generated,
     )

@@ -17,7 +17,7 @@ SOURCES = {
     UsageSource.UPSTREAM: "the usage that the provider reported",
     UsageSource.REQUEST: "what was counted, exactly, in your own request",
     UsageSource.PARTIAL: "the last usage that the provider reported before the end",
-    UsageSource.ESTIMATED: "an estimate from what was delivered, because the provider reported no usage",
+    UsageSource.ESTIMATED: "an estimate from what was delivered, because the provider reported no plausible usage",
     UsageSource.NONE: "no usage at all",
 }
 
@@ -27,6 +27,8 @@ def why(row: UsageRow) -> str:
     if not row.cost:
         return f"{ending}; {_free(row)}."
     charged = f"{ending}; the charge is for {SOURCES[row.usage_source]}"
+    if row.overrun and row.cost < row.hold:
+        return f"{charged}; what the provider reported beyond that is not charged to you."
     if row.overrun:
         return f"{charged}, up to the amount that had been set aside: the rest is not charged to you."
     return f"{charged}."

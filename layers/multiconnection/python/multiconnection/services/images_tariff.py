@@ -40,15 +40,20 @@ class ImageTariff:
 
     def cost_bound(self, markup_basis_points: int) -> CostBound:
         """All of it is fixed: no provider takes a limit for an image's tokens."""
-        prices, model = self.model.prices, self.model
+        prices = self.model.prices
         if not self.by_tokens:
             each = max(prices.image(*shape) for shape in self.shapes)
             fixed = self.images * each
         else:
-            tokens = max(model.image_terms.output_tokens[shape] for shape in self.shapes)
-            made = tokens + self.partials * PARTIAL_TOKENS + WRITTEN_TOKENS_MAX
-            fixed = self._input_pico(prices) + self.images * made * prices.dearest_output
+            made = self.usage_max(self.images).output_image
+            fixed = self._input_pico(prices) + made * prices.dearest_output
         return CostBound(fixed, per_token_pico=0, output_tokens=0, markup_basis_points=markup_basis_points)
+
+    def usage_max(self, images: int) -> Usage:
+        """The most that so many images of this call can consume, where they are priced by their tokens."""
+        tokens = max(self.model.image_terms.output_tokens[shape] for shape in self.shapes)
+        made = tokens + self.partials * PARTIAL_TOKENS + WRITTEN_TOKENS_MAX
+        return Usage(input=self._text_max(), input_image=self._looked_at(), output_image=images * made)
 
     def tokens_estimate(self) -> int:
         """What token limits count until the usage is known; images that are priced each have no tokens."""
@@ -75,13 +80,15 @@ class ImageTariff:
         """What was read, usually, never above the bound."""
         return Usage(
             input=min(math.ceil(len(self.text) / TEXT_BYTES_PER_TOKEN), self._text_max),
-            input_image=self.pictures * self.model.image_tokens_max,
+            input_image=self._looked_at(),
             output_image=output_image,
         )
 
     def _input_pico(self, prices: Prices) -> int:
-        looked_at = self.pictures * self.model.image_tokens_max
-        return self._text_max * prices.units.get("input", 0) + looked_at * prices.dearest_input
+        return self._text_max * prices.units.get("input", 0) + self._looked_at() * prices.dearest_input
+
+    def _looked_at(self) -> int:
+        return self.pictures * self.model.image_tokens_max
 
     @cached_property
     def _text_max(self) -> int:

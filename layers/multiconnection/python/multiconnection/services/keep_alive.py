@@ -6,11 +6,13 @@ ASGI servers may raise OSError from `send` once the client has left (ASGI 2.4); 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-COMMENT = b": keep-alive\n\n"
+# A line of its own, not an event: with a blank line behind it, openai-go before 3.43 takes it for an empty event and
+# stops there.
+COMMENT = b": keep-alive\n"
 
 
 class KeepAlive:
-    """Wraps a `send`: after `interval_s` without a chunk a comment goes out between two events.
+    """Wraps a `send` of whole events: after `interval_s` without one a comment goes out between two of them.
 
     One timer a stream, re-armed only when it fires, so a busy stream pays one clock reading a chunk. Without an
     interval there are no comments: not every body has room for one.

@@ -41,7 +41,8 @@ class ChatCall:
 
     `body` is the caller's JSON object, already validated, not yet rewritten. `output_tokens_max` is the bound the
     hold was made for and is always sent upstream. `prompt_tokens_estimate` stands in when no usage is reported.
-    `legacy`: a text completion, whose choices hold a text instead of a message.
+    `legacy`: a text completion, whose choices hold a text instead of a message. `generated` are the choices that are
+    made and paid for, where they are more than those that come back (`best_of`).
     """
 
     body: Mapping[str, Any]
@@ -53,16 +54,28 @@ class ChatCall:
     stream: bool
     include_usage: bool
     legacy: bool = False
+    generated: int = 0
+
+    @property
+    def usage_max(self) -> Usage:
+        """The most that the call can consume: a report of more is not believed."""
+        made = self.output_tokens_max * max(self.choices, self.generated)
+        return Usage(input=self.prompt_tokens_max, output=made)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call consumed and how it ended; `error` is what went wrong in mid-stream."""
+    """What a call consumed and how it ended; `error` is what went wrong in mid-stream.
+
+    `disbelieved` is what the provider reported where that is more than the call can have consumed: it is not charged,
+    and what it would cost beyond the charge is recorded as the operator's.
+    """
 
     usage: Usage
     source: UsageSource
     ended: Ended
     error: GatewayError | None = None
+    disbelieved: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +93,9 @@ CostOf = Callable[[Usage], str]
 class UpstreamStream(Protocol):
     """A streamed answer whose first event has arrived and is not an error.
 
-    Iterating yields bytes to forward: whole SSE events, `[DONE]` as an item of its own and only after a whole
-    answer. It never raises for what the upstream does: a failure ends the iteration and shows in `outcome()`,
-    and the caller of this port writes the error event.
+    Iterating yields bytes to forward: items of whole SSE events, so that a comment may follow each of them, and
+    `[DONE]` as an item of its own and only after a whole answer. It never raises for what the upstream does: a
+    failure ends the iteration and shows in `outcome()`, and the caller of this port writes the error event.
     """
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...

@@ -75,8 +75,13 @@ def _images(usage: Usage, prices: Prices, factor: int) -> Iterator[Line]:
 
 
 def _balancing(row: UsageRow, priced: int) -> list[Line]:
-    """From the sum of the priced lines to what was charged: rounded up to a nano-dollar, never above the hold."""
+    """From the sum of the priced lines to what was charged: rounded up to a nano-dollar, never above the hold.
+
+    An overrun is either the part of the lines that is above the hold, or a usage that was not believed and is in none.
+    """
     due, charged = (row.cost + row.overrun) * UNITS_PER_NANO, row.cost * UNITS_PER_NANO
+    if 0 <= charged - priced < UNITS_PER_NANO:
+        due = charged
     lines = []
     if 0 < due - priced < UNITS_PER_NANO:
         lines.append(_single("rounding", due - priced))

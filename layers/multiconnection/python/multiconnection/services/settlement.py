@@ -67,13 +67,15 @@ class Bill:
 
     def _row(self, outcome: Outcome) -> UsageRow:
         now = self.clock.now()
+        cost = self._cost(outcome.usage)
+        claimed = cost if outcome.disbelieved is None else self._cost(outcome.disbelieved)
         return UsageRow(
             account_id=self.hold.account_id,
             hold_id=self.hold.hold_id,
             birth=self.hold.birth,
             hold=self.hold.amount,
-            cost=self._cost(outcome.usage),
-            overrun=0,
+            cost=cost,
+            overrun=max(0, claimed - cost),
             key_id=self.hold.key_id,
             model=self.model.id,
             price_version=self.model.price_version,

@@ -92,4 +92,5 @@ def _call(request: SpeechRequest, model: Model, ref: UpstreamRef) -> SpeechCall:
         events=request.events,
         counted=request.counted(model),
         estimate=request.usage_estimate(model),
+        usage_max=request.usage_max(model),
     )

@@ -18,7 +18,8 @@ class SpeechCall:
     """One speech request on its way to one upstream.
 
     `body` is the caller's JSON object, already validated, not yet rewritten. `counted` is what the call consumes where
-    that is known from the request, None where the provider counts tokens; `estimate` stands in when it does not say.
+    that is known from the request, None where the provider counts tokens; `estimate` stands in when it does not say,
+    or says more than `usage_max`.
     `events`: the caller wants named events, not the bare bytes of `audio_format`.
     """
 
@@ -29,6 +30,7 @@ class SpeechCall:
     events: bool
     counted: Usage | None
     estimate: Usage
+    usage_max: Usage
 
     @property
     def asks_for_events(self) -> bool:

@@ -81,6 +81,7 @@ def _call(request: TranscriptionRequest, model: Model, file: HeardFile, ref: Ups
         by_seconds=by_seconds(model),
         heard=request.heard(model, file.audio),
         heard_source=_source(model, file),
+        usage_max=request.usage_max(model, file.audio),
         audio=file.data,
     )
 

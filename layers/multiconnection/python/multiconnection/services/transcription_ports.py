@@ -19,7 +19,7 @@ class TranscriptionCall:
     `task` is the last part of the endpoint's path. `fields` are the caller's, in order, without `model` and `stream`.
     `streams`: the provider is asked for events; what it answers in one piece becomes events where the caller wants a
     stream. `heard` is what the file and the texts consume when the provider does not say: time or tokens, known as
-    `heard_source` tells.
+    `heard_source` tells; a report of more than `usage_max` is not believed.
     """
 
     task: str
@@ -32,6 +32,7 @@ class TranscriptionCall:
     by_seconds: bool
     heard: Usage
     heard_source: UsageSource
+    usage_max: Usage
     audio: bytes = field(repr=False)
 
     @property
@@ -42,7 +43,8 @@ class TranscriptionCall:
         """When the provider does not say: what was heard, and the text that came of it where that is priced."""
         if self.by_seconds:
             return self.heard
-        return replace(self.heard, output=-(-text_bytes // TEXT_BYTES_PER_TOKEN))
+        said = -(-text_bytes // TEXT_BYTES_PER_TOKEN)
+        return replace(self.heard, output=min(said, self.usage_max.output))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,16 @@ class TranscriptionRequest:
 
     def cost_bound(self, model: Model, audio: Audio, markup_basis_points: int) -> CostBound:
         """All of it is fixed: no provider takes a limit for the length of a transcript."""
+        most, prices = self.usage_max(model, audio), model.prices
+        tokens = most.prompt_tokens * prices.dearest_input + most.completion_tokens * prices.dearest_output
+        return CostBound(tokens + most.milliseconds * prices.millisecond, 0, 0, markup_basis_points)
+
+    def usage_max(self, model: Model, audio: Audio) -> Usage:
+        """The most that the call can consume."""
         if by_seconds(model):
-            seconds = -(-audio.milliseconds_max // 1000) + SECONDS_MARGIN
-            return CostBound(seconds * 1000 * model.prices.millisecond, 0, 0, markup_basis_points)
+            return Usage(milliseconds=1000 * (-(-audio.milliseconds_max // 1000) + SECONDS_MARGIN))
         heard, said = self._tokens_max(model, audio)
-        most = heard * model.prices.dearest_input + said * model.prices.dearest_output
-        return CostBound(most, 0, 0, markup_basis_points)
+        return Usage(input_audio=heard, output=said)
 
     def tokens_estimate(self, model: Model, audio: Audio) -> int:
         return 0 if by_seconds(model) else self.heard(model, audio).prompt_tokens
