@@ -53,7 +53,7 @@ class ImageTariff:
         """The most that so many images of this call can consume, where they are priced by their tokens."""
         tokens = max(self.model.image_terms.output_tokens[shape] for shape in self.shapes)
         made = tokens + self.partials * PARTIAL_TOKENS + WRITTEN_TOKENS_MAX
-        return Usage(input=self._text_max(), input_image=self._looked_at(), output_image=images * made)
+        return Usage(input=self._text_max, input_image=self._looked_at(), output_image=images * made)
 
     def tokens_estimate(self) -> int:
         """What token limits count until the usage is known; images that are priced each have no tokens."""
