@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import struct
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -53,8 +54,9 @@ class AudioFiles:
     a bounded time.
     """
 
-    def __init__(self, uploads: UploadService) -> None:
+    def __init__(self, uploads: UploadService, measure: Callable[[bytes, Steps], Audio] = probe) -> None:
         self._uploads = uploads
+        self._measure = measure
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="audio-file")
         self._free = asyncio.Semaphore(WORKERS)
         # Of accounts that have files here right now.
@@ -93,7 +95,7 @@ class AudioFiles:
         """A thread cannot be stopped, but stops itself at the next step once this task is cancelled."""
         steps = Steps(len(data))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._workers, probe, data, steps)
+            return await asyncio.get_running_loop().run_in_executor(self._workers, self._measure, data, steps)
         finally:
             steps.cancel()
 

@@ -89,7 +89,7 @@ class Track:
         if self.reader is None:
             self.reader = self._find(data, steps)
         if size > 0:
-            self.heard.read(self.reader, data, at, size, steps)
+            self.heard.read(self.reader, data, at, size)
 
     def _find(self, data: bytes, steps: Steps) -> Reader:
         rate = max(1, RATE_DEFAULT if self.rate is None else self.rate)

@@ -96,7 +96,7 @@ class Track:
             self.heard.add(reader(data, 0, self.tables.size), counted)
             return
         for at, size in self.tables.places(data, steps):
-            self.heard.read(reader, data, at, size, steps)
+            self.heard.read(reader, data, at, size)
         if self.heard.packets < counted:
             self.heard.add(reader(data, NOWHERE, 0), counted - self.heard.packets)
 
@@ -104,7 +104,8 @@ class Track:
         """Samples of a fragment."""
         reader = self.reader()
         for at, size, duration in run.samples(data):
-            self.heard.read(reader, data, at, size, steps)
+            steps.take()
+            self.heard.read(reader, data, at, size)
             self.duration += duration
 
 

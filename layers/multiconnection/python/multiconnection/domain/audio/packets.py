@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from . import opus
-from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .found import Audio, AudioError, big, in_milliseconds
 from .mpeg_frames import frame_at
 
 Sound = tuple[int, int, bool]
@@ -40,9 +40,8 @@ class Heard:
         self.packets += times
         self.exact = self.exact and exact
 
-    def read(self, reader: Reader, data: bytes, at: int, size: int, steps: Steps) -> None:
+    def read(self, reader: Reader, data: bytes, at: int, size: int) -> None:
         """A packet; what lies behind the end of a file that was cut off cannot be heard."""
-        steps.take()
         if at >= len(data) or (not size and at != NOWHERE):
             self.packets += 1
         else:
