@@ -52,9 +52,9 @@ def encoded(
 
 
 def clicks() -> bytes:
-    """Two seconds of Ogg Vorbis by libvorbis, at 8 kHz, mono: clicks in noise, so that a third of its blocks are short.
+    """Two seconds of Ogg Vorbis by libvorbis, 44.1 kHz: clicks in noise, so most blocks are short.
 
-    ffmpeg's own encoder writes none.
+    Were they long, it would play for four seconds. The encoder of ffmpeg writes no short ones.
     """
     return Path(__file__).with_name("clicks.ogg").read_bytes()
 

@@ -123,9 +123,10 @@ def _walk(data: bytes, steps: Steps) -> list[_Stream]:
         lacing = data[at + HEADER_BYTES : start]
         end = start + sum(lacing)
         steps.scan(end - at)
-        # Of a page that is not whole decoders look for another one inside of it.
+        # Of a page that is not whole decoders look for another one inside of it. Once the blocks are known, its packets
+        # only add to theirs.
         whole = _is_whole(data[at:end])
-        current[serial].whole &= whole
+        current[serial].whole &= whole or current[serial].blocks is not None
         _page(data, at, start, lacing, current[serial], steps)
         at = end if whole else at + 1
     return streams
