@@ -4,9 +4,11 @@ import io
 import math
 import wave
 from array import array
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -47,6 +49,47 @@ def encoded(
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
     return file.getvalue()
+
+
+def clicks() -> bytes:
+    """Two seconds of Ogg Vorbis by libvorbis, 44.1 kHz: clicks in noise, so most blocks are short.
+
+    Were they long, it would play for four seconds. The encoder of ffmpeg writes no short ones.
+    """
+    return Path(__file__).with_name("clicks.ogg").read_bytes()
+
+
+def remuxed(data: bytes, container: str) -> bytes:
+    """The same packets with the same timestamps in another container."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data), "r") as source, av.open(file, "w", format=container) as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.size and packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return file.getvalue()
+
+
+def pages_changed(data: bytes, change: Callable[[bytearray], None]) -> bytes:
+    """An Ogg file whose pages are changed one by one and have valid checksums again."""
+    changed = bytearray()
+    at = 0
+    while at < len(data):
+        body = at + 27 + data[at + 26]
+        end = body + sum(data[at + 27 : body])
+        page = bytearray(data[at:end])
+        change(page)
+        page[22:26] = bytes(4)
+        crc = 0
+        for byte in page:
+            crc ^= byte << 24
+            for _ in range(8):
+                crc = (crc << 1 ^ (0x04C11DB7 if crc >> 31 else 0)) & 0xFFFFFFFF
+        page[22:26] = crc.to_bytes(4, "little")
+        changed += page
+        at = end
+    return bytes(changed)
 
 
 def packets(data: bytes) -> list[bytes]:

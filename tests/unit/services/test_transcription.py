@@ -1,11 +1,12 @@
 """Transcriptions from form to bill: prices to the nano-dollar, formats, streams, uploads, refusals."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from multiconnection.domain.audio import probe
+from multiconnection.domain.audio import Audio, probe
 from multiconnection.domain.catalog import CatalogError, parse_model
 from multiconnection.domain.parameters import ParameterPolicy
 from multiconnection.domain.usage import Ended, Usage, UsageSource
@@ -31,6 +32,7 @@ from tests.support.transcription_world import (
     events,
     usage_of,
 )
+from tests.unit.domain.test_audio_lies import LIES
 
 # whisper-1: $0.0001 a second is 100,000 n$ a second, 100 n$ a millisecond.
 # gpt-4o-transcribe: $2.50, $6.00, $10.00 a million are 2,500, 6,000, 10,000 n$ a token of text, audio, answer.
@@ -210,13 +212,31 @@ async def test_neither_hold_nor_charge_is_less_than_what_a_lying_file_s_frames_a
 
 
 async def test_the_hold_goes_by_the_bound_and_the_charge_by_the_length() -> None:
-    data = encoded("matroska", "pcm_s16le")
-    length, most = probe(data).milliseconds, probe(data).milliseconds_max
-    assert (length, most) == (2500, 5000)
+    data = encoded("ipod", "alac", 2.4, 8000)
+    assert probe(data) == Audio("mp4", 2400, 2560)  # the last block is not full
     world = TranscriptionWorld(answer())
     await world.hear(await world.caller(), audio=data)
     row = await world.settled_row()
-    assert (row.hold, row.cost) == (600_000, 300_000)
+    assert (row.hold, row.cost) == (400_000, 200_000)
+
+
+CHEAP: dict[str, tuple[Callable[[], bytes], int]] = {
+    "aac without a config": (lambda: LIES["mkv with aac, no config"](), 10_000),
+    "vorbis granules": (lambda: LIES["ogg vorbis, positions"](), 2000),
+    "ac-3 durations": (lambda: LIES["mp4 with ac-3"](), 10_000),
+}
+
+
+@pytest.mark.parametrize("response_format", ["srt", "vtt", "text", "json"])
+@pytest.mark.parametrize("name", CHEAP)
+async def test_no_format_makes_a_lying_file_cheap(name: str, response_format: str) -> None:
+    make, heard_ms = CHEAP[name]
+    body = {"text": TEXT, "usage": {"seconds": heard_ms // 1000}}
+    world = TranscriptionWorld(answer(body if response_format in ("json", "text") else b"1\n00:00"))
+    await world.hear(await world.caller(), audio=make(), response_format=response_format)
+    row = await world.settled_row()
+    assert heard_ms * 100 <= row.cost <= row.hold
+    assert row.overrun == 0
 
 
 async def test_too_little_money_is_refused_before_the_provider_is_asked() -> None:

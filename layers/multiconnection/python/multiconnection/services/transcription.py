@@ -12,7 +12,7 @@ from .form import Form
 from .framing import NAMED_EVENTS
 from .ports import CostOf, UpstreamStream
 from .streamed import StreamedAnswer
-from .transcription_file import HeardFile, heard_file
+from .transcription_file import AudioFiles, HeardFile
 from .transcription_ports import Transcript, TranscriptionCall, TranscriptionUpstream
 from .transcription_request import (
     STREAMING,
@@ -31,7 +31,7 @@ class TranscriptionService:
     def __init__(self, calls: Calls, upstream: TranscriptionUpstream, uploads: UploadService) -> None:
         self._calls = calls
         self._upstream = upstream
-        self._uploads = uploads
+        self._files = AudioFiles(uploads)
 
     async def answer(
         self, caller: Caller, task: str, form: Form, arrival: Arrival
@@ -46,7 +46,7 @@ class TranscriptionService:
         endpoint = f"audio.{task}"
         model, fields = self._calls.accept(endpoint, model, request.named)
         request = request.only(fields)
-        file = await heard_file(form, caller.account_id, self._uploads)
+        file = await self._files.heard(form, caller.account_id)
         opened = await self._calls.open(caller, self._plan(request, model, file), arrival)
 
         async def streamed(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:

@@ -1,21 +1,33 @@
 """The file of a transcription: sent with the form or uploaded before, known by its content, and measured."""
 
 import asyncio
+import logging
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
-from multiconnection.domain.audio import Audio, AudioError, probe
-from multiconnection.domain.errors import ParameterMissing, RequestInvalid, RequestTooLarge
+from multiconnection.domain.audio import Audio, AudioError, Steps, probe
+from multiconnection.domain.errors import ParameterMissing, RateLimited, RequestInvalid, RequestTooLarge
 
 from .form import Form
 from .image_references import REFERENCE_PREFIX
 from .uploads import UploadService
 
+log = logging.getLogger(__name__)
+
 FILE = "file"
 KINDS = ("audio", "video")
 # What OpenAI takes.
 FILE_BYTES_MAX = 25 * 1024 * 1024
-# Measuring more than this would keep other calls of the process waiting.
-MEASURED_AT_ONCE_BYTES = 1024 * 1024
+# Threads share the interpreter with the event loop: each more of them makes every other call wait longer for it.
+WORKERS = 2
+# An account's files are measured one after the other, in milliseconds each.
+WAITING_MAX = 32
+WAIT_S_MAX = 10.0
+# What parsers raise when they are wrong about a file: a defect, and no reason to fail the call as ours.
+_DEFECTS = (LookupError, ValueError, ArithmeticError, TypeError, struct.error, RecursionError, MemoryError)
 _CONTENT_TYPES = {"mp3": "audio/mpeg", "mpeg": "audio/mpeg"}
 
 
@@ -35,14 +47,83 @@ class HeardFile:
         return _CONTENT_TYPES.get(self.audio.ending, f"audio/{self.audio.ending}")
 
 
-async def heard_file(form: Form, account_id: str, uploads: UploadService) -> HeardFile:
-    """Raises RequestInvalid kinds, RequestTooLarge, UploadNotFound or StorageUnavailable."""
-    data = await _data(form, account_id, uploads)
+class AudioFiles:
+    """Takes files out of forms and measures them off the event loop. One instance per process.
+
+    One file of an account is measured at a time, so that no account occupies the workers; the others wait in order, for
+    a bounded time.
+    """
+
+    def __init__(self, uploads: UploadService, measure: Callable[[bytes, Steps], Audio] = probe) -> None:
+        self._uploads = uploads
+        self._measure = measure
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="audio-file")
+        self._free = asyncio.Semaphore(WORKERS)
+        # Of accounts that have files here right now.
+        self._queues: WeakValueDictionary[str, _Queue] = WeakValueDictionary()
+
+    async def heard(self, form: Form, account_id: str) -> HeardFile:
+        """Raises RequestInvalid kinds, RequestTooLarge, UploadNotFound, StorageUnavailable or RateLimited."""
+        data = await _data(form, account_id, self._uploads)
+        try:
+            return HeardFile(await self._in_turn(account_id, data), data)
+        except AudioError as exc:
+            raise RequestInvalid(str(exc), param=FILE) from exc
+        except _DEFECTS as exc:
+            log.exception("audio_parser_failed")
+            raise RequestInvalid("The audio file is broken.", param=FILE) from exc
+
+    async def _in_turn(self, account_id: str, data: bytes) -> Audio:
+        queue = self._queues.setdefault(account_id, _Queue())
+        if queue.waiting > WAITING_MAX:
+            raise _busy()
+        queue.waiting += 1
+        try:
+            await _within(WAIT_S_MAX, queue.turn)
+            try:
+                await _within(WAIT_S_MAX, self._free)
+                try:
+                    return await self._measured(data)
+                finally:
+                    self._free.release()
+            finally:
+                queue.turn.release()
+        finally:
+            queue.waiting -= 1
+
+    async def _measured(self, data: bytes) -> Audio:
+        """A thread cannot be stopped, but stops itself at the next step once this task is cancelled."""
+        steps = Steps(len(data))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, self._measure, data, steps)
+        finally:
+            steps.cancel()
+
+
+class _Queue:
+    """The files of one account. `waiting` includes the one that is being measured."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+
+
+async def _within(seconds: float, what: asyncio.Lock | asyncio.Semaphore) -> None:
+    """Raises RateLimited; sets no timer where nothing has to be waited for."""
+    if not what.locked():
+        await what.acquire()
+        return
     try:
-        audio = probe(data) if len(data) <= MEASURED_AT_ONCE_BYTES else await asyncio.to_thread(probe, data)
-    except AudioError as exc:
-        raise RequestInvalid(str(exc), param=FILE) from exc
-    return HeardFile(audio, data)
+        async with asyncio.timeout(seconds):
+            await what.acquire()
+    except TimeoutError as exc:
+        raise _busy() from exc
+
+
+def _busy() -> RateLimited:
+    return RateLimited(
+        "Too many of your audio files are being measured. Send fewer at a time.", reason="measuring", retry_after_s=1
+    )
 
 
 async def _data(form: Form, account_id: str, uploads: UploadService) -> bytes:

@@ -8,6 +8,8 @@ from .packets import NOWHERE, Reader, Sound
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 RATE_MIN = RATES[-1]
 FRAME_SAMPLES = 1024
+# No AudioSpecificConfig says its rate behind these.
+CONFIG_BYTES = 16
 # A header of its own in front of a packet (ADTS) may announce as many frames as this.
 ADTS_FRAMES_MAX = 4
 _ESCAPE, _EXPLICIT = 31, 15
@@ -18,11 +20,10 @@ _LONG, _LOW_DELAY = frozenset({1, 2, 3, 4, 17, 19}), frozenset({23, 39})
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`least` is less than `most` where frames may be a sixteenth shorter."""
+    """`samples` of a frame; it may be a sixteenth shorter."""
 
     rate: int
-    least: int
-    most: int
+    samples: int
 
 
 class _Bits:
@@ -41,7 +42,7 @@ class _Bits:
 
 def config(raw: bytes) -> Config | None:
     """None if it says no rate; raises AudioError for codecs that only share AAC's containers."""
-    bits = _Bits(raw[:16])
+    bits = _Bits(raw[:CONFIG_BYTES])
     kind, rate = _kind(bits), _rate(bits)
     bits.take(4)
     if kind in (_SPECTRAL_BAND, _PARAMETRIC_STEREO):
@@ -51,17 +52,15 @@ def config(raw: bytes) -> Config | None:
         return None
     if kind not in _LONG | _LOW_DELAY:
         raise AudioError("This kind of AAC cannot be measured: send the sound in another format.")
-    most = FRAME_SAMPLES if kind in _LONG else FRAME_SAMPLES // 2
-    return Config(rate, most * 15 // 16 if bits.take(1) else most, most)
+    return Config(rate, FRAME_SAMPLES if kind in _LONG else FRAME_SAMPLES // 2)
 
 
 def reader(raw: bytes | None, claimed: int) -> Reader:
     """`raw` is None where there is no config: decoders then believe the container, or packets' own headers."""
     found = config(raw) if raw is not None else None
     lowest = min(found.rate if found else claimed, claimed or RATE_MIN, RATE_MIN) or RATE_MIN
-    usual: Sound = (found.least, found.most, found.rate) if found else (0, FRAME_SAMPLES, lowest)
-    proven = found.least * lowest // found.rate if found else 0
-    unseen: Sound = (proven, ADTS_FRAMES_MAX * FRAME_SAMPLES, lowest)
+    usual: Sound = (found.samples, found.rate, True) if found else (FRAME_SAMPLES, lowest, False)
+    unseen: Sound = (ADTS_FRAMES_MAX * FRAME_SAMPLES, lowest, False)
 
     def read(data: bytes, at: int, size: int) -> Sound:
         if at == NOWHERE:

@@ -4,12 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from .found import Audio, AudioError, Steps, big, in_milliseconds
+from .found import Audio, AudioError, Steps, big, in_milliseconds, windows
 from .mpeg import after_tags
 
 # Bytes that look like a frame's header, checksum included, turn up by chance once in some ten megabytes.
 CHANCE_BYTES = 5_000_000
 METADATA_BLOCKS_MAX = 4096
+# What a file can change its rate to while it plays.
+RATES_MAX = 64
 # What a checksum takes longer than a look at a length; no real frame is as short as eighty bytes for long.
 STEPS_PER_FRAME = 3
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
@@ -31,11 +33,13 @@ _CRC8 = _crc8_table()
 
 def measure(data: bytes, steps: Steps) -> Audio:
     """Raises AudioError."""
-    start, rate, claimed = _stream_info(data)
+    start, rate, claimed = _stream_info(data, steps)
     samples: Counter[int] = Counter()
     longest = 0
     for count, own_rate in _frames(data, start, steps):
         samples[own_rate] += count
+        if len(samples) > RATES_MAX:
+            raise AudioError("The FLAC file changes its rate too often.")
         longest = max(longest, count)
     counted = samples.total()
     # A frame that says no rate may have that of any before it.
@@ -45,13 +49,14 @@ def measure(data: bytes, steps: Steps) -> Audio:
     if not 0 < claimed <= counted <= claimed + by_chance or counted - samples[rate] > by_chance:
         return Audio.exact("flac", most)
     said = in_milliseconds(claimed, rate)
-    return Audio("flac", said, max(said, most))
+    return Audio.claimed("flac", said, max(said, most))
 
 
-def _stream_info(data: bytes) -> tuple[int, int, int]:
+def _stream_info(data: bytes, steps: Steps) -> tuple[int, int, int]:
     """Where the frames begin, samples per second, and how many samples there shall be (0: not said)."""
     at, rate, claimed = after_tags(data) + 4, 0, 0
     for _ in range(METADATA_BLOCKS_MAX):
+        steps.take()
         kind, size = big(data, at, 1), big(data, at + 1, 3)
         if kind & 0x7F == 0:
             packed = big(data, at + 14, 8)
@@ -66,11 +71,12 @@ def _stream_info(data: bytes) -> tuple[int, int, int]:
 
 def _frames(data: bytes, start: int, steps: Steps) -> Iterator[tuple[int, int]]:
     """Samples and rate (0: the stream's) of everything that looks like a frame."""
-    for match in _SYNC.finditer(data, start):
-        steps.take(STEPS_PER_FRAME)
-        found = _header(data[match.start() : match.start() + 16])
-        if found is not None:
-            yield found
+    for begin, end in windows(start, len(data), steps):
+        for match in _SYNC.finditer(data, begin, end + 1):
+            steps.take(STEPS_PER_FRAME)
+            found = _header(data[match.start() : match.start() + 16])
+            if found is not None:
+                yield found
 
 
 def _header(raw: bytes) -> tuple[int, int] | None:

@@ -1,11 +1,12 @@
 """The sample description of an MP4 track (`stsd`): which codec it is, and how its samples are read."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
 from . import aac
-from .found import AudioError, big
+from .found import AudioError, Steps, big
 from .packets import Reader, Sound, ac3_packet, mpeg_packet, opus_packet
 
 # Samples are single values here, of so many bits; None: the entry says how many.
@@ -29,6 +30,10 @@ _REFUSED = frozenset(
 )
 ALAC_SAMPLES_MAX = 1 << 24
 _HEAD_BYTES = {0: 36, 1: 52, 2: 72}
+# Of the boxes inside of an entry: how many may be of use, the bytes of one that are read, and how deep `wave` may go.
+_INNER = frozenset((b"esds", b"glbl", b"alac", b"pcmC"))
+_INNER_MAX, _INNER_BYTES_MAX, _DEPTH_MAX = 16, 4096, 4
+_NOT_UNDERSTOOD = "The MP4 file describes its sound in a way that is not understood."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,16 @@ class Entry:
         return self.is_heard or self.codec in _REFUSED or self.codec[:2] in (b"ms", b"TS")
 
 
-def parse(data: bytes, at: int, end: int) -> Entry:
+def parse(data: bytes, at: int, end: int, steps: Steps) -> Entry:
     """Of a `stsd` box from its version on (ISO 14496-12, 8.5.2). Raises AudioError for what is not understood."""
     codec, begin = data[at + 12 : at + 16], at + 8
     head = _HEAD_BYTES.get(big(data, at + 24, 2))
     if codec not in (_AAC, _ALAC) and codec not in PCM and codec not in _READERS:
         return Entry(codec)
     if head is None or big(data, at + 4, 4) != 1:
-        raise AudioError("The MP4 file describes its sound in a way that is not understood.")
+        raise AudioError(_NOT_UNDERSTOOD)
     rate = _rate(data, begin, head)
-    inner = _children(data, begin + head, min(end, begin + big(data, begin, 4)))
+    inner = list(_children(data, begin + head, min(end, begin + big(data, begin, 4)), steps))
     if codec == _AAC:
         return Entry(codec, rate, reader=_aac(inner, rate))
     if codec == _ALAC:
@@ -90,18 +95,28 @@ def _bits(inner: list[tuple[bytes, bytes]]) -> int | None:
     return next((content[5] for kind, content in inner if kind == b"pcmC" and len(content) > 5), None)
 
 
-def _children(data: bytes, at: int, end: int) -> list[tuple[bytes, bytes]]:
-    """Boxes in the entry and in QuickTime's `wave`, each with its content."""
-    found = []
-    while at + 8 <= end:
+def _children(data: bytes, at: int, end: int, steps: Steps) -> Iterator[tuple[bytes, bytes]]:
+    """The boxes of use in the entry and in QuickTime's `wave`, each with its content."""
+    found, ends = 0, [end]
+    while ends:
+        steps.take()
         size, kind = big(data, at, 4), data[at + 4 : at + 8]
-        if size < 8:
-            break
+        if at + 8 > ends[-1] or size < 8:
+            at = ends.pop()
+            continue
+        after = min(ends[-1], at + size)
         if kind == b"wave":
-            found += _children(data, at + 8, min(end, at + size))
-        found.append((kind, data[at + 8 : min(end, at + size)]))
-        at += size
-    return found
+            if len(ends) > _DEPTH_MAX:
+                raise AudioError(_NOT_UNDERSTOOD)
+            ends.append(after)
+            at += 8
+            continue
+        if kind in _INNER:
+            found += 1
+            if found > _INNER_MAX:
+                raise AudioError(_NOT_UNDERSTOOD)
+            yield kind, data[at + 8 : min(after, at + 8 + _INNER_BYTES_MAX)]
+        at = after
 
 
 def _aac(inner: list[tuple[bytes, bytes]], rate: int) -> Reader:
@@ -119,5 +134,5 @@ def _alac(inner: list[tuple[bytes, bytes]], rate: int) -> Reader:
     lowest = min((known for known in (rate, *(big(cookie, 24, 4) for cookie in cookies)) if known), default=0)
     if not 0 < samples <= ALAC_SAMPLES_MAX or not lowest:
         raise AudioError("The lossless sound in the MP4 file does not say how long its frames are.")
-    sound: Sound = (samples, samples, lowest)
+    sound: Sound = (samples, lowest, True)
     return lambda data, at, size: sound

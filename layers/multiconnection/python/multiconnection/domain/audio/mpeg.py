@@ -70,7 +70,7 @@ def span(ending: str, data: bytes, start: int, steps: Steps) -> Audio:
     else:
         # The last of them may already be heard like what comes then.
         most = _milliseconds(agreed) + _longest(data, last, steps) - _longest(data[last:end], 0, steps)
-    return Audio(ending, said, max(said, most))
+    return Audio.claimed(ending, said, max(said, most))
 
 
 def _agreed(data: bytes, first: int, steps: Steps) -> tuple[Counter[int], int, int]:

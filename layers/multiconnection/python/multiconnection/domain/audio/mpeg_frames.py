@@ -1,7 +1,8 @@
 """The headers of MPEG audio's frames (ISO 11172-3, 2.4.1.3 and 13818-3): how long one is, in bytes and in samples."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_right
+from collections.abc import Iterator
 
 from .found import Steps
 
@@ -15,6 +16,7 @@ _KBITS = {
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 RATE_MAX = 48_000
+_WINDOW_BYTES = 1 << 12
 _SIGN = re.compile(rb"\xff(?=[\xe2-\xff])")
 
 Frame = tuple[int, int, int]
@@ -41,6 +43,7 @@ _FRAMES = {
     for third in range(256)
     if (frame := _frame(second, third)) is not None
 }
+FRAME_BYTES_MAX = max(size for size, _, _ in _FRAMES.values())
 
 
 def frame_at(data: bytes, at: int) -> Frame | None:
@@ -53,17 +56,35 @@ def alike(data: bytes, at: int, other: int) -> bool:
 
 
 def longest(data: bytes, start: int, steps: Steps) -> int:
-    """Microseconds of the frames that somebody could find from `start` on, wherever he begins to look.
+    """Microseconds of the frames that a decoder could find from `start` on, wherever it begins to look.
 
     Of all signs of frames those that do not overlap and last longest: the best from each of them on is known once the
     best from all later ones is. Where the rate changes, some players take the next frame's for this one's.
     """
-    signs = [sign.start() for sign in _SIGN.finditer(data, start) if frame_at(data, sign.start())]
-    steps.take(2 * len(signs))
-    best, rates = [0] * (len(signs) + 1), [RATE_MAX] * (len(signs) + 1)
-    for number in range(len(signs) - 1, -1, -1):
-        size, samples, rate = _FRAMES[data[signs[number] + 1] << 8 | data[signs[number] + 2]]
-        after = bisect_left(signs, signs[number] + size, number + 1)
+    # From the last sign to the first, and no more of them than a frame has bytes: positions are negative, so that they
+    # ascend.
+    signs, best, rates = [0], [0], [RATE_MAX]
+    for position in _signs(data, start, steps):
+        size, samples, rate = _FRAMES[data[position + 1] << 8 | data[position + 2]]
+        after = max(0, bisect_right(signs, -position - size, 1) - 1)
         lasting = -(-samples * 1_000_000 // min(rate, rates[after]))
-        best[number], rates[number] = max(best[number + 1], best[after] + lasting), rate
-    return best[0]
+        signs.append(-position)
+        best.append(max(best[-1], best[after] + lasting))
+        rates.append(rate)
+        if len(signs) > 2 * FRAME_BYTES_MAX:
+            for kept in (signs, best, rates):
+                del kept[1 : FRAME_BYTES_MAX - 1]
+    return best[-1]
+
+
+def _signs(data: bytes, start: int, steps: Steps) -> Iterator[int]:
+    """Where something looks like a frame's header, from the last one to the first."""
+    for end in range(len(data), start, -_WINDOW_BYTES):
+        begin = max(start, end - _WINDOW_BYTES)
+        steps.scan(_WINDOW_BYTES)
+        found = []
+        for sign in _SIGN.finditer(data, begin, end + 1):
+            steps.take()
+            if frame_at(data, sign.start()):
+                found.append(sign.start())
+        yield from reversed(found)

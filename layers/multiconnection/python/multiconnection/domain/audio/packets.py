@@ -1,58 +1,61 @@
-"""What a container's packets sound like, by codec: each tells how many samples it is, at least and at most."""
+"""What a container's packets sound like, by codec: each tells how many samples it is at most."""
 
 from collections import Counter
 from collections.abc import Callable
 
 from . import opus
-from .found import AudioError, in_milliseconds
+from .found import Audio, AudioError, big, in_milliseconds
 from .mpeg_frames import frame_at
 
-Sound = tuple[int, int, int]
-"""Samples at least, samples at most, samples per second."""
+Sound = tuple[int, int, bool]
+"""Samples at most, samples per second, and whether it can be nothing else."""
 Reader = Callable[[bytes, int, int], Sound]
-"""Of the file's bytes, where the packet begins (NOWHERE: that is not known), and how many bytes it has."""
+"""Of the file's bytes, where the packet begins (NOWHERE: that is not known), and how many bytes it has.
+
+Reads no more than the packet's headers: packets of hostile files overlap.
+"""
 NOWHERE = -1
-SILENCE: Sound = (0, 0, 1)
-AC3_SYNC, AC3_SWAPPED = b"\x0b\x77", b"\x77\x0b"
-AC3_SAMPLES, AC3_BLOCK_SAMPLES = 1536, 256
-AC3_RATE_MIN = 8000
+_AC3_SYNC = b"\x0b\x77"
+_AC3_RATES = (48_000, 44_100, 32_000)
+_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_AC3_BLOCK_SAMPLES, _AC3_BLOCKS = 256, (1, 2, 3, 6)
+_AC3_FRAMES_MAX = 64
+_AC3_ID_MAX, _EAC3_ID_MAX = 10, 16
+_DEPENDENT = 1
 
 
 class Heard:
     """Adds up packets of possibly different rates."""
 
-    __slots__ = ("_sounds", "packets")
+    __slots__ = ("_samples", "exact", "packets")
 
     def __init__(self) -> None:
-        self._sounds: Counter[Sound] = Counter()
+        self._samples: Counter[int] = Counter()
         self.packets = 0
+        self.exact = True
 
     def add(self, sound: Sound, times: int = 1) -> None:
-        self._sounds[sound] += times
+        samples, rate, exact = sound
+        self._samples[rate] += times * samples
         self.packets += times
+        self.exact = self.exact and exact
 
-    @property
-    def least(self) -> int:
-        """Milliseconds."""
-        return self._sum(0)
+    def read(self, reader: Reader, data: bytes, at: int, size: int) -> None:
+        """A packet; what lies behind the end of a file that was cut off cannot be heard."""
+        if at >= len(data) or (not size and at != NOWHERE):
+            self.packets += 1
+        else:
+            self.add(reader(data, at, size))
 
-    @property
-    def most(self) -> int:
-        """Milliseconds."""
-        return self._sum(1)
-
-    def _sum(self, which: int) -> int:
-        samples: Counter[int] = Counter()
-        for sound, times in self._sounds.items():
-            samples[sound[2]] += times * sound[which]
-        return sum(in_milliseconds(count, rate) for rate, count in samples.items())
+    def audio(self, ending: str, said: int) -> Audio:
+        most = sum(in_milliseconds(count, rate) for rate, count in self._samples.items())
+        return Audio.claimed(ending, said, most, exact=self.exact)
 
 
 def opus_packet(data: bytes, at: int, size: int) -> Sound:
     if at == NOWHERE:
-        return 0, opus.PACKET_SAMPLES_MAX, opus.RATE
-    samples = opus.samples(data[at : at + min(size, 2)])
-    return samples, samples, opus.RATE
+        return opus.PACKET_SAMPLES_MAX, opus.RATE, False
+    return opus.samples(data[at : at + min(size, 2)]), opus.RATE, True
 
 
 def mpeg_packet(data: bytes, at: int, size: int) -> Sound:
@@ -60,27 +63,41 @@ def mpeg_packet(data: bytes, at: int, size: int) -> Sound:
     frame = frame_at(data, at) if at >= 0 and size >= 4 else None
     if frame is None or (frame[0] != size and at + size < len(data)):
         raise AudioError("The MP3 in the file is not cut into frames: send it as an .mp3 file.")
-    return frame[1], frame[1], frame[2]
+    return frame[1], frame[2], True
 
 
 def ac3_packet(data: bytes, at: int, size: int) -> Sound:
-    """AC-3 and E-AC-3: every frame begins with a mark, which also turns up by chance."""
-    if at == NOWHERE:
-        raise AudioError("The AC-3 in the file cannot be found.")
-    packet = data[at : at + size]
-    marks = packet.count(AC3_SYNC) + packet.count(AC3_SWAPPED)
-    # A mark may be divided between two packets.
-    marks += packet.endswith((AC3_SYNC[:1], AC3_SYNC[1:]))
-    rate = _ac3_rate(packet) if marks == 1 else None
-    return (AC3_BLOCK_SAMPLES, AC3_SAMPLES, rate) if rate else (0, max(1, marks) * AC3_SAMPLES, AC3_RATE_MIN)
+    """AC-3 and E-AC-3, cut into whole frames: decoders would look for frames anywhere in what is not."""
+    end, samples, rates = min(at + size, len(data)), 0, set[int]()
+    for number in range(_AC3_FRAMES_MAX):
+        frame = _ac3_frame(data[at : at + 6]) if at >= 0 else None
+        if frame is None:
+            break
+        length, count, rate, dependent = frame
+        # What depends on the frame before it only adds channels.
+        samples += 0 if number and dependent else count
+        rates.add(rate)
+        at += length
+        if at == end or at > len(data):
+            return samples, min(rates), True
+    raise AudioError("The AC-3 in the file is not cut into frames: send it in another format.")
 
 
-def _ac3_rate(packet: bytes) -> int | None:
-    """ATSC A/52, 5.4.1 and E.2.3.1."""
-    if len(packet) < 6 or not packet.startswith(AC3_SYNC):
+def _ac3_frame(head: bytes) -> tuple[int, int, int, bool] | None:
+    """Bytes, samples, samples per second, and whether it depends on another one (ATSC A/52, 5.4.1 and E.2.3.1)."""
+    if len(head) < 6 or not head.startswith(_AC3_SYNC):
         return None
-    code, kind = packet[4] >> 6, packet[5] >> 3
-    if code < 3:
-        return (48_000, 44_100, 32_000)[code] >> max(0, min(kind, 10) - 8 if kind <= 10 else 0)
-    half = packet[4] >> 4 & 3
-    return (24_000, 22_050, 16_000)[half] if kind > 10 and half < 3 else None
+    code, identity = head[4] >> 6, head[5] >> 3
+    if identity <= _AC3_ID_MAX:
+        kbits = (head[4] & 63) >> 1
+        if code == 3 or kbits >= len(_AC3_KBITS):
+            return None
+        # 1536 samples at so many thousand bits a second, in words of two bytes.
+        words = _AC3_KBITS[kbits] * 1000 * 96 // _AC3_RATES[code] + (head[4] & 1 if code == 1 else 0)
+        return 2 * words, 6 * _AC3_BLOCK_SAMPLES, _AC3_RATES[code] >> max(0, identity - 8), False
+    half = head[4] >> 4 & 3
+    if identity > _EAC3_ID_MAX or (code == 3 and half == 3):
+        return None
+    blocks, rate = (6, _AC3_RATES[half] // 2) if code == 3 else (_AC3_BLOCKS[half], _AC3_RATES[code])
+    length = 2 * ((big(head, 2, 2) & 0x7FF) + 1)
+    return length, blocks * _AC3_BLOCK_SAMPLES, rate, head[2] >> 6 == _DEPENDENT

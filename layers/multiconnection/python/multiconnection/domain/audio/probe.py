@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from . import flac, matroska, mp4, mpeg, ogg, wav
-from .found import Audio, AudioError, Steps
+from .found import Audio, AudioError, Steps, occurrences
 
 # Nothing that a provider takes is as long: 25 MB at 8 kbit/s are seven hours.
 MILLISECONDS_MAX = 12 * 3600 * 1000
@@ -14,12 +14,15 @@ OTHER_SOUND = (b"\x00\x00\x01\xbd", b"\x00\x00\x01\xbc", b"\x00\x00\x01\xfd", b"
 Measure = Callable[[bytes, Steps], Audio]
 
 
-def probe(data: bytes) -> Audio:
-    """Raises AudioError for what is no supported format, has no sound, or claims to have far too much."""
+def probe(data: bytes, steps: Steps | None = None) -> Audio:
+    """Read the whole file within its budget, whose deadline runs from the time that it was made.
+
+    Raises AudioError, and nothing else, for what is no supported format, has no sound, or claims far too much of it.
+    """
     measure = _measure(data)
     if measure is None:
         raise AudioError("The file is no flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav or webm.")
-    found = measure(data, Steps())
+    found = measure(data, steps or Steps(len(data)))
     if found.milliseconds_max <= 0:
         raise AudioError("The audio file has no sound in it.")
     if found.milliseconds_max > MILLISECONDS_MAX:
@@ -46,7 +49,6 @@ def _measure(data: bytes) -> Measure | None:
 
 def _program_stream(data: bytes, steps: Steps) -> Audio:
     """MPEG with film: how much of it is sound is not looked into, but that it is MPEG audio."""
-    steps.take()
-    if any(sign in data for sign in OTHER_SOUND):
+    if any(occurrences(data, sign, 0, steps) for sign in OTHER_SOUND):
         raise AudioError("The sound in the MPEG file is no MPEG audio: send it in another format.")
     return Audio.floor("mpeg", len(data))

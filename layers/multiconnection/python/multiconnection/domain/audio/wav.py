@@ -1,7 +1,7 @@
 """WAV: chunks, of which `fmt ` says what samples are and `data` holds them."""
 
 from . import mpeg
-from .found import Audio, AudioError, Steps, little
+from .found import Audio, AudioError, Steps, little, occurrences
 from .wav_formats import MPEG, Format, described
 
 # Compressed sound may be hidden in PCM (IEC 61937): players that look for it want its mark twice.
@@ -26,6 +26,6 @@ def measure(data: bytes, steps: Steps) -> Audio:
         raise AudioError("The WAV file has no samples or does not say what they are.")
     if found.codec in MPEG:
         return mpeg.span("wav", data, start, steps)
-    if data.count(HIDDEN, start) > 1:
+    if occurrences(data, HIDDEN, start, steps) > 1:
         raise AudioError("The WAV file carries other sound than its samples.")
     return found.length(size)

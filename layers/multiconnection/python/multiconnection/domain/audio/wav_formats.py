@@ -8,7 +8,7 @@ PCM, ADPCM, FLOAT, A_LAW, MU_LAW, IMA_ADPCM, GSM, EXTENSIBLE = 1, 2, 3, 6, 7, 0x
 MPEG = frozenset({0x50, 0x55})
 CHANNELS_MAX = 64
 BITS_MAX = 64
-GSM_SAMPLES, GSM_BYTES, GSM_BYTES_MIN = 320, 65, 41
+GSM_SAMPLES, GSM_BYTES_MIN, GSM_BYTES_MAX = 320, 41, 65
 # Bytes and samples of a block's head, in each channel.
 _HEADS = {ADPCM: (7, 2), IMA_ADPCM: (4, 1)}
 
@@ -29,8 +29,9 @@ class Format:
         if self.codec in _HEADS:
             return self._adpcm(size)
         if self.codec == GSM:
-            most = in_milliseconds(-(-size * GSM_SAMPLES // GSM_BYTES_MIN), self.rate)
-            return Audio("wav", in_milliseconds(size // GSM_BYTES * GSM_SAMPLES, self.rate), most)
+            known = GSM_BYTES_MIN <= self.block <= GSM_BYTES_MAX
+            count = -(-size // (self.block if known else GSM_BYTES_MIN)) * GSM_SAMPLES
+            return Audio("wav", *2 * (in_milliseconds(count, self.rate),), measured=known)
         if self.codec in (A_LAW, MU_LAW):
             return self._plain(size, 1, 1)
         if self.codec in (PCM, FLOAT):
@@ -41,7 +42,7 @@ class Format:
 
     def _plain(self, size: int, width: int, width_min: int) -> Audio:
         said, most = (size // (self.channels * bytes_) for bytes_ in (width, width_min))
-        return Audio("wav", in_milliseconds(said, self.rate), in_milliseconds(most, self.rate))
+        return Audio.claimed("wav", in_milliseconds(said, self.rate), in_milliseconds(most, self.rate))
 
     def _adpcm(self, size: int) -> Audio:
         """Four bits a sample, and a few of them in the head of every block; IMA's may be as few as two."""
@@ -51,8 +52,9 @@ class Format:
         block = self.block // self.channels
         if block <= head:
             return Audio("wav", most, most, measured=False)
-        said = size // self.channels * (samples + 8 * (block - head) // bits) // block
-        return Audio("wav", min(most, in_milliseconds(said, self.rate)), most)
+        whole, rest = divmod(size // self.channels, block)
+        count = whole * (samples + 8 * (block - head) // bits) + 8 * rest // bits
+        return Audio.exact("wav", min(most, in_milliseconds(count, self.rate)))
 
 
 def described(data: bytes, at: int) -> Format:
