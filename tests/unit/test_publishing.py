@@ -1,4 +1,4 @@
-"""What a second deployment publishes: the versions behind the alias of the streamed functions, as SAM translates them."""
+"""What a second deployment publishes: the versions behind the alias of the streamed functions, by SAM's translator."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "own code": ({"uris": {"ChatFunction": "s3://bucket/other"}}, {"ChatFunction"}),
     "a property": ({"memory": 2048}, {"ChatFunction"}),
     "the stamp of `make deploy`": ({"release": "two"}, STREAMED),
-    # Which is why `make deploy` stamps: SAM compares the reference and not the value (aws/serverless-application-model#3820).
+    # Why `make deploy` stamps: SAM compares references, not values (aws/serverless-application-model#3820).
     "a parameter alone": ({"parameters": {"LogLevel": "DEBUG"}}, set()),
     "a worker's code": ({"uris": {"SweeperFunction": "s3://bucket/other"}}, set()),
 }

@@ -211,7 +211,7 @@ async def test_a_read_that_fails_is_a_503() -> None:
     process, secret = customer.processes[0], customer.keys[0][1]
     with pytest.raises(InsufficientBalance):
         await process.reserve(secret, None)
-    customer.world.driver.failure = StoreThrottled("busy")  # type: ignore[assignment]
+    customer.world.driver.failure = StoreThrottled("busy")
     with pytest.raises(LedgerUnavailable):
         await process.reserve(secret, None)
 
