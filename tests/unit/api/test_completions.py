@@ -121,6 +121,15 @@ async def test_the_hold_covers_everything_that_is_generated(body: dict[str, Any]
         assert (row.hold, row.usage_source) == (hold, UsageSource.ESTIMATED)
 
 
+@pytest.mark.parametrize(("completion", "source"), [(96, UsageSource.UPSTREAM), (97, UsageSource.ESTIMATED)])
+async def test_what_best_of_generates_is_believed_and_no_more(completion: int, source: UsageSource) -> None:
+    usage = {"prompt_tokens": 2, "completion_tokens": completion}
+    async with ChatApp(world()) as app:
+        app.world.http.replies = [json_reply({"choices": [{"text": "Hello"}], "usage": usage})]
+        await app.send("/v1/completions", model="m-1", prompt=["a", "b"], best_of=3)
+        assert (await app.world.settled_row()).usage_source is source
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

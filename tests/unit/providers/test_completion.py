@@ -108,6 +108,13 @@ async def test_an_earlier_usage_stands_where_the_last_one_cannot_be_right() -> N
     assert got.outcome.disbelieved is not None
 
 
+async def test_a_later_usage_that_can_be_right_makes_good_for_an_earlier_one() -> None:
+    early = chunk({"content": "lo"}, usage=USAGE | {"prompt_tokens": 10**8})
+    got = await relayed([ROLE, early, chunk(finish="stop"), usage_chunk(USAGE)])
+    assert (got.outcome.usage, got.outcome.source) == (Usage(11, output=7), UsageSource.UPSTREAM)
+    assert got.outcome.disbelieved is None
+
+
 @pytest.mark.parametrize("billed", [False, True])
 async def test_a_broken_stream_with_nonsense_for_usage_is_as_one_without(billed: bool) -> None:
     parts = [ROLE, chunk({"content": "Hello!!"}, usage=USAGE | {"prompt_tokens": 10**8}), ConnectionCut("")]

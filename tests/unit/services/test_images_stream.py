@@ -113,6 +113,15 @@ async def test_more_tokens_than_an_image_can_have_are_not_believed() -> None:
     assert row.cost < row.hold < row.overrun
 
 
+async def test_the_input_is_believed_once_however_many_images_report_it() -> None:
+    """Its bound is 13 + 6 bytes of fields and 64 tokens: not twice 60."""
+    usage = {"input_tokens": 60, "output_tokens": 1000}
+    world = ImagesWorld(events(completed(usage=usage), completed(usage=usage)))
+    await world.draw(await world.caller(), n=2, **STREAM)
+    row = await world.settled_row()
+    assert (row.usage, row.usage_source) == (Usage(input=60, output_image=2000), UsageSource.ESTIMATED)
+
+
 async def test_partial_images_that_were_not_asked_for_are_not_charged() -> None:
     world = ImagesWorld(events(*[partial()] * 50, 10_000.0, completed()))
     await world.draw(await world.caller(), partial_images=2, **STREAM)

@@ -159,6 +159,14 @@ async def test_a_stream_of_more_tokens_than_can_be_is_charged_by_estimate() -> N
     assert (row.overrun > row.hold, world.alarms.raised) == (True, ["overrun"])
 
 
+async def test_an_estimate_is_never_above_the_bound() -> None:
+    world = TranscriptionWorld(events(*[delta("x" * 10_000)] * 50, done(usage=None, text="x" * 500_000)))
+    await world.hear(await world.caller(), GPT, stream="true")
+    row = await world.settled_row()
+    assert row.usage.output < 125_000
+    assert (row.overrun, world.alarms.raised) == (0, [])
+
+
 async def test_a_late_stream_starts_with_a_comment_and_is_whole() -> None:
     world = TranscriptionWorld(events(40.0, *DELTAS, done()))
     reader = await world.hear(await world.caller(), GPT, stream="true")
