@@ -112,3 +112,14 @@ def test_the_smallest_order_is_not_negative_and_not_above_the_largest() -> None:
     with pytest.raises(SettingsError, match="ORDER_MIN_USD is above ORDER_MAX_USD"):
         of(ORDER_MIN_USD="10", ORDER_MAX_USD="9.99")
     assert of(ORDER_MIN_USD="10", ORDER_MAX_USD="10").order_min_nano == 10**10
+
+
+def test_a_test_credit_is_given_in_one_of_three_ways() -> None:
+    assert of().test_credit_mode == "automatic"
+    for mode in ("automatic", "approval", "off"):
+        assert of(TEST_CREDIT_MODE=mode).test_credit_mode == mode
+    with pytest.raises(SettingsError, match="^TEST_CREDIT_MODE is none of"):
+        of(TEST_CREDIT_MODE="Off")
+    assert of(TEST_CREDITS_PER_NETWORK="1000").test_credits_per_network == 1000
+    with pytest.raises(SettingsError, match="^TEST_CREDITS_PER_NETWORK is 1001, more than 1000"):
+        of(TEST_CREDITS_PER_NETWORK="1001")
