@@ -90,8 +90,8 @@ BOOKS = st.lists(st.lists(SIGNED, max_size=6), min_size=100, max_size=100)
 # Nothing to shrink: a failing book is read as it is, and each try starts node.
 @settings(max_examples=10, deadline=None, phases=[Phase.generate])
 def test_what_is_shown_together_adds_up_and_hides_nothing(books: list[list[int]]) -> None:
-    groups = [
-        [f"{Decimal(sum(parts)).scaleb(-9):.9f}", [f"{Decimal(part).scaleb(-9):.9f}" for part in parts]]
+    groups: list[tuple[str, list[str]]] = [
+        (f"{Decimal(sum(parts)).scaleb(-9):.9f}", [f"{Decimal(part).scaleb(-9):.9f}" for part in parts])
         for parts in books
     ]
     shown_js = """((books) => books.map(([total, parts]) => {
