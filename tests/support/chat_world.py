@@ -220,6 +220,10 @@ class ChatWorld:
         self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
         self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
 
+    def speak_dialect(self) -> None:
+        """Chat reaches its providers as everything else does: through its real dialect, over `http`."""
+        self.chat = ChatService(self.calls, OpenAiCompatible(self.http), self.uploads)
+
     def config(self) -> CallConfig:
         return CallConfig(
             timeout_s=self.settings.function_timeout_s,
