@@ -1,6 +1,8 @@
-"""Paid calls: whole and streamed answers of every endpoint, what goes wrong on the way, and limits of money and rate."""
+"""Paid calls: whole and streamed answers of every endpoint, what goes wrong on the way, limits of money and rate."""
 
+import asyncio
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -10,10 +12,10 @@ from tests.support import images_world, speech_world, transcription_world
 from tests.support.audio_files import wav
 from tests.support.chat_world import MESSAGES
 from tests.support.fake_http import FakeReply, json_reply
-from tests.support.whole_world import IP
+from tests.support.whole_world import IP, OURS
 from tests.unit.audience.scene import PNG, Scene, bearer
 
-from .tape import USAGE, Tape, minutes, whole_chat, with_scene
+from .tape import USAGE, Tape, function_of, minutes, sent, whole_chat, with_scene
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 EMBEDDINGS, MODERATIONS = "/v1/embeddings", "/v1/moderations"
@@ -57,7 +59,10 @@ def refusal(status: int, **more: Any) -> FakeReply:
 
 
 def form(*files: tuple[str, str, bytes], **fields: str) -> bytes:
-    parts = [f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields.items()]
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
     for name, filename, data in files:
         head = f'--edge\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
         parts.append(head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + b"\r\n")
@@ -100,7 +105,9 @@ async def whole_chats(tape: Tape) -> None:
     await me.usage()
     call = {"id": None, "type": "function", "function": {"name": "look", "arguments": "{}"}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    tools = json_reply({**TOP, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": USAGE})
+    tools = json_reply(
+        {**TOP, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": USAGE}
+    )
     await me.chat("a tool call without an id", tools, tools=TOOLS)
     history = [*MESSAGES, {**message, "tool_calls": [{**call, "id": "call_1"}]}]
     answered = [*history, {"role": "tool", "tool_call_id": "call_1", "content": "42"}]
@@ -110,7 +117,9 @@ async def whole_chats(tape: Tape) -> None:
     picture = {"type": "image_url", "image_url": {"url": me.scene.upload}}
     await me.chat("an upload", whole_chat(), messages=[{"role": "user", "content": [picture]}])
     inline = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + b64encode(PNG).decode()}}
-    await me.chat("a picture", whole_chat(), messages=[{"role": "user", "content": [{"type": "text", "text": "x"}, inline]}])
+    await me.chat(
+        "a picture", whole_chat(), messages=[{"role": "user", "content": [{"type": "text", "text": "x"}, inline]}]
+    )
     await me.usage()
 
 
@@ -124,7 +133,9 @@ async def streamed_chats(tape: Tape) -> None:
     await me.usage()
     late = b'","type":"x'
     pieces = [chunk({"tool_calls": [TOOL]}), chunk({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]})]
-    await me.chat("tool calls", stream(*pieces, chunk(finish="tool_calls"), USAGE_CHUNK, DONE), stream=True, tools=TOOLS)
+    await me.chat(
+        "tool calls", stream(*pieces, chunk(finish="tool_calls"), USAGE_CHUNK, DONE), stream=True, tools=TOOLS
+    )
     whole = b"".join([*ANSWER, STOP, USAGE_CHUNK, DONE])
     cut = [whole[at : at + 7] for at in range(0, len(whole), 7)]
     await me.chat("in small pieces", stream(*cut), stream=True)
@@ -221,7 +232,13 @@ async def refused_chats(tape: Tape) -> None:
 async def completions(tape: Tape) -> None:
     me = Caller(tape, await with_scene(tape))
     choice = {"text": "Hello", "index": 0, "logprobs": None, "finish_reason": "length"}
-    await me.post(COMPLETIONS, "whole", json_reply({"id": "cmpl-1", "choices": [choice], "usage": USAGE}), model="m-1", prompt="Say")
+    await me.post(
+        COMPLETIONS,
+        "whole",
+        json_reply({"id": "cmpl-1", "choices": [choice], "usage": USAGE}),
+        model="m-1",
+        prompt="Say",
+    )
     await me.usage()
     pieces = [text_chunk("Hel"), text_chunk("lo"), text_chunk("", "stop")]
     for note, more in (("streamed", {}), ("with usage", {"stream_options": {"include_usage": True}})):
@@ -255,20 +272,33 @@ async def inputs(tape: Tape) -> None:
 async def pictures(tape: Tape) -> None:
     me = Caller(tape, await with_scene(tape))
     one = images_world.images
-    await me.post(GENERATIONS, "whole", one(images_world.item(revised_prompt="A cat")), model="dall-e-3", prompt="A cat")
+    await me.post(
+        GENERATIONS, "whole", one(images_world.item(revised_prompt="A cat")), model="dall-e-3", prompt="A cat"
+    )
     await me.usage()
     await me.post(GENERATIONS, "as a link", one(), model="dall-e-3", prompt="A cat", response_format="url")
-    await me.post(GENERATIONS, "by tokens", one(usage=images_world.USAGE), model="gpt-image-1-mini", prompt="A cat", quality="low")
+    await me.post(
+        GENERATIONS, "by tokens", one(usage=images_world.USAGE), model="gpt-image-1-mini", prompt="A cat", quality="low"
+    )
     await me.usage()
     events = images_world.events(images_world.partial(), images_world.completed())
-    await me.post(GENERATIONS, "streamed", events, model="gpt-image-1-mini", prompt="A cat", stream=True, partial_images=1)
+    await me.post(
+        GENERATIONS, "streamed", events, model="gpt-image-1-mini", prompt="A cat", stream=True, partial_images=1
+    )
     await me.usage()
     broken = images_world.events(images_world.partial(), ConnectionCut("gone"))
     await me.post(GENERATIONS, "cut", broken, model="gpt-image-1-mini", prompt="A cat", stream=True, partial_images=1)
     await me.usage()
     await me.post(GENERATIONS, "an empty answer", one({}), one({}), model="dall-e-3", prompt="A cat")
     await me.post(GENERATIONS, "refused", refusal(400), model="dall-e-3", prompt="A cat")
-    for name, value in {"n": 3, "size": "1x1", "quality": "best", "style": "odd", "background": "red", "stream": True}.items():
+    for name, value in {
+        "n": 3,
+        "size": "1x1",
+        "quality": "best",
+        "style": "odd",
+        "background": "red",
+        "stream": True,
+    }.items():
         await me.post(GENERATIONS, f"{name}: {value}", model="dall-e-3", prompt="A cat", **{name: value})
     await me.post(GENERATIONS, "another kind", model="m-1", prompt="A cat")
     mini = {"model": "gpt-image-1-mini", "prompt": "A hat"}
@@ -345,13 +375,14 @@ async def transcriptions(tape: Tape) -> None:
 async def money_and_limits(tape: Tape) -> None:
     """Budgets and limits of keys, addresses and models, and an account that has nothing left."""
     scene = await with_scene(tape)
-    for note, limits in {
-        "budget": {"budget": "0.000020"},
+    settings: Mapping[str, dict[str, Any]] = {
+        "budget": {"budget": "0.000100"},
         "requests": {"requests_per_minute": 2},
         "tokens": {"tokens_per_minute": 40},
         "models": {"models": ["e-1"]},
         "addresses": {"ips": ["198.51.100.0/24"]},
-    }.items():
+    }
+    for note, limits in settings.items():
         made = await tape.ask("ada", "POST", "/api/keys", scene.ada.headers, json={"name": note, **limits}, note=note)
         headers = bearer(str(made.get("secret")))
         for max_tokens in (4, 4, 400):
@@ -361,21 +392,47 @@ async def money_and_limits(tape: Tape) -> None:
         await tape.ask(f"key with {note}", "GET", "/v1/models", headers)
         await tape.ask(f"key with {note}", "GET", "/v1/balance", headers)
     me = Caller(tape, scene)
-    for endpoint, body in {
+    dear: Mapping[str, dict[str, Any]] = {
         CHAT: {"model": "m-1", "messages": MESSAGES, "n": 128, "max_tokens": 1000, "stream": True},
         COMPLETIONS: {"model": "m-1", "prompt": ["x"] * 100, "n": 100},
         GENERATIONS: {"model": "gpt-image-1-mini", "prompt": "x" * 30_000, "n": 10},
-        SPEECH: {"model": "gpt-4o-mini-tts", "input": "x" * 4000, "voice": "alloy"},
-    }.items():
+    }
+    for endpoint, body in dear.items():
         await me.post(endpoint, "more than there is", whole_chat(), **body)
     await tape.ask("ada", "GET", "/api/keys", scene.ada.headers)
 
 
-async def limits_of_addresses(tape: Tape) -> None:
+async def money_in_flight(tape: Tape) -> None:
+    """What one call has set aside is not there for another one, until it has ended."""
+    me = Caller(tape, await with_scene(tape))
+    body = {"model": "m-1", "messages": MESSAGES, "n": 128, "max_tokens": 1000, "stream": True}
+    slow = speech_world.TimedReply([30.0, *ANSWER, STOP, USAGE_CHUNK, DONE], media_type="text/event-stream")
+    tape.replies(slow)
+    first = asyncio.ensure_future(tape.world.ask("chat", "POST", CHAT, me.headers, IP, json=body))
+    await asyncio.sleep(5)
+    await tape.ask("key", "POST", CHAT, me.headers, json=body, note="while another one runs")
+    await tape.ask("key", "GET", "/v1/balance", me.headers)
+    running = (await first).headers["x-request-id"]
+    await tape.ask("key", "GET", f"/v1/usage/{running}", me.headers)
+    await tape.ask("key", "GET", "/v1/balance", me.headers)
+
+
+async def limits_of_people(tape: Tape) -> None:
+    """Wrong keys from one address, renewals of sessions, mails and codes for one person, pages of one account."""
     scene = await with_scene(tape)
-    last = None
-    for number in range(62):
-        last = await tape.world.ask("account", "GET", "/v1/balance", bearer(f"sk-live-{number:032}"), IP)
-    assert last is not None
-    await tape.ask("one wrong key too many", "GET", "/v1/balance", bearer("sk-live-" + "z" * 32), ip=IP)
+    made_up = {**OURS, "cookie": "__Host-mc_id=x; __Host-mc_refresh=refresh-made-up"}
+    email = {"email": scene.ada.session.email}
+    wrong_code = {**email, "code": "000000", "password": "another horse 2"}
+    asked: tuple[tuple[str, int, str, str, Mapping[str, str], Any], ...] = (
+        ("a wrong key", 61, "GET", "/v1/balance", bearer("sk-live-" + "z" * 32), {}),
+        ("a session that is made up", 300, "GET", "/api/account", made_up, {}),
+        ("a mail", 6, "POST", "/api/auth/forgot", OURS, email),
+        ("a code", 10, "POST", "/api/auth/reset", OURS, wrong_code),
+        ("a download", 60, "GET", "/api/usage.csv", scene.ada.headers, {}),
+    )
+    for note, often, method, path, headers, body in asked:
+        function, more = function_of(method, path), sent(body)
+        for _ in range(often + 2):
+            await tape.world.ask(function, method, path, headers, IP, **more)
+        await tape.ask("somebody", method, path, headers, ip=IP, note=f"{note} too often", at_once=True, **more)
     await tape.ask("a good key from there", "GET", "/v1/balance", bearer(scene.key), ip=IP)

@@ -10,6 +10,7 @@ import orjson
 _KINDS = {
     "jwt": r"eyJ[\w-]+\.[\w-]+\.[\w-]+",
     "secret": r"sk-live-[0-9A-Za-z]{32,}",
+    "last4": r"(?<=\*\*\*)[0-9A-Za-z]{4}(?![0-9A-Za-z*])",
     "req": r"req_[0-9A-Za-z]{12}",
     "ord": r"ord_[0-9A-Za-z]{16}",
     "adj": r"adj_[0-9A-Za-z]{22}",
@@ -18,11 +19,13 @@ _KINDS = {
     "reference": r"MC-[0-9A-Z]{4,}(?:-[0-9A-Z]+)*",
     "token": r"(?:access|refresh|session)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "uuid": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "made": r"(?<=call_)[0-9a-f]{24}|(?<=cmpl-)[0-9a-f]{24}|(?<=MultiConnection)[0-9a-f]{32}",
+    "made": r"(?<=call_)[0-9a-f]{24}|(?<=cmpl-)[0-9a-f]{24}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<=Connection)"
+    r"[0-9a-f]{32}",
 }
 _PATTERN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 # The id of a row in a cursor or below a bucket's prefix is that of the thing, without its own prefix.
 _BARE = ("req", "upl", "adj")
+_WORD = re.compile(r"[0-9A-Za-z]{8,}")
 _SHORT_ID = re.compile(r"[0-9A-Za-z]{8}")
 
 
@@ -32,17 +35,19 @@ class Placeholders:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
-        self._learnt: re.Pattern[str] | None = None
 
     def text(self, text: str) -> str:
         """The text with a placeholder instead of each random value."""
         text = _PATTERN.sub(lambda found: self._named(str(found.lastgroup), found[0]), text)
-        return self._learnt.sub(lambda found: self._known[found[0]], text) if self._learnt else text
+        return _WORD.sub(lambda found: self._known.get(found[0], found[0]), text)
+
+    def last4(self, value: str) -> str:
+        """The end of a key's secret, which is too short to be looked for."""
+        return self._named("last4", value)
 
     def learn(self, kind: str, value: str) -> None:
-        if value and value not in self._known:
-            self._named(kind, value)
-            self._look_for(value)
+        """A value of letters and digits, eight of them at least."""
+        self._named(kind, value)
 
     def learn_ids(self, value: object) -> None:
         """What has a name in an answer and no form of its own: ids of keys, secrets for authenticator apps."""
@@ -64,14 +69,8 @@ class Placeholders:
             self._counts[kind] += 1
             self._known[value] = f"<{kind} {self._counts[kind]}>"
             if kind in _BARE:
-                bare = value.partition("_")[2]
-                self._known[bare] = f"<bare {kind} {self._counts[kind]}>"
-                self._look_for(bare)
+                self._known[value.partition("_")[2]] = f"<bare {kind} {self._counts[kind]}>"
         return self._known[value]
-
-    def _look_for(self, value: str) -> None:
-        found = re.escape(value)
-        self._learnt = re.compile(f"{self._learnt.pattern}|{found}" if self._learnt else found)
 
 
 def _claims(token: str) -> str:

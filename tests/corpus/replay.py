@@ -27,7 +27,11 @@ _ROOMS: Mapping[str, Mapping[str, Scenario]] = {
     "export": {"usage": rooms.usage},
     "images": {"images": calls.pictures},
     "keys": {"a key's life": rooms.keys},
-    "limits": {"money and limits": calls.money_and_limits, "limits of addresses": calls.limits_of_addresses},
+    "limits": {
+        "money and limits": calls.money_and_limits,
+        "money in flight": calls.money_in_flight,
+        "limits of people": calls.limits_of_people,
+    },
     "models": {"models": rooms.models},
     "orders": {"orders": rooms.orders},
     "outages": {"outages": rooms.outages},

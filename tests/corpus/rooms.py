@@ -9,7 +9,7 @@ from tests.support.totp import totp_code
 from tests.support.whole_world import IP, OURS, PASSWORD, Somebody
 from tests.unit.audience.scene import ORDER, PNG, Scene, bearer
 
-from .tape import Tape, minutes, whole_chat, with_scene
+from .tape import Tape, minutes, sent, whole_chat, with_scene
 
 EVE, NEW_PASSWORD = "eve@example.com", "another horse 2"
 
@@ -40,7 +40,9 @@ async def signing_in(tape: Tape) -> None:
     await auth("new-password", "a weak password", **answer, password="short")
     await auth("new-password", **answer, password=NEW_PASSWORD)
     for number in range(10):
-        await tape.world.ask("account", "POST", "/api/auth/sign-in", OURS, IP, json={"email": EVE, "password": f"wrong {number}"})
+        await tape.world.ask(
+            "account", "POST", "/api/auth/sign-in", OURS, IP, json={"email": EVE, "password": f"wrong {number}"}
+        )
     body = {"email": EVE, "password": PASSWORD}
     await tape.ask("eve", "POST", "/api/auth/sign-in", OURS, json=body, ip=IP, note="too often")
 
@@ -49,8 +51,7 @@ async def a_session(tape: Tape) -> None:
     somebody = await tape.world.somebody("eve")
 
     async def ask(method: str, path: str, note: str = "", headers: Any = None, /, **body: Any) -> Any:
-        more = {"json": body} if body else {}
-        return await tape.ask("eve", method, path, headers or somebody.headers, note=note, **more)
+        return await tape.ask("eve", method, path, headers or somebody.headers, note=note, **sent(body))
 
     await ask("GET", "/api/auth/session")
     await ask("GET", "/api/account")
@@ -88,8 +89,7 @@ async def keys(tape: Tape) -> None:
     scene = await with_scene(tape)
 
     async def ask(method: str, path: str, note: str = "", /, **body: Any) -> Any:
-        more = {"json": body} if body else {}
-        return await tape.ask("ada", method, path, scene.ada.headers, note=note, **more)
+        return await tape.ask("ada", method, path, scene.ada.headers, note=note, **sent(body))
 
     whole = {"budget": "5.00", "requests_per_minute": 10, "tokens_per_minute": 1000, "models": ["m-1"]}
     made = await ask("POST", "/api/keys", name="desk", ips=["203.0.113.0/24"], expires_at=1_900_000_000, **whole)
@@ -120,7 +120,7 @@ async def keys(tape: Tape) -> None:
     await ask("DELETE", path, "again")
     await minutes(2)
     await tape.ask("the deleted key", "GET", "/v1/models", new)
-    session = await ask("POST", "/api/keys/session")
+    session = await tape.ask("ada", "POST", "/api/keys/session", scene.ada.headers, json={})
     await tape.ask("the playground's key", "GET", "/v1/models", bearer(str(session.get("secret"))))
     await ask("GET", "/api/keys", "at the end")
 
@@ -157,7 +157,16 @@ async def usage(tape: Tape) -> None:
             if cursor:
                 await tape.ask(name, "GET", f"{path}&cursor={cursor}", fresh.headers)
     fresh = await tape.world.signed_in(scene.ada.person)
-    for query in ("limit=0", "limit=x", "cursor=x", "from=x", "from=5&to=5", "group=nothing", "ended=maybe", "tz_offset_min=900"):
+    for query in (
+        "limit=0",
+        "limit=x",
+        "cursor=x",
+        "from=x",
+        "from=5&to=5",
+        "group=nothing",
+        "ended=maybe",
+        "tz_offset_min=900",
+    ):
         for path in ("/api/usage", "/api/usage/summary", "/api/usage.csv", "/api/credits"):
             await tape.ask("ada", "GET", f"{path}?{query}", fresh.headers)
 
@@ -167,8 +176,7 @@ async def orders(tape: Tape) -> None:
     scene = await with_scene(tape)
 
     async def ask(who: Somebody, method: str, path: str, note: str = "", /, **body: Any) -> Any:
-        more = {"json": body} if body else {}
-        return await tape.ask(who.session.name, method, path, who.headers, note=note, **more)
+        return await tape.ask(who.session.name, method, path, who.headers, note=note, **sent(body))
 
     ada, root, second = scene.ada, scene.root, scene.second
     await ask(ada, "GET", "/api/orders/options")
@@ -195,20 +203,22 @@ async def orders(tape: Tape) -> None:
     await ask(ada, "POST", f"{first}/receipt", "too large", **{**receipt, "bytes": 10**9})
     tokens = ("second", "third", "fourth", "fifth")
     made = [await ask(ada, "POST", "/api/orders", **{**ORDER, "client_token": f"the-{name}-token"}) for name in tokens]
-    await ask(root, "POST", f"/api/admin{first}/approve", "too early", amount="1.00", account_id=ada.account_id)
+    ids = [each["id"] for each in made if "id" in each]
+    early = f"/api/admin/orders/{ids[0]}/approve"
+    await ask(root, "POST", early, "too early", amount="100.00", account_id=ada.account_id)
+    admins = f"/api/admin/orders/{scene.ids['order_id']}"
     await tape.settled()
     await ask(root, "GET", "/api/admin/orders")
     await ask(root, "GET", "/api/admin/orders?status=in_review&limit=1")
-    await ask(root, "GET", f"/api/admin{first}")
+    await ask(root, "GET", admins)
     approval = {"amount": "100.00", "account_id": ada.account_id}
-    await ask(root, "POST", f"/api/admin{first}/approve", "another amount", **{**approval, "amount": "1.00"})
-    await ask(root, "POST", f"/api/admin{first}/approve", "another account", **{**approval, "account_id": scene.bob.account_id})
-    await ask(root, "POST", f"/api/admin{first}/approve", **approval)
+    await ask(root, "POST", f"{admins}/approve", "another amount", **{**approval, "amount": "1.00"})
+    await ask(root, "POST", f"{admins}/approve", "another account", **{**approval, "account_id": scene.bob.account_id})
+    await ask(root, "POST", f"{admins}/approve", **approval)
     await tape.settled()
-    await ask(second, "POST", f"/api/admin{first}/approve", "again, by another", **approval)
-    await ask(second, "POST", f"/api/admin{first}/reject", "too late", reason="late")
+    await ask(second, "POST", f"{admins}/approve", "again, by another", **approval)
+    await ask(second, "POST", f"{admins}/reject", "too late", reason="late")
     await ask(ada, "POST", f"{first}/cancel", "too late")
-    ids = [each["id"] for each in made if "id" in each]
     await ask(root, "POST", f"/api/admin/orders/{ids[0]}/reject", reason="nothing arrived")
     await ask(ada, "POST", f"/api/orders/{ids[1]}/cancel")
     await tape.settled()
@@ -236,8 +246,7 @@ async def administration(tape: Tape) -> None:
     scene = await with_scene(tape)
 
     async def ask(who: Somebody, method: str, path: str, note: str = "", /, **body: Any) -> Any:
-        more = {"json": body} if body else {}
-        return await tape.ask(who.session.name, method, f"/api/admin/{path}", who.headers, note=note, **more)
+        return await tape.ask(who.session.name, method, f"/api/admin/{path}", who.headers, note=note, **sent(body))
 
     root, second = scene.root, scene.second
     tape.world.admin.people.people = [(each.session.email, each.person.user_id) for each in (scene.ada, scene.bob)]
@@ -251,6 +260,9 @@ async def administration(tape: Tape) -> None:
     await tape.ask("suspended", "POST", "/v1/chat/completions", bearer(scene.key), json=body)
     await ask(root, "POST", f"{account}/resume", reason="a mistake")
     await ask(root, "POST", f"{account}/resume", "again", reason="a mistake")
+    _freeze(tape, scene.bob.account_id)
+    for step in ("suspend", "resume"):
+        await ask(root, "POST", f"accounts/{scene.bob.account_id}/{step}", "frozen", reason="looked into")
     await _adjustments(tape, scene, account)
     prices = {"input": "1.10", "cached_input": "0.25", "output": "2.00"}
     change = {"prices": prices, "base_version": 7, "reason": "dearer"}
@@ -261,41 +273,88 @@ async def administration(tape: Tape) -> None:
     await ask(root, "POST", "models/m-1/prices", "tenfold", **{**change, "prices": {**prices, "output": "200.00"}})
     await ask(root, "POST", "models/m-1/prices", "another version", **{**change, "base_version": 6})
     await ask(root, "POST", "models/m-1/prices", **change)
-    await ask(root, "POST", "models/m-1/prices", "an unknown kind", **{**change, "prices": {"x": "1"}, "base_version": 8})
+    await ask(
+        root, "POST", "models/m-1/prices", "an unknown kind", **{**change, "prices": {"x": "1"}, "base_version": 8}
+    )
     await ask(root, "GET", "models/m-1", "its versions")
-    for path in ("models/m-1/disable", "models/m-1/disable", "models/m-1/enable", "providers/one/disable", "providers/one/enable"):
+    for path in (
+        "models/m-1/disable",
+        "models/m-1/disable",
+        "models/m-1/enable",
+        "providers/one/disable",
+        "providers/one/enable",
+    ):
         await ask(root, "POST", path, reason="because")
     await ask(root, "POST", "providers/two/disable", "no reason")
-    for path in ("providers", "revenue", "revenue?group=day", "revenue?group=model", "revenue?group=account", "revenue?group=x", "reconciliation"):
+    await ask(root, "POST", "providers/one/disable", "the last one")
+    await minutes(2)
+    await tape.ask("key", "POST", "/v1/chat/completions", bearer(scene.key), json=body, note="every provider is off")
+    await tape.ask("key", "GET", "/v1/models", bearer(scene.key), note="every provider is off")
+    for path in (
+        "providers",
+        "revenue",
+        "revenue?group=day",
+        "revenue?group=model",
+        "revenue?group=account",
+        "revenue?group=x",
+        "reconciliation",
+    ):
         await ask(root, "GET", path)
     await ask(second, "POST", "reconciliation", accounts_max=10)
     await ask(second, "GET", "reconciliation")
-    for path in ("audit", "audit?limit=3", "audit?actor=root@example.com", "audit?action=model.price", "audit?cursor=x"):
+    for path in (
+        "audit",
+        "audit?limit=3",
+        "audit?actor=root@example.com",
+        "audit?action=model.price",
+        "audit?cursor=x",
+    ):
         await ask(root, "GET", path)
+
+
+def _freeze(tape: Tape, account_id: str) -> None:
+    """As the ledger does with an account whose books are wrong."""
+    update = {
+        "TableName": "balances",
+        "Key": {"account_id": {"S": account_id}},
+        "UpdateExpression": "SET #status = :frozen",
+        "ExpressionAttributeNames": {"#status": "st"},
+        "ExpressionAttributeValues": {":frozen": {"S": "frozen"}},
+    }
+    tape.world.memory.execute("UpdateItem", update)
 
 
 async def _adjustments(tape: Tape, scene: Scene, account: str) -> None:
     async def ask(who: Somebody, method: str, path: str, note: str = "", /, **body: Any) -> Any:
-        more = {"json": body} if body else {}
-        return await tape.ask(who.session.name, method, f"/api/admin/{path}", who.headers, note=note, **more)
+        return await tape.ask(who.session.name, method, f"/api/admin/{path}", who.headers, note=note, **sent(body))
 
     root, second = scene.root, scene.second
     small = {"amount": "5.00", "reason": "goodwill", "client_token": "a-small-adjustment"}
     await ask(root, "POST", f"{account}/adjust", **small)
     await ask(root, "POST", f"{account}/adjust", "again", **small)
     await ask(root, "POST", f"{account}/adjust", "another of that name", **{**small, "amount": "6.00"})
-    await ask(root, "POST", f"{account}/adjust", "more than there is", **{**small, "amount": "-90.00", "client_token": "too-much-taken"})
-    await ask(root, "POST", f"{account}/adjust", "taken", **{**small, "amount": "-1.00", "client_token": "taken-back-again"})
+    await ask(
+        root,
+        "POST",
+        f"{account}/adjust",
+        "more than there is",
+        **{**small, "amount": "-90.00", "client_token": "too-much-taken"},
+    )
+    await ask(
+        root, "POST", f"{account}/adjust", "taken", **{**small, "amount": "-1.00", "client_token": "taken-back-again"}
+    )
     mine = f"accounts/{root.account_id}/adjust"
     await ask(root, "POST", mine, "their own", **small)
     waiting = f"adjustments/{scene.ids['adjustment_id']}"
     await ask(root, "GET", "adjustments")
-    await ask(root, "GET", "adjustments?status=pending")
+    await ask(root, "GET", "adjustments?status=applied")
     await ask(root, "GET", waiting)
     await ask(root, "POST", f"{waiting}/approve", "their own")
     await ask(second, "POST", f"{waiting}/approve")
     await ask(second, "POST", f"{waiting}/reject", "too late", reason="late")
-    large = await ask(root, "POST", f"{account}/adjust", "a large one", **{**small, "amount": "500.00", "client_token": "a-large-one"})
+    large = await ask(
+        root, "POST", f"{account}/adjust", "a large one", **{**small, "amount": "500.00", "client_token": "a-large-one"}
+    )
     identity = large.get("adjustment", {}).get("id")
     await ask(second, "POST", f"adjustments/{identity}/reject", reason="too much")
     await ask(root, "GET", "adjustments", "at the end")
@@ -366,6 +425,8 @@ async def pages(tape: Tape) -> None:
             await tape.ask("again", "GET", path, {"accept": "text/html", "if-none-match": etag})
     for path in ("/v1/nothing", "/v1", "/api/nothing", "/api/admin/nothing", "/v1/models/", "/v1/chat/completions/"):
         await tape.ask("a program", "GET", path, {})
+    for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        await tape.ask("a program", method, "/v1/nothing", {})
     tape.world.models.failure = StoreUnavailable("down")
     await minutes(10)
     for path in ("/", "/models", "/status", "/api/models"):

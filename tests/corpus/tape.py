@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, redirect_stderr
 from functools import cache
@@ -74,6 +75,7 @@ class Tape:
         self.names = Placeholders()
         self._addresses = (f"203.0.113.{number % 250}" for number in count())
         self._log = log
+        self._began_s = 0
         self._seen: tuple[int, ...] = (0, 0, 0)
 
     def replies(self, *replies: Any) -> None:
@@ -90,14 +92,17 @@ class Tape:
         ip: str | None = None,
         note: str = "",
         function: str | None = None,
+        at_once: bool = False,
         **more: Any,
     ) -> Any:
-        """One request, a second after the last one; the body of its answer where that is JSON.
+        """One request, a second after the last one unless `at_once`; the body of its answer where that is JSON.
 
         Each comes from an address of its own, unless `ip` is given: limits of an address are a scenario of their own.
         """
-        await _next_second()
+        if not at_once:
+            await _next_second()
         self._skip_setup()
+        self._began_s = int(time.time())
         sent = {"user-agent": "corpus", "accept-encoding": "identity", **headers}
         name = function or function_of(method, path)
         answer = await self.world.ask(name, method, path, sent, ip or next(self._addresses), **more)
@@ -177,13 +182,20 @@ class Tape:
     def plain(self, value: Any) -> Any:
         """With placeholders, in a fixed order, and long texts as their hashes."""
         if isinstance(value, dict):
+            if isinstance(value.get("last4"), str):
+                value = {**value, "last4": self.names.last4(value["last4"])}
             return {self.names.text(name): self.plain(each) for name, each in sorted(value.items())}
         if isinstance(value, list):
             return [self.plain(each) for each in value]
         if isinstance(value, str):
             text = self.names.text(value)
             return text if len(text) <= LONG else f"<{len(text)} characters, sha256 {_hash(text.encode())}>"
-        return value
+        return "<now>" if self._is_wall_time(value) else value
+
+    def _is_wall_time(self, value: Any) -> bool:
+        """Of answers that say when they were made where the provider has not; all other times are virtual."""
+        is_now = isinstance(value, int) and self._began_s <= value <= time.time()
+        return is_now and value != int(self.world.clock.now())
 
     def _skip_setup(self) -> None:
         self._log.seek(0)
@@ -203,6 +215,7 @@ async def tape() -> AsyncIterator[Tape]:
         world = WholeWorld()
         world.models.found += [a_model(**NOWHERE), *map(shipped, SHIPPED)]
         world.speak_dialect()
+        world.switches.source = world.admin.switches
         world.http.replies = Script()
         await world.published.publish(MODELS)
         await world.admin.publish(*MODELS)
@@ -220,6 +233,11 @@ async def with_scene(tape: Tape) -> Scene:
         tape.names.learn_ids({name: found.ids[name]})
         tape.names.text(found.ids[name])
     return found
+
+
+def sent(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a request with this body, or without one where it is empty."""
+    return {"json": dict(body)} if body else {}
 
 
 async def minutes(count: int) -> None:
