@@ -25,7 +25,7 @@ from multiconnection.providers.transcription import OpenAiTranscription
 from multiconnection.services.accounts_seen import AccountsSeen
 from multiconnection.services.authenticate import Authenticator, Caller
 from multiconnection.services.calls import Arrival, CallConfig, Calls
-from multiconnection.services.catalog import CatalogService
+from multiconnection.services.catalog import CatalogService, Switches, SwitchSource
 from multiconnection.services.chat import ChatService, CompletedChat
 from multiconnection.services.completions import CompletionsService
 from multiconnection.services.embeddings import EmbeddingsService
@@ -126,6 +126,16 @@ class Models:
 
 
 @dataclass
+class Switchboard:
+    """A `SwitchSource`: everything is on, unless another one is put in its place."""
+
+    source: SwitchSource | None = None
+
+    async def switches(self) -> Switches:
+        return await self.source.switches() if self.source else Switches()
+
+
+@dataclass
 class Alarms:
     raised: list[str] = field(default_factory=list)
 
@@ -181,7 +191,10 @@ class ChatWorld:
         self.driver = WatchedDriver(MemoryDynamo(TABLES))
         self.models = Models(*(models or (a_model(),)))
         self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.catalog = CatalogService(self.models, self.providers, self.clock, self.alarms, 60)
+        self.switches = Switchboard()
+        self.catalog = CatalogService(
+            self.models, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
+        )
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             self.queue,
@@ -224,6 +237,10 @@ class ChatWorld:
         )
         self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
         self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
+
+    def speak_dialect(self) -> None:
+        """Chat reaches its providers as everything else does: through its real dialect, over `http`."""
+        self.chat = ChatService(self.calls, OpenAiCompatible(self.http), self.uploads)
 
     def config(self) -> CallConfig:
         return CallConfig(

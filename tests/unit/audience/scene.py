@@ -79,29 +79,34 @@ def bearer(secret: str) -> dict[str, str]:
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
     async with whole_world() as world:
-        ada, bob = await world.somebody("ada"), await world.somebody("bob")
-        root, second = [await world.somebody(name, groups=("admin",)) for name in ("root", "second")]
-        key = await _made(world, ada, "/api/keys", {"name": KEY_NAME})
-        gone = await _made(world, ada, "/api/keys", {"name": "lost"})
-        await world.ask("account", "DELETE", f"/api/keys/{gone['id']}", ada.headers)
-        bobs = await _made(world, bob, "/api/keys", {"name": "Bob's"})
-        order = await _made(world, ada, "/api/orders", ORDER)
-        await world.engine.settled()
-        secrets = (ada.session.email, KEY_NAME, key["secret"], order["reference"], NOTE)
-        ids = {
-            "key_id": key["id"],
-            "request_id": await _call(world, key["secret"]),
-            "order_id": order["id"],
-            "adjustment_id": await _adjustment(world, ada, root),
-            "account_id": ada.account_id,
-            "model_id": "m-1",
-            "model": "m-1",
-            "name": "one",
-            "view": "keys",
-            "page": "nowhere",
-        }
-        upload = await _upload(world, key["secret"])
-        yield Scene(world, ada, bob, root, second, ids, key["secret"], bobs["secret"], gone["secret"], upload, secrets)
+        yield await furnished(world)
+
+
+async def furnished(world: WholeWorld) -> Scene:
+    """The scene in a world that has nobody yet."""
+    ada, bob = await world.somebody("ada"), await world.somebody("bob")
+    root, second = [await world.somebody(name, groups=("admin",)) for name in ("root", "second")]
+    key = await _made(world, ada, "/api/keys", {"name": KEY_NAME})
+    gone = await _made(world, ada, "/api/keys", {"name": "lost"})
+    await world.ask("account", "DELETE", f"/api/keys/{gone['id']}", ada.headers)
+    bobs = await _made(world, bob, "/api/keys", {"name": "Bob's"})
+    order = await _made(world, ada, "/api/orders", ORDER)
+    await world.engine.settled()
+    secrets = (ada.session.email, KEY_NAME, key["secret"], order["reference"], NOTE)
+    ids = {
+        "key_id": key["id"],
+        "request_id": await _call(world, key["secret"]),
+        "order_id": order["id"],
+        "adjustment_id": await _adjustment(world, ada, root),
+        "account_id": ada.account_id,
+        "model_id": "m-1",
+        "model": "m-1",
+        "name": "one",
+        "view": "keys",
+        "page": "nowhere",
+    }
+    upload = await _upload(world, key["secret"])
+    return Scene(world, ada, bob, root, second, ids, key["secret"], bobs["secret"], gone["secret"], upload, secrets)
 
 
 async def _made(world: WholeWorld, who: Somebody, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
