@@ -1,7 +1,5 @@
 """Reading a JSON request body, bounded, with our errors."""
 
-import asyncio
-
 import orjson
 from fastapi import Request
 
@@ -12,6 +10,8 @@ from multiconnection.domain.json_bounds import (
     may_be_nested_too_deeply,
     tree_is_too_large,
 )
+from multiconnection.services.turns import give_way
+from multiconnection.services.validation import path_of
 
 # Reading less than this takes a few milliseconds whatever is in it; between the stages of more, others have their turn.
 SHORT_BYTES = 256 * 1024
@@ -28,23 +28,35 @@ async def read_json(request: Request, bytes_max: int) -> object:
         raise MediaTypeUnsupported("Send the body without a content-encoding.")
     raw = await _read(request, bytes_max)
     if len(raw) <= SHORT_BYTES:
-        return _parsed(raw)
+        return _shallow(_parsed(raw), raw)
     if tree_is_too_large(raw):
         raise RequestTooLarge("The JSON body of your request has too many values.")
-    await asyncio.sleep(0)
+    await give_way()
     value = _parsed(raw)
-    await asyncio.sleep(0)
+    await give_way()
+    _shallow(value, raw)
+    await give_way()
     return value
 
 
 def _parsed(raw: bytes) -> object:
     try:
-        value = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
         raise RequestInvalid(f"We could not parse the JSON body of your request: {exc}.") from exc
+
+
+def _shallow(value: object, raw: bytes) -> object:
     if may_be_nested_too_deeply(raw) and is_nested_too_deeply(value):
-        raise RequestInvalid(f"The JSON of your request is {NESTED_TOO_DEEPLY}.")
+        raise RequestInvalid(f"The JSON of your request is {NESTED_TOO_DEEPLY}.", param=_deep_member(value))
     return value
+
+
+def _deep_member(body: object) -> str | None:
+    """The member of an object in which it is too deep."""
+    if not isinstance(body, dict):
+        return None
+    return next((path_of((name,)) for name, value in body.items() if is_nested_too_deeply([value])), None)
 
 
 async def _read(request: Request, bytes_max: int) -> bytes:

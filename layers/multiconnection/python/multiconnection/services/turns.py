@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
+# Long enough for several turns of the loop, in which the requests of others come a good way.
+PAUSE_S = 0.001
 T = TypeVar("T")
 Steps = Generator[None, None, T]
 """Work that stops at each `yield`, and returns its result."""
@@ -26,4 +28,9 @@ async def in_turns(steps: Steps[T]) -> T:
         except StopIteration as done:
             result: T = done.value
             return result
-        await asyncio.sleep(0)
+        await give_way()
+
+
+async def give_way() -> None:
+    """Between two stages of long work."""
+    await asyncio.sleep(PAUSE_S)
