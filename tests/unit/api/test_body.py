@@ -172,7 +172,8 @@ async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours(
     path: str, media_type: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun = b"--x\r\n" if "form-data" in media_type else b'{"model'
-    messages = iter([{"type": "http.request", "body": begun, "more_body": True}, {"type": "http.disconnect"}])
+    begun_message: dict[str, Any] = {"type": "http.request", "body": begun, "more_body": True}
+    messages = iter([begun_message, {"type": "http.disconnect"}])
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
