@@ -182,7 +182,8 @@ async def test_the_deadline_before_anything_charges_nothing(model: str, stream: 
 async def test_a_caller_that_is_cancelled_leaves_no_connection_open() -> None:
     world = TranscriptionWorld(events(100.0, delta("x")))
     task = asyncio.ensure_future(world.hear(await world.caller(), GPT, stream="true"))
-    while not world.http.posted:  # the file is measured in a thread, for which virtual time does not wait
+    # The file is measured in a thread, for which virtual time does not wait.
+    while not world.http.posted:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await asyncio.sleep(50)
     task.cancel()
