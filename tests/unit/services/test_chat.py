@@ -238,7 +238,7 @@ async def test_a_hold_outlives_its_function() -> None:
     await task
 
 
-@pytest.mark.parametrize(("in_s", "lasts_s"), [(60, 45), (5000, 885), (None, 885), (10, 0)])
+@pytest.mark.parametrize(("in_s", "lasts_s"), [(60, 45), (5000, 285), (None, 285), (200, 185), (10, 0)])
 async def test_the_functions_own_end_counts_when_it_is_earlier(in_s: int | None, lasts_s: int) -> None:
     world = ChatWorld()
     world.upstream.attempts = [Attempt(silent_s=10_000)]
