@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-SOURCES = ("layers", "functions", "local", "benchmarks", "tests")
-PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests")
+SOURCES = ("layers", "functions", "local", "benchmarks", "tests", "tools")
+PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests", "tools")
 # Hypothesis draws the same examples each time and gives them all the time they need; plain pytest goes on exploring.
 PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--hypothesis-profile=ci")
 
@@ -35,7 +35,7 @@ STATIC = (
     Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
     Step("template, as SAM reads it", (str(ROOT / ".tools/sam/bin/sam"), "validate", "--lint")),
 )
-UNIT = Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation"))
+UNIT = Step("unit", (*PYTEST, "-n", "2", "tests/unit", "tests/simulation", "tests/corpus"))
 # Side by side: each of them waits more than it computes.
 LANES = (
     (
