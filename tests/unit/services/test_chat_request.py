@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.domain.errors import ParameterMissing, RequestInvalid
-from multiconnection.services.chat_request import parse_chat_request
+from multiconnection.domain.errors import ParameterMissing, ParameterUnsupported, RequestInvalid
+from multiconnection.services.chat_request import parse_chat_request, require_affordable_parameters
 from multiconnection.services.validation import PATH_CHARS_MAX
 from tests.support.chat_bodies import PIXEL, content, parsed
 from tests.support.chat_world import MESSAGES, a_model
@@ -215,3 +215,31 @@ def test_any_json_in_any_place_is_understood_or_refused_with_a_path(value: objec
         param = exc.param
     assert param is None or param.startswith(place)
     assert tokens > 0
+
+
+def test_a_text_is_counted_only_when_nothing_cheaper_refuses_the_request() -> None:
+    """Whatever has been counted is kept in the request."""
+    request = parsed(unknown="\u0301\u0323" * 1000, tools=[{"type": "web_search"}])
+    with pytest.raises(RequestInvalid):
+        require_affordable_parameters(request, a_model(kind="embedding", prices={"input": "1"}))
+    with pytest.raises(ParameterUnsupported):
+        require_affordable_parameters(request, a_model())
+    assert not vars(request).keys() & {"text", "text_tokens_max", "text_tokens_typical"}
+
+
+def test_a_text_that_fills_the_window_by_its_bytes_is_not_looked_at() -> None:
+    request = parsed(unknown="\u0301\u0323" * 1000)
+    assert request.prompt_tokens_max(a_model(context_window=4000)) == 4000
+    assert "text_tokens_max" not in vars(request)
+    assert request.prompt_tokens_max(a_model(context_window=8000)) > 4000
+    assert "text_tokens_max" in vars(request)
+
+
+def test_of_many_messages_each_is_validated_and_the_wrong_one_named() -> None:
+    messages: list[object] = [{"role": "user", "content": "hi"}] * 2500
+    assert parsed(messages=messages).messages == 2500
+    for at in (0, 999, 1000, 2345, 2499):
+        wrong = [*messages[:at], {"role": "user", "content": [{"text": 1}]}, *messages[at + 1 :]]
+        with pytest.raises(ParameterMissing) as caught:
+            parsed(messages=wrong)
+        assert caught.value.param == f"messages[{at}].content[0].type"

@@ -30,7 +30,7 @@ async def read_json(request: Request, bytes_max: int) -> object:
     if len(raw) <= SHORT_BYTES:
         return _shallow(_parsed(raw), raw)
     if tree_is_too_large(raw):
-        raise RequestTooLarge("The JSON body of your request has too many values.")
+        raise RequestTooLarge("The JSON body of your request has too many values. Send it in several requests.")
     await give_way()
     value = _parsed(raw)
     await give_way()
