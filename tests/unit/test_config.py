@@ -116,8 +116,8 @@ def test_a_test_credit_is_given_in_one_of_three_ways() -> None:
     assert of().test_credit_mode == "automatic"
     for mode in ("automatic", "approval", "off"):
         assert of(TEST_CREDIT_MODE=mode).test_credit_mode == mode
-    with pytest.raises(SettingsError, match="^TEST_CREDIT_MODE is none of"):
+    with pytest.raises(SettingsError, match=r"^TEST_CREDIT_MODE is none of"):
         of(TEST_CREDIT_MODE="Off")
     assert of(TEST_CREDITS_PER_NETWORK="1000").test_credits_per_network == 1000
-    with pytest.raises(SettingsError, match="^TEST_CREDITS_PER_NETWORK is 1001, more than 1000"):
+    with pytest.raises(SettingsError, match=r"^TEST_CREDITS_PER_NETWORK is 1001, more than 1000"):
         of(TEST_CREDITS_PER_NETWORK="1001")
