@@ -32,7 +32,7 @@ _RULES = (
     # A name is one person's at each of the domains.
     AliasRules(("proton.me", "protonmail.com", "protonmail.ch", "pm.me"), ignored=".-_"),
     # A username is one person's at all of its domains: https://yandex.com/support/id/authorization/email.html
-    # A dot and a hyphen are taken for one character of a login: widely reported, no page of Yandex itself is known to us.
+    # A dot and a hyphen are taken for one character of a login: widely reported, on no page of Yandex that we know.
     AliasRules(
         (
             "yandex.ru",
