@@ -69,6 +69,22 @@ def test_a_second_step_belongs_to_the_first(stack: LocalStack) -> None:
     assert demo_admin(stack).get("/api/account")["email"] == admin["email"], "the password is what it was"
 
 
+def test_an_operator_can_grant_each_test_credit_by_hand(tmp_path: Path) -> None:
+    with LocalStack(tmp_path / "local", {"TEST_CREDIT_MODE": "approval"}) as stack:
+        (person, _), admin = new_person(stack), demo_admin(stack)
+        account = person.get("/api/account")
+        assert (account["test_credit"], person.get("/api/balance")["available"]) == ("awaiting_approval", "0.000000000")
+        waiting = [each["id"] for each in admin.get("/api/admin/accounts", awaiting="true")["data"]]
+        assert account["account_id"] in waiting
+        for _ in range(2):
+            granted = admin.post(f"/api/admin/accounts/{account['account_id']}/test-credit", reason="a customer")
+            assert (granted["available"], granted["test_credit"]) == ("1.000000000", None)
+        assert person.get("/api/account")["test_credit"] is None
+        actions = [entry["action"] for entry in admin.get("/api/admin/audit")["data"]]
+        assert actions == ["account.test_credit"]
+        stack.assert_books_are_right()
+
+
 def assert_over(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in_failed")
 

@@ -235,6 +235,7 @@ async def test_the_accounts_that_wait_are_listed_page_by_page() -> None:
     found, cursor = [], ""
     for _ in range(9):
         page = await app.get(f"accounts?awaiting=true&limit=2{cursor}")
+        assert len(page["data"]) <= 2
         found += [each["id"] for each in page["data"]]
         if page["next_cursor"] is None:
             break

@@ -1,6 +1,6 @@
 """Which addresses reach the same mailbox, as far as an address tells.
 
-A rule is kept only where the provider documents it, so that no two people share a mailbox here. What no address tells
+A rule is kept where its source is known, so that no two people share a mailbox here. What no address tells
 stays: aliases with names of their own (iCloud, Outlook, Proton, relays) and whole domains that belong to one person.
 """
 
@@ -32,7 +32,7 @@ _RULES = (
     # A name is one person's at each of the domains.
     AliasRules(("proton.me", "protonmail.com", "protonmail.ch", "pm.me"), ignored=".-_"),
     # A username is one person's at all of its domains: https://yandex.com/support/id/authorization/email.html
-    # A dot and a hyphen are one character of a login; its sign-up refuses the other spelling as taken.
+    # A dot and a hyphen are taken for one character of a login: widely reported, on no page of Yandex that we know.
     AliasRules(
         (
             "yandex.ru",
