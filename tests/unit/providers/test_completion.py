@@ -117,12 +117,8 @@ async def test_a_later_usage_that_can_be_right_makes_good_for_an_earlier_one() -
 
 @pytest.mark.parametrize("billed", [False, True])
 async def test_a_broken_stream_with_nonsense_for_usage_is_as_one_without(billed: bool) -> None:
-    parts: list[bytes | TransportFailure] = [
-        ROLE,
-        chunk({"content": "Hello!!"}, usage=USAGE | {"prompt_tokens": 10**8}),
-        ConnectionCut(""),
-    ]
-    got = await relayed(parts, provider=a_provider(mid_stream_error_billed=billed))
+    nonsense = chunk({"content": "Hello!!"}, usage=USAGE | {"prompt_tokens": 10**8})
+    got = await relayed([ROLE, nonsense, ConnectionCut("")], provider=a_provider(mid_stream_error_billed=billed))
     assert got.outcome.usage == (Usage(20, output=7) if billed else Usage())
     assert got.outcome.disbelieved is not None
 
