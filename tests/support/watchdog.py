@@ -19,7 +19,9 @@ from tests.support.chat_app import ChatApp
 from tests.support.chat_world import ChatWorld, a_model
 
 T = TypeVar("T")
-TRIES = 2
+# A busy machine slows the processor down for everybody: what is slow in one of the tries only is its doing.
+TRIES_MIN, TRIES_MAX = 2, 6
+QUIET_S = 0.1
 MB = 1_000_000
 STATUS = Path("/proc/self/status")
 NO_LIMITS = {
@@ -102,7 +104,9 @@ async def _served(path: str, content: bytes) -> Served:
     async with ChatApp(ChatWorld(*MODELS, environment=NO_LIMITS)) as app:
         headers = {"authorization": f"Bearer {app.secret}", "content-type": "application/json"}
         await app.send(path, model="m-1", unknown="\u00bd")
-        for _ in range(TRIES):
+        for tries in range(TRIES_MAX):
+            if tries >= TRIES_MIN and max(wait_s, gap_s) <= QUIET_S:
+                break
             gc.collect()
             before = _forget_peak()
             async with Watchdog() as dog:
