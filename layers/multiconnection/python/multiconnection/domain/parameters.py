@@ -271,24 +271,32 @@ def refuse_unpriced_caching(body: Mapping[str, Any]) -> None:
     Every byte of every member of messages, parts and tools is counted as text; this alone costs more than that:
     Anthropic writes five minutes at the catalog's `cache_write`, and an hour at 1.6 times as much.
     """
-    for where, holder in _cacheable(body):
-        control = holder.get("cache_control")
-        if isinstance(control, Mapping) and control.get("ttl") not in (None, "", "5m"):
-            param = f"{where}.cache_control.ttl".removeprefix(".")
-            raise ParameterUnsupported("Prompts are cached for five minutes: leave `ttl` out.", param=param)
+    where = _kept_longer(body)
+    if where is not None:
+        param = f"{where}cache_control.ttl"
+        raise ParameterUnsupported("Prompts are cached for five minutes: leave `ttl` out.", param=param)
 
 
-def _cacheable(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield "", body
+def _kept_longer(body: Mapping[str, Any]) -> str | None:
+    """The path of the first cache entry that is kept for more than five minutes. Paths are built only when found."""
+    if _is_kept_longer(body):
+        return ""
     for listed in ("messages", "tools"):
         for at, holder in enumerate(body.get(listed) or ()):
-            where = f"{listed}[{at}]"
-            yield where, holder
-            if isinstance(function := holder.get("function"), Mapping):
-                yield f"{where}.function", function
+            if _is_kept_longer(holder):
+                return f"{listed}[{at}]."
+            if _is_kept_longer(holder.get("function")):
+                return f"{listed}[{at}].function."
             content = holder.get("content")
             for position, part in enumerate(content if isinstance(content, list) else ()):
-                yield f"{where}.content[{position}]", part
+                if _is_kept_longer(part):
+                    return f"{listed}[{at}].content[{position}]."
+    return None
+
+
+def _is_kept_longer(holder: object) -> bool:
+    control = holder.get("cache_control") if isinstance(holder, dict) else None
+    return isinstance(control, dict) and control.get("ttl") not in (None, "", "5m")
 
 
 def _outside(name: str, value: object, accepted: frozenset[str]) -> str | None:

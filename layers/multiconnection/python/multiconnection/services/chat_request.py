@@ -201,7 +201,6 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
         raise wrong_kind(model)
     parsed = request.parsed
     refuse_costly(CHAT, request.body, model)
-    refuse_unpriced_caching(request.body)
     _require_thoughts_within(request, model)
     if set(parsed.modalities or ()) - {"text"}:
         raise ParameterUnsupported("Answers are text: other `modalities` are not offered.", param="modalities")
@@ -216,6 +215,9 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
             raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
         for position, part in enumerate(_parts(message)):
             _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
+    # The text is written here for the first time: what is above is cheaper.
+    if b'"cache_control"' in request.text:
+        refuse_unpriced_caching(request.body)
     _require_room(request, model)
 
 
