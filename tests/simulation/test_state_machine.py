@@ -84,8 +84,8 @@ class LedgerMachine(BooksMachine):
 
     @rule(hold=live)
     def reserve_again(self, hold: Hold) -> None:
-        """A live hold is recognised as an earlier attempt's; one that was swept is not reserved here."""
-        if hold.hold_id in self.model.holds:
+        """A live hold is recognised as an earlier attempt's; one that ended, or was born anew, is not reserved here."""
+        if self.lives(hold):
             assert self.attempt(hold, 0).birth == hold.birth
 
     @rule(target=live, hold=done)
