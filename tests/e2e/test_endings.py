@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.support.customers import Customer, chat_body
@@ -88,15 +87,6 @@ BROKEN = (
 ELSEWHERE = {"demo-hang"}
 
 
-def charged(customer: Customer, answer: httpx.Response, before: Decimal) -> dict[str, Any]:
-    """The usage row; the balance fell by its cost and nothing is held."""
-    row = customer.usage(answer)
-    balance = customer.balance()
-    assert before - Decimal(balance["available"]) == Decimal(row["cost"])
-    assert (balance["in_flight"], row["overrun"]) == (FREE, FREE)
-    return row
-
-
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("whole", WHOLE, ids=lambda whole: whole.model)
 def test_a_complete_answer_costs_the_usage_that_the_provider_reports(
@@ -106,7 +96,7 @@ def test_a_complete_answer_costs_the_usage_that_the_provider_reports(
     answer = demo.chat(whole.model, stream=stream, **whole.fields)
     assert answer.status_code == 200, answer.text
     assert not stream or events_of(answer.text).done
-    row = charged(demo, answer, before)
+    row = demo.charged(answer, before)
     assert (row["ended"], row["usage_source"], row["streamed"]) == ("complete", "upstream", stream)
     usage = row["usage"]
     counted = (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"])
@@ -119,7 +109,7 @@ def test_a_complete_answer_costs_the_usage_that_the_provider_reports(
 def test_an_answer_without_usable_usage_costs_an_estimate(demo: Customer, model: str, stream: bool) -> None:
     before = demo.available()
     answer = demo.chat(model, stream=stream)
-    row = charged(demo, answer, before)
+    row = demo.charged(answer, before, overrun=model == "demo-usage-huge")
     assert (row["ended"], row["usage_source"]) == ("complete", "estimated")
     (asked,) = chat_body(model)["messages"]
     # Four bytes a token; a message is four more.
@@ -133,7 +123,7 @@ def test_no_answer_costs_nothing(demo: Customer, broken: Broken) -> None:
     before = demo.available()
     answer = demo.chat(broken.model)
     assert (answer.status_code, answer.json()["error"]["code"]) == (broken.status, broken.code)
-    row = charged(demo, answer, before)
+    row = demo.charged(answer, before)
     assert (row["ended"], row["usage_source"], row["cost"]) == (broken.ended, "none", FREE)
 
 
@@ -152,7 +142,7 @@ def test_no_answer_or_half_of_one_costs_nothing_in_a_stream_and_never_looks_whol
         assert answer.status_code == broken.status
     assert error is not None
     assert error["code"] == broken.code
-    row = charged(demo, answer, before)
+    row = demo.charged(answer, before)
     assert (row["ended"], row["usage_source"], row["cost"]) == (broken.streamed or broken.ended, "none", FREE)
 
 

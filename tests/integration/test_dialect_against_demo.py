@@ -13,6 +13,7 @@ from local.demo_upstream import BEHAVIOURS
 from local.demo_upstream.child import demo_upstream
 from multiconnection.domain import errors
 from multiconnection.domain.gateway_error import GatewayError
+from multiconnection.domain.parameters import PASS, ParameterPolicy
 from multiconnection.domain.provider import Provider, Quirks
 from multiconnection.domain.usage import Ended, Usage, UsageSource
 from multiconnection.providers.http import AiohttpClient
@@ -78,7 +79,7 @@ class Got:
 
 
 def a_provider(base_url: str, **quirks: Any) -> Provider:
-    return Provider("demo", base_url, "none", None, 5, 2, 5, 1, Quirks(**quirks))
+    return Provider("demo", base_url, "none", None, 5, 2, 5, 1, Quirks(**quirks), parameters=ParameterPolicy(PASS))
 
 
 def a_call(model: str, *, stream: bool = True, include_usage: bool = False, **body: Any) -> ChatCall:
