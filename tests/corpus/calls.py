@@ -156,6 +156,7 @@ async def silence(tape: Tape) -> None:
 
 
 async def failed_streams(tape: Tape) -> None:
+    tape.pace_s = 10
     me = Caller(tape, await with_scene(tape))
     error = event({"error": {"message": "overloaded", "code": "busy"}})
     await me.chat("an error first", stream(error), stream(*ANSWER, STOP, USAGE_CHUNK, DONE), stream=True)
@@ -170,6 +171,7 @@ async def failed_streams(tape: Tape) -> None:
 
 
 async def provider_failures(tape: Tape) -> None:
+    tape.pace_s = 10
     me = Caller(tape, await with_scene(tape))
     for status in (400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 529):
         await me.chat(f"every provider: {status}", refusal(status), refusal(status))

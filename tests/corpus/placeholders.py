@@ -15,6 +15,7 @@ _KINDS = {
     "ord": r"ord_[0-9A-Za-z]{16}",
     "adj": r"adj_[0-9A-Za-z]{22}",
     "acct": r"acct_[0-9A-Za-z]{24}",
+    "aud": r"aud_[0-9A-Za-z]{14}",
     "upl": r"upl_[0-9A-Za-z]{22}",
     "reference": r"MC-[0-9A-Z]{4,}(?:-[0-9A-Z]+)*",
     "token": r"(?:access|refresh|session)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
@@ -24,9 +25,10 @@ _KINDS = {
 }
 _PATTERN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 # The id of a row in a cursor or below a bucket's prefix is that of the thing, without its own prefix.
-_BARE = ("req", "upl", "adj")
+_BARE = ("req", "upl", "adj", "aud")
 _WORD = re.compile(r"[0-9A-Za-z]{8,}")
-_SHORT_ID = re.compile(r"[0-9A-Za-z]{8}")
+# Of a key, and behind it of one of its old secrets.
+_KEY_ID = re.compile(r"([0-9A-Za-z]{8})(?:\.([0-9a-f]{8}))?")
 
 
 class Placeholders:
@@ -56,8 +58,10 @@ class Placeholders:
                 self.learn_ids(each)
         elif isinstance(value, dict):
             for name, each in value.items():
-                if name in ("id", "key_id") and isinstance(each, str) and _SHORT_ID.fullmatch(each):
-                    self.learn("key", each)
+                if name in ("id", "key_id") and isinstance(each, str) and (found := _KEY_ID.fullmatch(each)):
+                    self.learn("key", found[1])
+                    if found[2]:
+                        self.learn("old", found[2])
                 elif name == "secret" and isinstance(each, str) and not each.startswith("sk-live-"):
                     self.learn("totp", each)
                 self.learn_ids(each)

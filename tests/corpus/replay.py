@@ -57,16 +57,16 @@ def scenarios(room: str) -> dict[str, Scenario]:
 ROOMS = tuple(_ROOMS)
 
 
-def replayed(room: str) -> dict[str, list[dict[str, Any]]]:
+def replayed(room: str, seed: int = 1) -> dict[str, list[dict[str, Any]]]:
     """Each scenario in a world and a time of its own; those that ask nothing are left out."""
     found = {}
     for name, scenario in scenarios(room).items():
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            found[name] = runner.run(_recorded(scenario))
+            found[name] = runner.run(_recorded(scenario, seed))
     return {name: records for name, records in found.items() if records}
 
 
-async def _recorded(scenario: Scenario) -> list[dict[str, Any]]:
-    async with tape() as made:
+async def _recorded(scenario: Scenario, seed: int) -> list[dict[str, Any]]:
+    async with tape(seed) as made:
         await scenario(made)
         return made.records

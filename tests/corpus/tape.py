@@ -71,6 +71,8 @@ class Tape:
     def __init__(self, world: WholeWorld, log: io.StringIO) -> None:
         """`log` is where the functions write what they log."""
         self.world = world
+        # Seconds between two requests: more than the pauses of a random length before repeated attempts.
+        self.pace_s = 1
         self.records: list[dict[str, Any]] = []
         self.names = Placeholders()
         self._addresses = (f"203.0.113.{number % 250}" for number in count())
@@ -95,18 +97,18 @@ class Tape:
         at_once: bool = False,
         **more: Any,
     ) -> Any:
-        """One request, a second after the last one unless `at_once`; the body of its answer where that is JSON.
+        """One request, a moment after the last one unless `at_once`; the body of its answer where that is JSON.
 
         Each comes from an address of its own, unless `ip` is given: limits of an address are a scenario of their own.
         """
         if not at_once:
-            await _next_second()
+            await self._next_moment()
         self._skip_setup()
         self._began_s = int(time.time())
         sent = {"user-agent": "corpus", "accept-encoding": "identity", **headers}
         name = function or function_of(method, path)
         answer = await self.world.ask(name, method, path, sent, ip or next(self._addresses), **more)
-        body = _json_of(answer)
+        body = _keys_in_order(_json_of(answer))
         self.names.learn_ids(body)
         asked = self.names.text(f"{who}: {method} {path[:LONG]}") + (f" ({note})" if note else "")
         self.records.append({"asked": asked, **self._answer(answer, body), **self._effects()})
@@ -197,6 +199,11 @@ class Tape:
         is_now = isinstance(value, int) and self._began_s <= value <= time.time()
         return is_now and value != int(self.world.clock.now())
 
+    async def _next_moment(self) -> None:
+        """Rows are listed by the second in their ids: two requests in one would be listed in a random order."""
+        now_s = asyncio.get_running_loop().time()
+        await asyncio.sleep((now_s // self.pace_s + 1) * self.pace_s - now_s)
+
     def _skip_setup(self) -> None:
         self._log.seek(0)
         self._log.truncate()
@@ -207,13 +214,18 @@ class Tape:
 
 
 @asynccontextmanager
-async def tape() -> AsyncIterator[Tape]:
-    """A world with nobody in it, whose providers are reached through their real dialects."""
+async def tape(seed: int = 1) -> AsyncIterator[Tape]:
+    """A world with nobody in it, whose providers are reached through their real dialects.
+
+    Another `seed` makes other ids and secrets, and must not make another record.
+    """
     numbers = count(1)
     seeded = lambda: UUID(int=next(numbers) << 64 | 0x4000_8000_0000_0000_0001, version=4)  # noqa: E731
     with patch.object(fake_cognito, "uuid4", seeded), redirect_stderr(io.StringIO()) as log:
         world = WholeWorld()
         world.models.found += [a_model(**NOWHERE), *map(shipped, SHIPPED)]
+        world.rng.reseed(seed)
+        world.admin.rng.reseed(-seed)
         world.speak_dialect()
         world.switches.source = world.admin.switches
         world.http.replies = Script()
@@ -245,12 +257,6 @@ async def minutes(count: int) -> None:
     await asyncio.sleep(60 * count)
 
 
-async def _next_second() -> None:
-    """Rows are listed by the second in their ids: two requests in one would be listed in a random order."""
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(int(loop.time()) + 1 - loop.time())
-
-
 @cache
 def _router() -> Router[str]:
     template = load_template(TEMPLATE)
@@ -268,6 +274,17 @@ def function_of(method: str, path: str) -> str:
 def _json_of(answer: httpx.Response) -> Any:
     is_json = answer.headers.get("content-type", "").startswith("application/json")
     return orjson.loads(answer.content) if is_json and answer.content else None
+
+
+def _keys_in_order(value: Any) -> Any:
+    """Keys are listed by their ids, which are random: here by their beginnings."""
+    if isinstance(value, dict):
+        return {name: _keys_in_order(each) for name, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [_keys_in_order(each) for each in value]
+    are_keys = all(isinstance(each, dict) and "last4" in each for each in items)
+    return sorted(items, key=lambda each: (each["created"], str(each["name"]))) if are_keys else items
 
 
 def _event(block: str) -> Any:

@@ -39,6 +39,9 @@ class SeededRng:
     def below(self, bound: int) -> int:
         return self._random.randrange(bound)
 
+    def reseed(self, seed: int) -> None:
+        self._random.seed(seed)
+
 
 @dataclass
 class WatchedDriver:
