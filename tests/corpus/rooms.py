@@ -3,6 +3,7 @@
 from typing import Any
 
 from multiconnection.domain.people_errors import IdentityUnavailable
+from multiconnection.ledger.accounts import AccountLimits
 from multiconnection.ledger.store import StoreUnavailable
 from tests.support.chat_world import MESSAGES
 from tests.support.totp import totp_code
@@ -252,6 +253,9 @@ async def administration(tape: Tape) -> None:
     account = f"accounts/{scene.ada.account_id}"
     for path in ("accounts", "accounts?query=ada", "accounts?limit=1", account):
         await ask(root, "GET", path)
+    await ask(root, "POST", f"{account}/test-credit", "which it has", reason="asked by phone")
+    await tape.world.ledger.create_account("acct_" + "0" * 24, "Operator", AccountLimits())
+    await ask(root, "POST", f"accounts/acct_{'0' * 24}/test-credit", "without a person", reason="asked by phone")
     await ask(root, "POST", f"{account}/suspend", reason="fraud")
     await ask(root, "POST", f"{account}/suspend", "again", reason="fraud")
     tape.replies(whole_chat())

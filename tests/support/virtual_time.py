@@ -2,12 +2,13 @@
 
 import asyncio
 import selectors
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 START_S = 1_800_000_000.0
-# Real seconds. A framework may run something in a thread; nothing else can wake a loop without a timer.
+# Real seconds. A thread's result is waited for in them before time goes on; nothing else wakes a loop without a timer.
 THREADS_WAITED_FOR_S = 5.0
+T = TypeVar("T")
 
 
 class NothingEverHappens(RuntimeError):
@@ -19,7 +20,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now_s = 0.0
+        self.threads = 0
         super().__init__(_Jump(self))
+
+    def run_in_executor(  # type: ignore[override]  # typeshed binds the arguments to those of `func`
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> "asyncio.Future[T]":
+        """What runs in a thread takes no virtual time."""
+        future = super().run_in_executor(executor, func, *args)
+        self.threads += 1
+        future.add_done_callback(self._one_thread_less)
+        return future
+
+    def _one_thread_less(self, _: "asyncio.Future[Any]") -> None:
+        self.threads -= 1
 
     def time(self) -> float:
         return self._now_s
@@ -36,7 +50,8 @@ class _Jump(selectors.BaseSelector):
         self._real = selectors.DefaultSelector()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._real.select(THREADS_WAITED_FOR_S if timeout is None else 0)
+        waits = timeout is None or (timeout > 0 and self._loop.threads)
+        ready = self._real.select(THREADS_WAITED_FOR_S if waits else 0)
         if not ready and timeout is None:
             raise NothingEverHappens
         if not ready and timeout:

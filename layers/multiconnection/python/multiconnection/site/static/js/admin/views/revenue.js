@@ -64,11 +64,12 @@ const split = (row) => [row.revenue, [row.upstream_cost, row.margin]];
 
 function Totals({ total, incomplete }) {
   const places = total && placesOf([], [split(total)]);
-  const figure = (name, content) => html`<div><dt class="muted small">${name}</dt><dd class="figure num">${total ? content() : html`<${Skeleton} width="6ch" />`}</dd></div>`;
+  const figure = (name, content, note) => html`<div><dt class="muted small">${name}</dt><dd class="figure num">${total ? content() : html`<${Skeleton} width="6ch" />`}</dd>
+    ${note && html`<dd class="muted small">${total ? note() : "\u00a0"}</dd>`}</div>`;
   return html`<section class="card" aria-label="Totals"><dl class="figure-row">
     ${figure("Calls", () => html`<span>${count(total.calls)} ${incomplete && html`<${Badge} tone="warn">Incomplete</${Badge}>`}</span>`)}${figure("Revenue", () => html`<${Money} amount=${total.revenue} places=${places} />`)}
     ${figure("Upstream cost", () => html`<${Money} amount=${total.upstream_cost} places=${places} />`)}
-    ${figure("Margin", () => html`<span><${Money} amount=${total.margin} places=${places} /> <span class="muted small">${marginOf(total)}</span></span>`)}</dl></section>`;
+    ${figure("Margin", () => html`<${Money} amount=${total.margin} places=${places} />`, () => marginOf(total))}</dl></section>`;
 }
 
 const hasGaps = ({ missing_days: missing, truncated, total }) => Boolean(truncated || missing.length || total.unpriced_calls);
