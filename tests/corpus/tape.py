@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import io
+import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, redirect_stderr
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from functools import cache
 from itertools import count
 from typing import Any
@@ -19,6 +20,7 @@ import orjson
 from local.paths import TEMPLATE
 from local.routing import Router
 from local.template import load as load_template
+from multiconnection.observability import configure_logging
 from tests.support import fake_cognito
 from tests.support.chat_world import a_model
 from tests.support.fake_http import FakeReply, json_reply
@@ -221,7 +223,7 @@ async def tape(seed: int = 1) -> AsyncIterator[Tape]:
     """
     numbers = count(1)
     seeded = lambda: UUID(int=next(numbers) << 64 | 0x4000_8000_0000_0000_0001, version=4)  # noqa: E731
-    with patch.object(fake_cognito, "uuid4", seeded), redirect_stderr(io.StringIO()) as log:
+    with patch.object(fake_cognito, "uuid4", seeded), redirect_stderr(io.StringIO()) as log, _logging():
         world = WholeWorld()
         world.models.found += [a_model(**NOWHERE), *map(shipped, SHIPPED)]
         world.rng.reseed(seed)
@@ -314,3 +316,16 @@ def _hash_of(value: Any) -> str:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Lines are logged as in a function, whatever ran in this process before; afterwards all is as it was."""
+    ours, everybody = logging.getLogger("multiconnection"), logging.getLogger()
+    before = (ours.handlers[:], ours.level, ours.propagate, everybody.handlers[:])
+    ours.handlers.clear()
+    configure_logging("INFO")
+    try:
+        yield
+    finally:
+        ours.handlers[:], ours.level, ours.propagate, everybody.handlers[:] = before
