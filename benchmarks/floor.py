@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from benchmarks.asgi import JSON, read_body, respond, run_lifespan
 from benchmarks.floor_writes import FloorWrites
 from benchmarks.server import serve
-from multiconnection.storage.hot import HotDriver
+from multiconnection.aws.dynamo_async import HotDriver
 
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 _BASE, _SPEECH = "/v1", "/v1/audio/speech"

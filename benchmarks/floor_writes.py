@@ -5,11 +5,10 @@ from itertools import count
 from time import time
 from typing import Any
 
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import AccountLimits, UsageRow
-from multiconnection.storage import balances, usage
-from multiconnection.storage.driver import Driver
+from multiconnection.aws.dynamo import Driver
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.models import AccountLimits, Hold, UsageRow
+from multiconnection.usage import Ended, Usage, UsageSource
 
 ACCOUNT = "floor"
 HOLD_NANO = 12_345_678
@@ -26,17 +25,17 @@ class FloorWrites:
     def __init__(self, driver: Driver, balances_table: str, usage_table: str) -> None:
         self._driver = driver
         self._balances_table = balances_table
-        self._reserve = balances.reserve(
+        self._reserve = ledger_items.reserve(
             balances_table, _HOLD, key_epoch=0, in_flight_max=256, activity_bucket=int(time()) // 300
         )
-        self._apply = balances.apply(balances_table, _HOLD, COST_NANO, return_to_cap=False)
-        self._decide = usage.decide(usage_table, _row())
+        self._apply = ledger_items.apply(balances_table, _HOLD, COST_NANO, return_to_cap=False)
+        self._decide = ledger_items.decide(usage_table, _row())
         self._numbers = count()
         self._run = f"{int(time()):x}"[-6:]
 
     async def open_account(self) -> None:
         """With money enough for any run."""
-        item = dict(balances.create(self._balances_table, ACCOUNT, "Floor", int(time()), AccountLimits())["Item"])
+        item = dict(ledger_items.create(self._balances_table, ACCOUNT, "Floor", int(time()), AccountLimits())["Item"])
         item |= {name: {"N": str(FUNDS_NANO)} for name in ("avail", "credits_in")}
         await self._driver.call("PutItem", {"TableName": self._balances_table, "Item": item})
 

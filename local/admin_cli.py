@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local import admin_commands as admin
-from multiconnection.domain.orders import OrderStatus
-from multiconnection.services.adjustment_types import AdjustmentStatus
+from multiconnection.credits.adjustments import AdjustmentStatus
+from multiconnection.orders.models import OrderStatus
 
 Group = Callable[[Any, str, str], Any]
 Add = Callable[[Any, str, Any, str], argparse.ArgumentParser]

@@ -5,22 +5,21 @@ import getpass
 from argparse import Namespace
 from typing import Any
 
-from multiconnection.api.routes.admin_accounts import account_object, dossier_object
-from multiconnection.api.routes.admin_adjustments import adjustment_object
-from multiconnection.api.routes.admin_audit import entry_object
-from multiconnection.api.routes.admin_models import change_object, model_object
-from multiconnection.api.routes.admin_orders import reviewed_object
-from multiconnection.api.routes.admin_providers import provider_object
-from multiconnection.api.routes.admin_revenue import reconciliation_object, revenue_object
-from multiconnection.bootstrap.foundation import SystemRng
+from multiconnection.accounts.routes import admin_account_object, dossier_object
+from multiconnection.audit.log import AuditFilter
+from multiconnection.audit.routes import entry_object
+from multiconnection.bootstrap.admin import AdminDesk
+from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.ids import new_short_id
-from multiconnection.domain.sessions import Session
-from multiconnection.observability import begin_correlation
-from multiconnection.services.admin_desk import AdminDesk
-from multiconnection.services.admin_models import PriceWish, prices_of
-from multiconnection.services.audit_trail import AuditFilter
-from multiconnection.services.order_decisions import OrderDecisions
+from multiconnection.catalog.admin import PriceWish, prices_of
+from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
+from multiconnection.credits.routes import adjustment_object
+from multiconnection.identity.models import Session
+from multiconnection.ids import new_short_id
+from multiconnection.observability.logging import begin_correlation
+from multiconnection.orders.decisions import OrderDecisions
+from multiconnection.orders.routes import reviewed_object
+from multiconnection.reports.routes import reconciliation_object, revenue_object
 
 Row = dict[str, Any]
 
@@ -66,7 +65,7 @@ async def account_awaiting(workers: Workers, options: Namespace) -> list[Row]:
     accounts, cursor = _desk(workers).accounts, None
     while len(found) < options.limit:
         page = await accounts.search("", options.limit, cursor, awaiting=True)
-        found += [account_object(record) for record in page.records]
+        found += [admin_account_object(record) for record in page.records]
         cursor = page.after
         if cursor is None:
             break
@@ -75,15 +74,15 @@ async def account_awaiting(workers: Workers, options: Namespace) -> list[Row]:
 
 async def account_grant(workers: Workers, options: Namespace) -> Row:
     accounts = _desk(workers).accounts
-    return account_object(await accounts.grant_test_credit(operator(), options.account, options.reason))
+    return admin_account_object(await accounts.grant_test_credit(operator(), options.account, options.reason))
 
 
 async def account_suspend(workers: Workers, options: Namespace) -> Row:
-    return account_object(await _desk(workers).accounts.suspend(operator(), options.account, options.reason))
+    return admin_account_object(await _desk(workers).accounts.suspend(operator(), options.account, options.reason))
 
 
 async def account_resume(workers: Workers, options: Namespace) -> Row:
-    return account_object(await _desk(workers).accounts.resume(operator(), options.account, options.reason))
+    return admin_account_object(await _desk(workers).accounts.resume(operator(), options.account, options.reason))
 
 
 async def account_adjust(workers: Workers, options: Namespace) -> Row:

@@ -16,12 +16,12 @@ from local.ministack import StateInUse
 from local.run import run
 from local.run_file import demo_account
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.catalog import CatalogError
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.money import MoneyError
+from multiconnection.catalog.models import CatalogError
+from multiconnection.errors import GatewayError
+from multiconnection.keys.service import AccountNotFound, AccountRefusedKey, KeyNotFound
 from multiconnection.ledger.credit import CreditRefused
-from multiconnection.ledger.store import StoreError
-from multiconnection.services.keys import AccountNotFound, AccountRefusedKey, KeyNotFound
+from multiconnection.money import MoneyError
+from multiconnection.retry import StoreError
 
 Command = Callable[[Workers, argparse.Namespace], Awaitable[Any]]
 REFUSALS = (

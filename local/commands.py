@@ -7,15 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from local.seed import catalog_file
-from multiconnection.api.routes.usage import usage_object
-from multiconnection.bootstrap.foundation import SystemRng
+from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.api_keys import ApiKey
-from multiconnection.domain.ids import new_short_id
-from multiconnection.domain.money import nano_to_usd, usd_to_nano
-from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow
+from multiconnection.history.routes import usage_row_object
+from multiconnection.ids import new_short_id
+from multiconnection.keys.models import DISABLED, ApiKey
+from multiconnection.ledger.models import Account, AccountLimits, CreditRow
 from multiconnection.ledger.reconcile import Report, totals
-from multiconnection.services.keys import DISABLED
+from multiconnection.money import nano_to_usd, usd_to_nano
 
 Row = dict[str, Any]
 ACTOR = "local"
@@ -78,7 +77,7 @@ async def key_list(workers: Workers, options: Namespace) -> list[Row]:
 
 async def usage_list(workers: Workers, options: Namespace) -> list[Row]:
     """Newest first."""
-    rows = [usage_object(row) async for row in workers.ledger.store.usage_rows(options.account)]
+    rows = [usage_row_object(row) async for row in workers.ledger.store.usage_rows(options.account)]
     return rows[::-1][: options.limit]
 
 

@@ -10,10 +10,10 @@ from local.aws import local_aws
 from local.deployed import deployed_environment
 from local.environment import adopt, aws_environment
 from local.paths import STACK_FILE
-from multiconnection.bootstrap.foundation import SystemClock
+from multiconnection.bootstrap.base import SystemClock
 from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
-from multiconnection.observability import Emf
+from multiconnection.observability.metrics import Emf
 
 # A command prints its result; metrics and alarms are the functions' to publish.
 SILENT = Emf("none", write=lambda _: None)

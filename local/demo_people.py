@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.people import ensure_user
-from multiconnection.domain.sessions import account_id_of
+from multiconnection.identity.models import account_id_of
 
 DEMO_EMAIL = "demo@example.com"
 ADMIN_EMAIL = "admin@example.com"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import orjson
 
-from multiconnection.domain.parameters import COSTLY, DROP, ENDPOINTS, PASS, REFUSE, ParameterPolicy
-from multiconnection.providers.registry import parameter_policy
+from multiconnection.catalog.parameters import COSTLY, DROP, ENDPOINTS, PASS, REFUSE, ParameterPolicy
+from multiconnection.catalog.providers import parameter_policy
 
 PAGE = Path(__file__).parents[1] / "docs/parameters.md"
 _HEAD = """# Parameters
 
-Written by `python -m local.parameters_page` from `domain/parameters.py` and `data/providers.json`; a test compares.
+Written by `python -m local.parameters_page` from `catalog/parameters.py` and `data/providers.json`; a test compares.
 
 A field reaches a provider only when it is known to cost nothing beyond what is set aside for the call, or when that is
 made for it. Everything else is refused with `unsupported_parameter`, or goes the way that the provider's entry names.

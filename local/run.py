@@ -18,8 +18,8 @@ from local.seed import seed_catalog, seed_demo_account, working_key
 from local.stack import Stack, answers, port_wanted
 from local.upstream_models import UpstreamUnreadable
 from multiconnection.bootstrap.workers import Workers, build_workers
+from multiconnection.catalog.providers import configured_providers
 from multiconnection.config import Settings
-from multiconnection.providers.registry import configured_providers
 
 WATCH_S = 0.5
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from local.upstream_models import upstream_entries
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.api_keys import hash_secret
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.ledger.accounts import AccountLimits, CreditRow
+from multiconnection.keys.models import hash_secret
+from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.ledger.store import AccountRefused
+from multiconnection.money import NANO_PER_USD
 
 # Of a stack without people, as the benchmarks'; elsewhere the demo account is the demo user's.
 DEMO_ACCOUNT = "demo"

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from multiconnection.domain.base62 import encode
+from multiconnection.ids import encode
 
 PRICE_INPUT_DEFAULT = "0.50"
 PRICE_OUTPUT_DEFAULT = "1.50"

@@ -2,11 +2,24 @@
 
 from mangum import Mangum
 
-from multiconnection.api.cookies import create_browser_app
-from multiconnection.api.routes import account, auth, console_balance, console_keys, console_usage, orders, usage
+from multiconnection.accounts import routes as accounts_routes
 from multiconnection.bootstrap.console import build_console
 from multiconnection.config import Settings
+from multiconnection.credits import routes as credits_routes
+from multiconnection.history import routes as history_routes
+from multiconnection.identity import routes as identity_routes
+from multiconnection.identity.browser import create_browser_app
+from multiconnection.keys import routes as keys_routes
+from multiconnection.orders import routes as orders_routes
 
-MODULES = (auth, account, console_keys, console_balance, console_usage, orders, usage)
-app = create_browser_app(lambda: build_console(Settings.from_environment()), [module.router for module in MODULES])
+ROUTERS = (
+    identity_routes.router,
+    accounts_routes.router,
+    keys_routes.router,
+    credits_routes.router,
+    history_routes.console_router,
+    orders_routes.router,
+    history_routes.router,
+)
+app = create_browser_app(lambda: build_console(Settings.from_environment()), ROUTERS)
 handler = Mangum(app, lifespan="off")

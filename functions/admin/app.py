@@ -2,27 +2,23 @@
 
 from mangum import Mangum
 
-from multiconnection.api.cookies import create_browser_app
-from multiconnection.api.routes import (
-    admin_accounts,
-    admin_adjustments,
-    admin_audit,
-    admin_models,
-    admin_orders,
-    admin_providers,
-    admin_revenue,
-)
+from multiconnection.accounts import routes as accounts_routes
+from multiconnection.audit import routes as audit_routes
 from multiconnection.bootstrap.admin import build_admin
+from multiconnection.catalog import admin_routes
 from multiconnection.config import Settings
+from multiconnection.credits import routes as credits_routes
+from multiconnection.identity.browser import create_browser_app
+from multiconnection.orders import routes as orders_routes
+from multiconnection.reports import routes as reports_routes
 
-ROUTES = (
-    admin_orders,
-    admin_accounts,
-    admin_adjustments,
-    admin_models,
-    admin_providers,
-    admin_revenue,
-    admin_audit,
+ROUTERS = (
+    orders_routes.admin_router,
+    accounts_routes.admin_router,
+    credits_routes.admin_router,
+    admin_routes.router,
+    reports_routes.router,
+    audit_routes.router,
 )
-app = create_browser_app(lambda: build_admin(Settings.from_environment()), [module.router for module in ROUTES])
+app = create_browser_app(lambda: build_admin(Settings.from_environment()), ROUTERS)
 handler = Mangum(app, lifespan="off")

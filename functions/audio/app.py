@@ -1,12 +1,12 @@
 """Data plane: text to speech and speech to text, streamed through the Lambda Web Adapter."""
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import speech, transcriptions
-from multiconnection.bootstrap.data_plane import build
+from multiconnection.audio import routes as audio_routes
+from multiconnection.bootstrap.gateway import build
 from multiconnection.config import Settings
+from multiconnection.web.app import create_app
 
 app = create_app(
     lambda: build(Settings.from_environment()),
-    [speech.router, transcriptions.router],
-    {**speech.hot_routes, **transcriptions.hot_routes},
+    [audio_routes.router],
+    audio_routes.hot_routes,
 )

@@ -1,12 +1,12 @@
 """Data plane: chat and legacy completions, streamed through the Lambda Web Adapter."""
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import chat, completions
-from multiconnection.bootstrap.data_plane import build
+from multiconnection.bootstrap.gateway import build
+from multiconnection.chat import routes as chat_routes
 from multiconnection.config import Settings
+from multiconnection.web.app import create_app
 
 app = create_app(
     lambda: build(Settings.from_environment()),
-    [chat.router, completions.router],
-    {**chat.hot_routes, **completions.hot_routes},
+    [chat_routes.router],
+    chat_routes.hot_routes,
 )

@@ -1,8 +1,8 @@
 """Data plane: images, whole and streamed, through the Lambda Web Adapter."""
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import images
-from multiconnection.bootstrap.data_plane import build
+from multiconnection.bootstrap.gateway import build
 from multiconnection.config import Settings
+from multiconnection.images import routes as images_routes
+from multiconnection.web.app import create_app
 
-app = create_app(lambda: build(Settings.from_environment()), [images.router], images.hot_routes)
+app = create_app(lambda: build(Settings.from_environment()), [images_routes.router], images_routes.hot_routes)

@@ -2,10 +2,10 @@
 
 from mangum import Mangum
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import models
-from multiconnection.bootstrap.data_plane import build
+from multiconnection.bootstrap.gateway import build
+from multiconnection.catalog import routes as catalog_routes
 from multiconnection.config import Settings
+from multiconnection.web.app import create_app
 
-app = create_app(lambda: build(Settings.from_environment()), [models.router])
+app = create_app(lambda: build(Settings.from_environment()), [catalog_routes.router])
 handler = Mangum(app, lifespan="off")

@@ -5,7 +5,7 @@ from typing import Any
 
 from multiconnection.bootstrap.workers import build_workers
 from multiconnection.config import Settings
-from multiconnection.observability import begin_correlation
+from multiconnection.observability.logging import begin_correlation
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:

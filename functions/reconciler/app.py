@@ -5,7 +5,7 @@ from typing import Any
 
 from multiconnection.bootstrap.workers import build_workers
 from multiconnection.config import Settings
-from multiconnection.observability import begin_correlation
+from multiconnection.observability.logging import begin_correlation
 
 # Of the function's 300 s; what is left over is for the books, which come first.
 UNTIL_S = 270

@@ -2,11 +2,11 @@
 
 from mangum import Mangum
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import site
-from multiconnection.api.site.assets import TEXT_MEDIA_TYPES
 from multiconnection.bootstrap.site import build_site
 from multiconnection.config import Settings
+from multiconnection.site import routes as site_routes
+from multiconnection.site.render import TEXT_MEDIA_TYPES
+from multiconnection.web.app import create_app
 
-app = create_app(lambda: build_site(Settings.from_environment()), [site.router])
+app = create_app(lambda: build_site(Settings.from_environment()), [site_routes.router])
 handler = Mangum(app, lifespan="off", text_mime_types=TEXT_MEDIA_TYPES)

@@ -6,8 +6,8 @@ from typing import Any
 
 from multiconnection.bootstrap.workers import build_workers
 from multiconnection.config import Settings
-from multiconnection.observability import begin_correlation
-from multiconnection.storage.queue import decode
+from multiconnection.ledger.dynamo import decode
+from multiconnection.observability.logging import begin_correlation
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from multiconnection.domain.api_keys import new_secret
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.keys.models import new_secret
+from multiconnection.ledger.models import Hold, UsageRow
+from multiconnection.usage import Ended, Usage, UsageSource
 
 ACCOUNT = "acct_example"
 MODEL = "deepseek-v4-flash"

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from local.sample_events.examples import MOMENT_MS, QUEUED_ROW
-from multiconnection.storage.queue import encode
+from multiconnection.ledger.dynamo import encode
 
 
 def queue_event(queue: str) -> dict[str, Any]:

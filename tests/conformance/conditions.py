@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.storage.driver import Item
+from multiconnection.aws.dynamo import Item
 
 HUGE = "12345678901234567890123456789012345678"
 ITEM: Item = {

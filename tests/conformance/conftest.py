@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from local.ministack import MiniStack
-from multiconnection.storage.driver import Driver
+from multiconnection.aws.dynamo import Driver
 from tests.support import dynamodb_local as java
 
 from . import drivers

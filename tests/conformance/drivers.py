@@ -10,9 +10,9 @@ from aiodynamo.credentials import Key, StaticCredentials
 from botocore.config import Config
 from moto import mock_aws
 
-from multiconnection.storage.boto import BotoDriver
-from multiconnection.storage.driver import Driver
-from multiconnection.storage.hot import HotDriver
+from multiconnection.aws.dynamo import Driver
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_boto import BotoDriver
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 
 if TYPE_CHECKING:

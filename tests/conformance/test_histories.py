@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multiconnection.storage.driver import ConditionFailed, Driver, Item, RequestRejected, TransactionCancelled
+from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, RequestRejected, TransactionCancelled
 
 from . import drivers
 from .conditions import n, s

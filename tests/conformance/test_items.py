@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.storage.driver import ConditionFailed, Driver, Item, RequestRejected
+from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, RequestRejected
 
 from .conditions import n, s
 from .drivers import ACCOUNTS, TEXTS

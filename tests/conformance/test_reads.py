@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.storage.driver import Driver, Item, RequestRejected
+from multiconnection.aws.dynamo import Driver, Item, RequestRejected
 
 from .conditions import n, s, shown
 from .drivers import ACCOUNTS, INDEX, NUMBERS, SCANNED, TEXTS

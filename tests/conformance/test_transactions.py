@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from multiconnection.storage.driver import Driver, Item, RequestRejected, TransactionCancelled
+from multiconnection.aws.dynamo import Driver, Item, RequestRejected, TransactionCancelled
 
 from .conditions import n, s
 from .drivers import ACCOUNTS, TEXTS

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.storage.driver import Item
+from multiconnection.aws.dynamo import Item
 
 from .conditions import HUGE, n, s, shown
 

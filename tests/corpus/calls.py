@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-from multiconnection.providers.http import AnswerTimedOut, ConnectFailed, ConnectionCut
+from multiconnection.providers.errors import AnswerTimedOut, ConnectFailed, ConnectionCut
+from tests.audience.scene import PNG, Scene, bearer
 from tests.support import images_world, speech_world, transcription_world
 from tests.support.audio_files import wav
 from tests.support.chat_world import MESSAGES
 from tests.support.fake_http import FakeReply, json_reply
 from tests.support.whole_world import IP, OURS
-from tests.unit.audience.scene import PNG, Scene, bearer
 
 from .tape import USAGE, Tape, function_of, minutes, sent, whole_chat, with_scene
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from tests.unit.audience.bodies import BODIES, good
-from tests.unit.audience.callers import CALLERS
-from tests.unit.audience.declared import DECLARED, ROUTES, Route
-from tests.unit.audience.scene import MISSING, Scene, bearer, filled, parameters
+from tests.audience.bodies import BODIES, good
+from tests.audience.callers import CALLERS
+from tests.audience.declared import DECLARED, ROUTES, Route
+from tests.audience.scene import MISSING, Scene, bearer, filled, parameters
 
 from .tape import Tape, whole_chat, with_scene
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from multiconnection.domain.people_errors import IdentityUnavailable
-from multiconnection.ledger.accounts import AccountLimits
-from multiconnection.ledger.store import StoreUnavailable
+from multiconnection.errors import IdentityUnavailable
+from multiconnection.ledger.models import AccountLimits
+from multiconnection.retry import StoreUnavailable
+from tests.audience.scene import ORDER, PNG, Scene, bearer
 from tests.support.chat_world import MESSAGES
 from tests.support.totp import totp_code
 from tests.support.whole_world import IP, OURS, PASSWORD, Somebody
-from tests.unit.audience.scene import ORDER, PNG, Scene, bearer
 
 from .tape import Tape, minutes, sent, whole_chat, with_scene
 

@@ -20,13 +20,13 @@ import orjson
 from local.paths import TEMPLATE
 from local.routing import Router
 from local.template import load as load_template
-from multiconnection.observability import configure_logging
+from multiconnection.observability.logging import configure_logging
+from tests.audience.scene import Scene, furnished
 from tests.support import fake_cognito
 from tests.support.chat_world import a_model
 from tests.support.fake_http import FakeReply, json_reply
 from tests.support.speech_world import shipped
 from tests.support.whole_world import MODELS, WholeWorld
-from tests.unit.audience.scene import Scene, furnished
 
 from .placeholders import Placeholders
 

@@ -11,7 +11,7 @@ import pytest
 from local.paths import TEMPLATE
 from local.routing import Router
 from local.template import load as load_template
-from tests.unit.audience.declared import ROUTES, Route
+from tests.audience.declared import ROUTES, Route
 
 from . import replay, store
 from .placeholders import Placeholders

@@ -13,19 +13,17 @@ from aiodynamo.credentials import Key, StaticCredentials
 from local.ministack import MiniStack
 from local.paths import MINISTACK
 from local.people import ensure_user
-from multiconnection.bootstrap.foundation import SystemClock
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.sessions import Session, account_id_of
-from multiconnection.ledger.invariants import breaches
-from multiconnection.services.adjustment_types import AdjustmentStatus
-from multiconnection.services.admin_models import PriceWish
-from multiconnection.services.audit_trail import AuditFilter
-from multiconnection.services.identity_ports import IdentityRefused
-from multiconnection.storage.cognito import UserPool
-from multiconnection.storage.hot import HotDriver
-from multiconnection.storage.people import CognitoPeople
-from multiconnection.storage.provider_metrics import CloudWatchMetrics
+from multiconnection.audit.log import AuditFilter
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.bootstrap.base import SystemClock
+from multiconnection.catalog.admin import PriceWish
+from multiconnection.catalog.health import CloudWatchMetrics
+from multiconnection.credits.adjustments import AdjustmentStatus
+from multiconnection.errors import GatewayError
+from multiconnection.identity.cognito import CognitoPeople, UserPool
+from multiconnection.identity.models import IdentityRefused, Session, account_id_of
+from multiconnection.ledger.models import breaches
+from multiconnection.money import NANO_PER_USD
 from tests.support.admin_world import ADMIN, FUNDS, SECOND, TABLES, AdminWorld
 from tests.support.memory_dynamo import TableKeys
 

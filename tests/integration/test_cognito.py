@@ -16,10 +16,10 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, TEMPLATE
 from local.people import ensure_pool, ensure_user
 from local.template_values import read_yaml
-from multiconnection.domain.people_errors import IdentityUnavailable
-from multiconnection.services.identity_ports import TokenRefused
-from multiconnection.storage.cognito import Cognito, JwksUrl, UserPool
-from multiconnection.storage.id_tokens import IdTokens
+from multiconnection.errors import IdentityUnavailable
+from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
+from multiconnection.identity.id_tokens import IdTokens
+from multiconnection.identity.models import TokenRefused
 from tests.support.identity_contract import CONTRACT, NEXT_PASSWORD, PASSWORD, Pool, WallClock
 from tests.support.people_world import PeopleWorld
 

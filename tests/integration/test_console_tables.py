@@ -10,17 +10,14 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
-from multiconnection.ledger.accounts import AccountLimits, UsageRow
-from multiconnection.services.key_changes import KeyChanges
-from multiconnection.services.keys import KeyService
-from multiconnection.services.usage_history import UsageFilter, UsageHistory
-from multiconnection.services.usage_summary import summarise
-from multiconnection.storage.boto import dynamodb_client
-from multiconnection.storage.hot import HotDriver
-from multiconnection.storage.key_changes import KeyChangesTable
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.usage_history import UsageHistoryTable
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_boto import dynamodb_client
+from multiconnection.history.service import UsageFilter, UsageHistory, summarise
+from multiconnection.history.store import UsageHistoryTable
+from multiconnection.keys.service import KeyChanges, KeyService
+from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
+from multiconnection.ledger.models import AccountLimits, UsageRow
 from tests.support.console_world import ConsoleWorld, create_usage_table
 from tests.support.limit_world import BALANCES, KEYS, HandClock, SeededRng
 from tests.support.moto_driver import create_table

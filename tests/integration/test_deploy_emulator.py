@@ -27,8 +27,8 @@ from local.template import load
 from local.template_values import read_yaml
 from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
-from multiconnection.ledger.accounts import UsageRow
-from multiconnection.storage.queue import encode
+from multiconnection.ledger.dynamo import encode
+from multiconnection.ledger.models import UsageRow
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load(ROOT / "template.yaml")

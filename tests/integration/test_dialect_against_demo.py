@@ -11,14 +11,14 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from local.demo_upstream import BEHAVIOURS
 from local.demo_upstream.child import demo_upstream
-from multiconnection.domain import errors
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.parameters import PASS, ParameterPolicy
-from multiconnection.domain.provider import Provider, Quirks
-from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection import errors
+from multiconnection.calls.upstream import ChatCall, Outcome, UpstreamError
+from multiconnection.catalog.parameters import PASS, ParameterPolicy
+from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.chat.upstream import OpenAiCompatible
+from multiconnection.errors import GatewayError
 from multiconnection.providers.http import AiohttpClient
-from multiconnection.providers.openai_compatible import OpenAiCompatible
-from multiconnection.services.ports import ChatCall, Outcome, UpstreamError
+from multiconnection.usage import Ended, Usage, UsageSource
 
 DONE = b"data: [DONE]\n\n"
 TEXT = "one two three four five six"

@@ -16,15 +16,15 @@ import uvicorn
 from PIL import Image
 
 from local.demo_upstream.child import demo_upstream
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import images
-from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.catalog.models import Model, parse_model
+from multiconnection.images import routes as images_routes
+from multiconnection.images.fetch import AiohttpPictures
+from multiconnection.images.service import ImagesService
+from multiconnection.images.upstream import OpenAiImages
+from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.http import AiohttpClient
-from multiconnection.providers.images import OpenAiImages
-from multiconnection.providers.images_fetch import AiohttpPictures
-from multiconnection.services.images import ImagesService
+from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.app import create_app
 from tests.support.images_world import DALLE, GPT, MINI, ImagesWorld
 from tests.support.speech_world import SHIPPED
 
@@ -82,7 +82,7 @@ def _entry(name: str, number: int) -> Model:
 
 @asynccontextmanager
 async def _served(world: ImagesWorld) -> AsyncIterator[str]:
-    app = create_app(world.container, [images.router], images.hot_routes)
+    app = create_app(world.container, [images_routes.router], images_routes.hot_routes)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", loop="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.ensure_future(server.serve(sockets=[listening]))

@@ -15,18 +15,17 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, TEMPLATE
 from local.resources import clients, create
 from local.template import load
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.ids import new_hold_id
-from multiconnection.ledger.accounts import AccountLimits, CreditRow
+from multiconnection.aws.dynamo import Driver
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.ids import new_hold_id
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.models import AccountLimits, CreditRow, Hold
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
 from multiconnection.ledger.settle import Settlement
-from multiconnection.storage.boto import BotoDriver, dynamodb_client
-from multiconnection.storage.driver import Driver
-from multiconnection.storage.hot import HotDriver
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from tests.ledger.books import Alarms, Queue, model_name, row_of
 from tests.support.limit_world import HandClock, SeededRng
-from tests.unit.ledger.books import Alarms, Queue, model_name, row_of
 
 CALLS, AFFORDABLE, THREADS = 200, 37, 16
 AMOUNT, COST = 1000, 700

@@ -10,14 +10,14 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
-from multiconnection.domain.errors import RateLimited
-from multiconnection.ledger.accounts import AccountLimits
-from multiconnection.services.limiter import Limiter
-from multiconnection.storage import balances
-from multiconnection.storage.boto import dynamodb_client
-from multiconnection.storage.hot import HotDriver
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.limits import LimitsTable
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_boto import dynamodb_client
+from multiconnection.errors import RateLimited
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.models import AccountLimits
+from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.store import LimitsTable
 from tests.support.limit_world import BALANCES, KEYS, LIMITS, START_S, Defaults, HandClock, some_key
 from tests.support.moto_driver import create_table
 
@@ -85,7 +85,7 @@ async def test_an_accounts_limit_is_exact_alone_and_passed_by_a_twentieth_per_pr
 
 async def test_64_budget_slots_are_64_however_many_ask_at_once(endpoint: str) -> None:
     async with hot_driver(endpoint) as driver:
-        await driver.call("PutItem", balances.create(BALANCES, "capped", "", int(START_S), AccountLimits()))
+        await driver.call("PutItem", ledger_items.create(BALANCES, "capped", "", int(START_S), AccountLimits()))
         table = KeysTable(driver, KEYS, BALANCES)
         keys = [
             some_key(key_hash=f"h{number}", key_id=f"k{number}", account_id="capped", budget_nano=5)
@@ -95,7 +95,7 @@ async def test_64_budget_slots_are_64_however_many_ask_at_once(endpoint: str) ->
         created = [key for key, result in zip(keys, results, strict=True) if result is None]
         assert len(created) == 64
         await asyncio.gather(*(table.delete(key) for key in created[:10]))
-        answer = await driver.call("GetItem", {"TableName": BALANCES, "Key": balances.item_key("capped")})
-    account = balances.parse(answer["Item"])
+        answer = await driver.call("GetItem", {"TableName": BALANCES, "Key": ledger_items.account_key("capped")})
+    account = ledger_items.parse_account(answer["Item"])
     assert sorted(account.key_caps) == sorted(key.key_id for key in created[10:])
     assert (account.key_epoch, account.version, answer["Item"]["nk"]) == (10, 74, {"N": "54"})

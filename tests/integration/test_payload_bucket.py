@@ -16,16 +16,16 @@ from aiodynamo.credentials import Key, StaticCredentials
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load
-from multiconnection.bootstrap.foundation import SystemClock, SystemRng
-from multiconnection.services.payloads import (
+from multiconnection.aws.s3 import (
     PayloadMissing,
     PayloadStore,
     PayloadStoreError,
     PayloadTooLarge,
+    S3Objects,
     StoredObject,
 )
-from multiconnection.services.uploads import UploadConfig, UploadService
-from multiconnection.storage.objects import S3Objects
+from multiconnection.bootstrap.base import SystemClock, SystemRng
+from multiconnection.uploads.service import UploadConfig, UploadService
 from tests.support.fake_objects import FakeObjects
 
 ROOT = Path(__file__).parents[2]

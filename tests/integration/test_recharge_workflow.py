@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from local.ministack import MiniStack
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.order_errors import OrderNotPending
-from multiconnection.domain.orders import OrderStatus
-from multiconnection.ledger.accounts import AccountLimits
-from multiconnection.services.order_ports import Notice, NoticeFailed, WorkflowUnavailable
-from multiconnection.storage.notices import AwsNotices, NoticeChannels
-from multiconnection.storage.workflow import StepFunctionsWorkflow
+from multiconnection.errors import OrderNotPending
+from multiconnection.ledger.models import AccountLimits
+from multiconnection.money import NANO_PER_USD
+from multiconnection.orders.models import Notice, NoticeFailed, OrderStatus, WorkflowUnavailable
+from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
 from tests.support.lambda_host import lambda_host
 from tests.support.orders_world import ADMIN, SECOND_ADMIN, USER
 from tests.support.recharge_stack import EXECUTABLE, REGION, SENDER, SERVICES, RechargeStack

@@ -12,14 +12,15 @@ import pytest
 import uvicorn
 
 from local.demo_upstream.child import demo_upstream
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import chat, speech
-from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.usage import Ended, UsageSource
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.audio import routes as audio_routes
+from multiconnection.audio.speech import SpeechService
+from multiconnection.audio.speech_upstream import OpenAiSpeech
+from multiconnection.catalog.models import Model, parse_model
+from multiconnection.chat import routes as chat_routes
+from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.http import AiohttpClient
-from multiconnection.providers.speech import OpenAiSpeech
-from multiconnection.services.speech import SpeechService
+from multiconnection.usage import Ended, UsageSource
+from multiconnection.web.app import create_app
 from tests.support.speech_world import HD, MINI, SHIPPED, TTS, SpeechWorld
 
 TEXT = "Guten Morgen, schöne Welt 😀"
@@ -88,7 +89,11 @@ def _entry(name: str, number: int) -> Model:
 
 @asynccontextmanager
 async def _served(world: SpeechWorld) -> AsyncIterator[str]:
-    app = create_app(world.container, [chat.router, speech.router], {**chat.hot_routes, **speech.hot_routes})
+    app = create_app(
+        world.container,
+        [chat_routes.router, audio_routes.router],
+        {**chat_routes.hot_routes, **audio_routes.hot_routes},
+    )
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", loop="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.ensure_future(server.serve(sockets=[listening]))

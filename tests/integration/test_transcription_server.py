@@ -14,14 +14,14 @@ import pytest
 import uvicorn
 
 from local.demo_upstream.child import demo_upstream
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import transcriptions
-from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.usage import Ended, UsageSource
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.audio import routes as audio_routes
+from multiconnection.audio.transcription import TranscriptionService
+from multiconnection.audio.transcription_upstream import OpenAiTranscription
+from multiconnection.catalog.models import Model, parse_model
+from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.http import AiohttpClient
-from multiconnection.providers.transcription import OpenAiTranscription
-from multiconnection.services.transcription import TranscriptionService
+from multiconnection.usage import Ended, UsageSource
+from multiconnection.web.app import create_app
 from tests.support.audio_files import encoded, wav
 from tests.support.speech_world import SHIPPED
 from tests.support.transcription_world import DIARIZE, GPT, WHISPER, TranscriptionWorld
@@ -80,7 +80,7 @@ def _entry(name: str, number: int) -> Model:
 
 @asynccontextmanager
 async def _served(world: TranscriptionWorld) -> AsyncIterator[str]:
-    app = create_app(world.container, [transcriptions.router], transcriptions.hot_routes)
+    app = create_app(world.container, [audio_routes.router], audio_routes.hot_routes)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", loop="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.ensure_future(server.serve(sockets=[listening]))
@@ -219,5 +219,5 @@ async def test_what_we_measure_agrees_with_what_is_decoded(
 
 
 async def test_curl_without_a_key_or_a_model(gateway: Gateway) -> None:
-    answer = await gateway.http.post(transcriptions.PATH, files={"file": ("a.wav", wav())})
+    answer = await gateway.http.post(audio_routes.PATH, files={"file": ("a.wav", wav())})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import uvicorn
 
-from multiconnection.api.cookies import ID_COOKIE, create_browser_app
-from multiconnection.api.routes import usage_export
+from multiconnection.history import routes as history_routes
+from multiconnection.identity.browser import ID_COOKIE, create_browser_app
+from tests.history.test_usage_export import SmallPages
 from tests.support.console_world import ConsoleWorld
-from tests.unit.api.test_usage_export import SmallPages
 
 HEADERS = {"cookie": f"{ID_COOKIE}=a1"}
 
@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
     """Of the test's own loop; `url` is known once it is up."""
 
     def __init__(self, world: ConsoleWorld) -> None:
-        app = create_browser_app(world.container, [usage_export.router])
+        app = create_browser_app(world.container, [history_routes.export_router])
         super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="on"))
         self.up = asyncio.Event()
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from multiconnection.domain.api_keys import ApiKey
+from multiconnection.keys.models import ApiKey
 
 from .world import World
 

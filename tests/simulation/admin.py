@@ -3,14 +3,13 @@
 import random
 from collections.abc import Awaitable, Callable
 
-from multiconnection.ledger.accounts import ACTIVE, SUSPENDED, CreditRow
+from multiconnection.keys.service import KeyChanges, KeyNotFound, KeyService
+from multiconnection.keys.store import KeyChangesTable, KeysTable
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.store import AccountRefused, StoreError
-from multiconnection.services.key_changes import KeyChanges
-from multiconnection.services.keys import KeyNotFound, KeyService
-from multiconnection.storage.key_changes import KeyChangesTable
-from multiconnection.storage.keys import KeysTable
+from multiconnection.ledger.models import ACTIVE, SUSPENDED, CreditRow
+from multiconnection.ledger.store import AccountRefused
+from multiconnection.retry import StoreError
 
 from .accounts import BUDGET_MAX, FUNDS_MAX, Customers
 from .audit import BALANCES, KEYS

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.order_keys import ORDER_KEYS
 

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import UsageRow
 from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.models import Hold, UsageRow
 from multiconnection.ledger.reserve import ReserveRefused
-from multiconnection.ledger.store import StoreError
+from multiconnection.retry import StoreError
+from multiconnection.usage import Ended, Usage, UsageSource
 
 from .network import SERVING, Process
 from .world import World

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from multiconnection.domain.holds import unpack
-from multiconnection.storage.driver import Item
+from multiconnection.aws.dynamo import Item
+from multiconnection.ledger.models import unpack
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ from hypothesis.stateful import (
     multiple,
 )
 
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import AccountLimits, CreditRow, UsageRow
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.dynamo import DynamoStore
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.models import AccountLimits, CreditRow, Hold, UsageRow
 from multiconnection.ledger.reserve import ReserveRefused
-from multiconnection.services.keys import KeyService
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore
+from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.memory_dynamo import MemoryDynamo
 
 from .at_once import AtOnce, at_once

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from multiconnection.ledger.accounts import ACTIVE, Account
+from multiconnection.ledger.models import ACTIVE, Account
 from multiconnection.ledger.reserve import Refusal
 
 

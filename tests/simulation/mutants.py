@@ -8,21 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from multiconnection.domain.holds import Hold
-from multiconnection.ledger import reserve, retry, settle, sweep
-from multiconnection.ledger.accounts import Account, UsageRow
+from multiconnection import retry
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger import reserve, settle, sweep
 from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.models import Account, Hold, UsageRow
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
-from multiconnection.ledger.retry import Retry
-from multiconnection.ledger.store import (
-    AccountRefused,
-    FallbackQueue,
-    Store,
-    StoreError,
-    StoreThrottled,
-    StoreUnavailable,
-)
-from multiconnection.storage import balances, credits, usage
+from multiconnection.ledger.store import AccountRefused, FallbackQueue, Store
+from multiconnection.retry import Retry, StoreError, StoreThrottled, StoreUnavailable
 
 T = TypeVar("T")
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -157,38 +150,38 @@ def _never_without_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _NOT_EXISTS = "attribute_not_exists(account_id)"
 MUTANTS = (
-    Mutant("reserve without the funds condition", edit(balances, "reserve", " AND avail >= :a")),
-    Mutant("reserve without the status condition", edit(balances, "reserve", "#st = :active AND ")),
-    Mutant("reserve without the key epoch condition", edit(balances, "reserve", " AND ke = :ke")),
-    Mutant("reserve without the in-flight condition", edit(balances, "reserve", " AND nh < :max")),
-    Mutant("reserve over a live hold", edit(balances, "reserve", " AND attribute_not_exists(#h)")),
-    Mutant("reserve without the budget condition", edit(balances, "reserve", " AND #k >= :a")),
-    Mutant("reserve that leaves the budget alone", edit(balances, "reserve", ", #k = #k - :a")),
-    Mutant("reserve that does not count", edit(balances, "reserve", ", nh = nh + :one")),
-    Mutant("reserve without a new version", edit(balances, "reserve", ", v = v + :one")),
-    Mutant("reserve whose sign is flipped", edit(balances, "reserve", "avail - :a", "avail + :a")),
-    Mutant("reserve that hides from the sweeper", edit(balances, "reserve", ", activity_shard = :as")),
+    Mutant("reserve without the funds condition", edit(ledger_items, "reserve", " AND avail >= :a")),
+    Mutant("reserve without the status condition", edit(ledger_items, "reserve", "#st = :active AND ")),
+    Mutant("reserve without the key epoch condition", edit(ledger_items, "reserve", " AND ke = :ke")),
+    Mutant("reserve without the in-flight condition", edit(ledger_items, "reserve", " AND nh < :max")),
+    Mutant("reserve over a live hold", edit(ledger_items, "reserve", " AND attribute_not_exists(#h)")),
+    Mutant("reserve without the budget condition", edit(ledger_items, "reserve", " AND #k >= :a")),
+    Mutant("reserve that leaves the budget alone", edit(ledger_items, "reserve", ", #k = #k - :a")),
+    Mutant("reserve that does not count", edit(ledger_items, "reserve", ", nh = nh + :one")),
+    Mutant("reserve without a new version", edit(ledger_items, "reserve", ", v = v + :one")),
+    Mutant("reserve whose sign is flipped", edit(ledger_items, "reserve", "avail - :a", "avail + :a")),
+    Mutant("reserve that hides from the sweeper", edit(ledger_items, "reserve", ", activity_shard = :as")),
     Mutant("reserve that does not know its own attempt", _own_attempt_unknown),
-    Mutant("apply without the birth fence", edit(balances, "apply", "#b = :bv", "attribute_exists(#b)")),
-    Mutant("apply without a hold", edit(balances, "apply", "#b = :bv", "attribute_exists(account_id)")),
+    Mutant("apply without the birth fence", edit(ledger_items, "apply", "#b = :bv", "attribute_exists(#b)")),
+    Mutant("apply without a hold", edit(ledger_items, "apply", "#b = :bv", "attribute_exists(account_id)")),
     Mutant("apply that charges whatever the birth", _charge_whatever_the_birth),
     Mutant("apply of the local cost", _apply_the_local_cost),
-    Mutant("apply that keeps the rest", edit(balances, "apply", "avail + :rest", "avail - :rest")),
-    Mutant("apply that pays instead of charging", edit(balances, "apply", "charged + :c", "charged - :c")),
-    Mutant("apply that holds more", edit(balances, "apply", "held - :a", "held + :a")),
-    Mutant("apply that counts up", edit(balances, "apply", "nh - :one", "nh + :one")),
-    Mutant("apply without a new version", edit(balances, "apply", ", v = v + :one")),
-    Mutant("apply that forgets the birth", edit(balances, "apply", "REMOVE #h, #b", "REMOVE #h")),
-    Mutant("apply that gives nothing back to the budget", edit(balances, "apply", ", #k = #k + :rest")),
+    Mutant("apply that keeps the rest", edit(ledger_items, "apply", "avail + :rest", "avail - :rest")),
+    Mutant("apply that pays instead of charging", edit(ledger_items, "apply", "charged + :c", "charged - :c")),
+    Mutant("apply that holds more", edit(ledger_items, "apply", "held - :a", "held + :a")),
+    Mutant("apply that counts up", edit(ledger_items, "apply", "nh - :one", "nh + :one")),
+    Mutant("apply without a new version", edit(ledger_items, "apply", ", v = v + :one")),
+    Mutant("apply that forgets the birth", edit(ledger_items, "apply", "REMOVE #h, #b", "REMOVE #h")),
+    Mutant("apply that gives nothing back to the budget", edit(ledger_items, "apply", ", #k = #k + :rest")),
     Mutant("apply that needs a budget", _never_without_budget),
-    Mutant("decide that overwrites", edit(usage, "decide", _NOT_EXISTS)),
+    Mutant("decide that overwrites", edit(ledger_items, "decide", _NOT_EXISTS)),
     Mutant("decide any cost", _charge_any_cost),
     Mutant("sweep without a decision row", _sweep_without_a_decision),
     Mutant("sweep of live holds", _sweep_live_holds),
-    Mutant("idle in spite of live holds", edit(balances, "forget_activity", " AND nh = :zero")),
-    Mutant("credit as often as asked", edit(credits, "put_once", _NOT_EXISTS)),
-    Mutant("credit that takes more than there is", edit(balances, "credit", " AND avail >= :least")),
-    Mutant("credit whose sign is flipped", edit(balances, "credit", "avail + :x", "avail - :x")),
+    Mutant("idle in spite of live holds", edit(ledger_items, "forget_activity", " AND nh = :zero")),
+    Mutant("credit as often as asked", edit(ledger_items, "put_once", _NOT_EXISTS)),
+    Mutant("credit that takes more than there is", edit(ledger_items, "credit", " AND avail >= :least")),
+    Mutant("credit whose sign is flipped", edit(ledger_items, "credit", "avail + :x", "avail - :x")),
     Mutant("an unknown outcome is final", _unknown_is_final),
     Mutant("queued decisions are dropped", _drop_queued_decisions),
     Mutant("a missing right loses the decision", _a_missing_right_loses_the_decision),

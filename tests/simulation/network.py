@@ -9,11 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from multiconnection.ledger.accounts import UsageRow
-from multiconnection.ledger.store import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
-from multiconnection.storage.driver import RequestRejected
-from multiconnection.storage.hot import REPLY_TIMEOUT_S
-from multiconnection.storage.queue import encode
+from multiconnection.aws.dynamo import RequestRejected
+from multiconnection.aws.dynamo_async import REPLY_TIMEOUT_S
+from multiconnection.ledger.dynamo import encode
+from multiconnection.ledger.models import UsageRow
+from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 
 from .faults import Fault, Kind, NoFaults, Plan
 

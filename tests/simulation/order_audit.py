@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from multiconnection.storage.driver import Item
+from multiconnection.aws.dynamo import Item
 
 # Written down again, so that a mistake in the product's table is found as well.
 LEGAL = {

@@ -5,18 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from multiconnection.domain.errors import LedgerUnavailable
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.orders import Order
-from multiconnection.domain.sessions import Session
-from multiconnection.ledger.store import StoreError
-from multiconnection.services.order_desk import OrderDesk, order_desk
-from multiconnection.services.order_ports import Notice, NoticeFailed, WorkflowUnavailable
-from multiconnection.services.order_repair import OrderRepair
-from multiconnection.services.recharge import RechargeSteps
-from multiconnection.storage.ledger import DynamoStore
-from multiconnection.storage.orders import OrdersTable
-from multiconnection.storage.workflow import execution_name
+from multiconnection.bootstrap.console import OrderDesk, order_desk
+from multiconnection.errors import GatewayError, LedgerUnavailable
+from multiconnection.identity.models import Session
+from multiconnection.ledger.dynamo import DynamoStore
+from multiconnection.orders.models import Notice, NoticeFailed, Order, WorkflowUnavailable
+from multiconnection.orders.notifications import execution_name
+from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.workflow import OrderRepair, RechargeSteps
+from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine

@@ -2,20 +2,18 @@
 
 from dataclasses import dataclass
 
-from multiconnection.domain.bounds import chat_cost_bound
-from multiconnection.domain.catalog import parse_model
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.calls.reservation import Reservation, Reserver, Wish
+from multiconnection.calls.routing import Attempts
+from multiconnection.calls.settlement import Bill, OpenBills
+from multiconnection.calls.upstream import Outcome
+from multiconnection.catalog.bounds import chat_cost_bound, cost_nano
+from multiconnection.catalog.models import parse_model
+from multiconnection.errors import GatewayError
+from multiconnection.keys.authenticate import Authenticator
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.services.accounts_seen import AccountsSeen
-from multiconnection.services.authenticate import Authenticator
-from multiconnection.services.open_bills import OpenBills
-from multiconnection.services.ports import Outcome
-from multiconnection.services.pricing import cost_nano
-from multiconnection.services.reservation import Reservation, Reserver, Wish
-from multiconnection.services.routing import Attempts
-from multiconnection.services.settlement import Bill
-from multiconnection.storage.keys import KeysTable
+from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.usage import Ended, Usage, UsageSource
 
 from .audit import BALANCES, KEYS
 from .calls import Call, Reply, ask_upstream

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from multiconnection.ledger.accounts import ACTIVE, SUSPENDED
-from multiconnection.storage.keys import KeysTable
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.models import ACTIVE, SUSPENDED
 
 from .audit import BALANCES, KEYS
 from .calls import Call, Reply, serve

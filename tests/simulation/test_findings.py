@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from multiconnection.ledger.accounts import AccountLimits
-from multiconnection.ledger.store import OutcomeUnknown, StoreThrottled
-from multiconnection.services.maintenance import Maintenance
-from multiconnection.storage.queue import decode, encode
+from multiconnection.ledger.dynamo import decode, encode
+from multiconnection.ledger.jobs import Maintenance
+from multiconnection.ledger.models import AccountLimits
+from multiconnection.retry import OutcomeUnknown, StoreThrottled
+from tests.ledger.books import ACCOUNT, BALANCES, COST, FUNDS, Books, credit_row, row_of, some_hold
 from tests.simulation.faults import Fault, FaultsAt, Kind
 from tests.simulation.scenarios import simulate
 from tests.simulation.world import World
-from tests.unit.ledger.books import ACCOUNT, BALANCES, COST, FUNDS, Books, credit_row, row_of, some_hold
 
 
 async def four_accounts_with_a_dead_call_each() -> Books:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from multiconnection.ledger.accounts import CreditRow
 from multiconnection.ledger.credit import CreditRefused
-from multiconnection.ledger.store import StoreError
+from multiconnection.ledger.models import CreditRow
+from multiconnection.retry import StoreError
 
 from .faults import EVERY_FAULT, Fault, FaultsAt, Plan, RandomFaults
 from .network import ProcessDied

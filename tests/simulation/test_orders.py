@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.orders import Order
+from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.services.order_repair import OrderRepair, RepairReport
-from multiconnection.storage import credits, orders
+from multiconnection.money import NANO_PER_USD
+from multiconnection.orders import store as orders_store
+from multiconnection.orders.models import Order
+from multiconnection.orders.workflow import OrderRepair, RepairReport
 from tests.support.orders_world import SECOND_ADMIN, USER
 
 from .faults import EVERY_FAULT, Fault, FaultsAt, NoFaults, Plan, RandomFaults
@@ -166,17 +167,17 @@ def _credit_without_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _both_fences_of_a_credit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Either of the two alone keeps an order from being credited again."""
-    edit(credits, "put_once", "attribute_not_exists(account_id)")(monkeypatch)
-    edit(orders, "credited", "#status = :approved AND ")(monkeypatch)
+    edit(ledger_items, "put_once", "attribute_not_exists(account_id)")(monkeypatch)
+    edit(orders_store, "credited", "#status = :approved AND ")(monkeypatch)
 
 
 MUTANTS = (
-    Mutant("a decision over any other", edit(orders, "transition", "#status IN", "NOT #status IN")),
-    Mutant("a decision whatever the state", edit(orders, "transition", "AND account_id = ", "OR account_id = ")),
-    Mutant("an order that stays approved", edit(orders, "credited", "#status = :credited, ")),
+    Mutant("a decision over any other", edit(orders_store, "transition", "#status IN", "NOT #status IN")),
+    Mutant("a decision whatever the state", edit(orders_store, "transition", "AND account_id = ", "OR account_id = ")),
+    Mutant("an order that stays approved", edit(orders_store, "credited", "#status = :credited, ")),
     Mutant("a credit as often as asked", _both_fences_of_a_credit),
     Mutant("a credit without its order", _credit_without_the_order),
-    Mutant("an execution under an old name", edit(orders, "next_run", "SET #run = :next", "SET #run = :run")),
+    Mutant("an execution under an old name", edit(orders_store, "next_run", "SET #run = :next", "SET #run = :run")),
     Mutant("no repair", _no_repair),
 )
 

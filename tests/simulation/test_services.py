@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from multiconnection.domain.usage import Usage
+from multiconnection.usage import Usage
 
 from .calls import Reply
 from .faults import EVERY_FAULT, Fault, FaultsAt, Kind

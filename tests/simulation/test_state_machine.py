@@ -14,9 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from multiconnection.domain.holds import Hold
-from multiconnection.ledger.accounts import ACTIVE, FROZEN, SUSPENDED
 from multiconnection.ledger.credit import CreditRefused
+from multiconnection.ledger.models import ACTIVE, FROZEN, SUSPENDED, Hold
 from multiconnection.ledger.reserve import activity_bucket
 from multiconnection.ledger.store import AccountRefused
 

@@ -3,8 +3,8 @@
 import asyncio
 import random
 
-from multiconnection.domain.usage import Usage, UsageSource
 from multiconnection.ledger.ledger import Margins
+from multiconnection.usage import Usage, UsageSource
 
 from . import calls, service_calls
 from .accounts import Customers

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.models import UsageRow
 from multiconnection.ledger.reconcile import Report
 from multiconnection.ledger.reserve import ACTIVITY_BUCKET_S
-from multiconnection.storage import usage
 
 from .world import CallRecord, World
 
@@ -99,7 +99,7 @@ def _settlements(world: World, honest: bool) -> Iterator[str]:
     for (account_id, hold_id), record in world.calls.items():
         item = world.auditor.row(account_id, hold_id)
         if item is not None:
-            yield from _settlement(record, usage.parse(item), honest)
+            yield from _settlement(record, ledger_items.parse_usage(item), honest)
 
 
 def _settlement(record: CallRecord, row: UsageRow, honest: bool) -> Iterator[str]:

@@ -6,18 +6,17 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from multiconnection.domain.api_keys import ApiKey
-from multiconnection.domain.ids import new_hold_id
-from multiconnection.ledger.accounts import AccountLimits, CreditRow
+from multiconnection.ids import new_hold_id
+from multiconnection.keys.models import ApiKey
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, decode
+from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.ledger.settle import Settlement
-from multiconnection.ledger.store import StoreError
-from multiconnection.services.keys import KeyService
-from multiconnection.services.maintenance import Maintenance
-from multiconnection.storage import balances
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.queue import decode
+from multiconnection.retry import StoreError
 from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.virtual_time import START_S
 
@@ -145,7 +144,7 @@ class World:
     def open_account(self, account_id: str, funds: int, limits: AccountLimits | None = None) -> None:
         """At once, as it was before the simulation began."""
         created_s = int(self.clock.now())
-        request = balances.create(BALANCES, account_id, "", created_s, limits or AccountLimits())
+        request = ledger_items.create(BALANCES, account_id, "", created_s, limits or AccountLimits())
         self.auditor.execute("PutItem", request)
         if funds:
             row = CreditRow(account_id, "opening", funds, "grant", "", "world", created_s * 1000)

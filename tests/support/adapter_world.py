@@ -6,9 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.domain.money import usd_to_nano
-from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
-from multiconnection.ledger.invariants import breaches
+from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow, breaches
+from multiconnection.money import usd_to_nano
 
 CREDIT_USD = "10"
 

@@ -9,50 +9,40 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from multiconnection.api import dependencies, errors, session
-from multiconnection.api.routes import (
-    admin_accounts,
-    admin_adjustments,
-    admin_audit,
-    admin_models,
-    admin_providers,
-    admin_revenue,
-)
-from multiconnection.domain.call_times import id_bound
-from multiconnection.domain.ids import random_text
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.ports import Clock
-from multiconnection.domain.sessions import Session, account_id_of
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.accounts import routes as accounts_routes
+from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.store import AdminAccountsTable, ProfilesTable
+from multiconnection.audit import routes as audit_routes
+from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditFilter, AuditTable
+from multiconnection.aws.dynamo import Driver
+from multiconnection.bootstrap import dependencies
+from multiconnection.bootstrap.admin import AdminTables, ProviderNames, admin_desk
+from multiconnection.catalog import admin_routes
+from multiconnection.catalog.health import Figures, MetricsUnavailable
+from multiconnection.catalog.service import CatalogService, never_changing
+from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable, CatalogTable
+from multiconnection.credits import routes as credits_routes
+from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
+from multiconnection.history.store import UsageHistoryTable
+from multiconnection.identity import browser
+from multiconnection.identity.models import PeoplePage, Session, account_id_of
+from multiconnection.ids import id_bound, random_text
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
+from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger, Margins
-from multiconnection.ledger.store import OutcomeUnknown, StoreError
-from multiconnection.services.admin_access import Reliable
-from multiconnection.services.admin_accounts import PeoplePage
-from multiconnection.services.admin_costs import CostBook
-from multiconnection.services.admin_daily import DailyRun
-from multiconnection.services.admin_desk import AdminTables, ProviderNames, admin_desk
-from multiconnection.services.admin_health import Figures, MetricsUnavailable
-from multiconnection.services.admin_revenue import RollUp
-from multiconnection.services.admin_takings import TakingsCounter
-from multiconnection.services.audit_trail import AuditEntries, AuditFilter
-from multiconnection.services.catalog import CatalogService, never_changing
-from multiconnection.services.keys import KeyService
-from multiconnection.services.maintenance import Maintenance
-from multiconnection.services.onboarding import CreditTerms
-from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables
-from multiconnection.storage.admin_accounts import AdminAccountsTable
-from multiconnection.storage.admin_catalog import AdminCatalogTable
-from multiconnection.storage.audit import AuditedWrites, AuditTable
-from multiconnection.storage.catalog import CatalogTable
-from multiconnection.storage.driver import Driver
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.orders import OrdersTable
-from multiconnection.storage.profiles import ProfilesTable
-from multiconnection.storage.reports import ReportsTable
-from multiconnection.storage.switches import AdminSwitchesTable
-from multiconnection.storage.usage_history import UsageHistoryTable
+from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
+from multiconnection.money import NANO_PER_USD
+from multiconnection.orders.store import OrdersTable
+from multiconnection.ports import Clock
+from multiconnection.reports import routes as reports_routes
+from multiconnection.reports.reconciliation import DailyRun
+from multiconnection.reports.revenue import CostBook, RollUp, TakingsCounter
+from multiconnection.reports.store import ReportsTable
+from multiconnection.retry import OutcomeUnknown, Reliable, StoreError
+from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web import errors as web_errors
 
 from .chat_world import TABLES as CHAT_TABLES
 from .chat_world import Alarms, Queue, an_entry
@@ -71,9 +61,12 @@ TABLES = CHAT_TABLES | {
         "adjustment_id", indexes={"by_status": ("status", "listed_as")}, full_indexes=frozenset({"by_status"})
     ),
 }
-ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router
-    for module in (admin_accounts, admin_adjustments, admin_models, admin_providers, admin_revenue, admin_audit)
+ROUTERS: tuple[APIRouter, ...] = (
+    accounts_routes.admin_router,
+    credits_routes.admin_router,
+    admin_routes.router,
+    reports_routes.router,
+    audit_routes.router,
 )
 ADMIN = Session("acct_admin", "admin@example.com", "Admin", True, "u-admin")
 SECOND = Session("acct_second", "second@example.com", "Second", True, "u-second")
@@ -247,11 +240,11 @@ class AdminApp:
     def __init__(self, world: AdminWorld) -> None:
         self.world, self.user = world, ADMIN
         app = FastAPI()
-        errors.install(app)
+        web_errors.install(app)
         for router in ROUTERS:
             app.include_router(router)
         app.dependency_overrides[dependencies.container] = lambda: SimpleNamespace(admin=world.desk)
-        app.dependency_overrides[session.session] = lambda: self.user
+        app.dependency_overrides[browser.session] = lambda: self.user
         self.app = app
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")
 

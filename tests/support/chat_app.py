@@ -7,24 +7,18 @@ from typing import Any
 import httpx
 from fastapi import APIRouter
 
-from multiconnection.api.app import create_app
-from multiconnection.api.envelope import Envelope
-from multiconnection.api.hot import HotRoutes
-from multiconnection.api.routes import (
-    chat,
-    completions,
-    embeddings,
-    images,
-    models,
-    speech,
-    transcriptions,
-    uploads,
-    usage,
-)
+from multiconnection.audio import routes as audio_routes
+from multiconnection.catalog import routes as catalog_routes
+from multiconnection.chat import routes as chat_routes
+from multiconnection.embeddings import routes as embeddings_routes
+from multiconnection.history import routes as history_routes
+from multiconnection.images import routes as images_routes
+from multiconnection.uploads import routes as uploads_routes
+from multiconnection.web.app import Envelope, HotRoutes, create_app
 
 from .chat_world import IP, MESSAGES, ChatWorld
 
-MODULES = (chat, completions, embeddings, images, models, speech, transcriptions, uploads, usage)
+MODULES = (chat_routes, embeddings_routes, images_routes, catalog_routes, audio_routes, uploads_routes, history_routes)
 ROUTERS = tuple(module.router for module in MODULES)
 
 

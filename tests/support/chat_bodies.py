@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from multiconnection.services.chat_request import ChatRequest, parse_chat_request
+from multiconnection.chat.request import ChatRequest, parse_chat_request
 
 from .chat_world import MESSAGES
 

@@ -4,50 +4,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.bootstrap.data_plane import Container
-from multiconnection.bootstrap.foundation import ledger_margins
+from multiconnection.audio.speech import SpeechService
+from multiconnection.audio.speech_upstream import OpenAiSpeech
+from multiconnection.audio.transcription import TranscriptionService
+from multiconnection.audio.transcription_upstream import OpenAiTranscription
+from multiconnection.bootstrap.base import ledger_margins
+from multiconnection.bootstrap.gateway import Container
+from multiconnection.calls.pipeline import Arrival, CallConfig, Calls
+from multiconnection.calls.reservation import Reserver, Standing
+from multiconnection.calls.routing import Router
+from multiconnection.calls.settlement import OpenBills
+from multiconnection.calls.streaming import COMMENT, StreamedAnswer
+from multiconnection.calls.telemetry import Telemetry
+from multiconnection.catalog.models import Model, Switches, parse_model
+from multiconnection.catalog.service import CatalogService, ListingService, SwitchSource
+from multiconnection.chat.service import ChatService, CompletedChat, CompletionsService
+from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
-from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.ids import new_hold_id
-from multiconnection.domain.money import usd_to_nano
-from multiconnection.ledger.accounts import Account, AccountLimits, CreditRow, UsageRow
-from multiconnection.ledger.invariants import breaches
+from multiconnection.embeddings.service import EmbeddingsService
+from multiconnection.embeddings.upstream import OpenAiInputs
+from multiconnection.errors import GatewayError
+from multiconnection.history.service import UsageService
+from multiconnection.ids import new_hold_id
+from multiconnection.images.fetch import AiohttpPictures
+from multiconnection.images.service import ImagesService
+from multiconnection.images.upstream import OpenAiImages
+from multiconnection.keys.authenticate import Authenticator
+from multiconnection.keys.models import Caller
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, encode
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.store import StoreError
-from multiconnection.observability.emf import Emf
-from multiconnection.providers.embeddings import OpenAiInputs
-from multiconnection.providers.images import OpenAiImages
-from multiconnection.providers.images_fetch import AiohttpPictures
-from multiconnection.providers.openai_compatible import OpenAiCompatible
-from multiconnection.providers.speech import OpenAiSpeech
-from multiconnection.providers.transcription import OpenAiTranscription
-from multiconnection.services.accounts_seen import AccountsSeen
-from multiconnection.services.authenticate import Authenticator, Caller
-from multiconnection.services.calls import Arrival, CallConfig, Calls
-from multiconnection.services.catalog import CatalogService, Switches, SwitchSource
-from multiconnection.services.chat import ChatService, CompletedChat
-from multiconnection.services.completions import CompletionsService
-from multiconnection.services.embeddings import EmbeddingsService
-from multiconnection.services.images import ImagesService
-from multiconnection.services.keep_alive import COMMENT
-from multiconnection.services.keys import KeyService
-from multiconnection.services.limiter import Limiter
-from multiconnection.services.listing import ListingService
-from multiconnection.services.open_bills import OpenBills
-from multiconnection.services.reservation import Reserver
-from multiconnection.services.routing import Router
-from multiconnection.services.speech import SpeechService
-from multiconnection.services.standing import Standing
-from multiconnection.services.streamed import StreamedAnswer
-from multiconnection.services.telemetry import Telemetry
-from multiconnection.services.transcription import TranscriptionService
-from multiconnection.services.uploads import UploadConfig, UploadService
-from multiconnection.services.usage import UsageService
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.limits import LimitsTable
-from multiconnection.storage.queue import encode
+from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow, breaches
+from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.store import LimitsTable
+from multiconnection.money import usd_to_nano
+from multiconnection.observability.metrics import Emf
+from multiconnection.retry import StoreError
+from multiconnection.uploads.service import UploadConfig, UploadService
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects

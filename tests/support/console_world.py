@@ -10,28 +10,27 @@ import httpx
 from botocore.client import BaseClient
 from fastapi import APIRouter
 
-from multiconnection.api.cookies import ID_COOKIE, BrowserAnswers, create_browser_app
-from multiconnection.api.routes import console_balance, console_keys, console_usage, usage_export
-from multiconnection.bootstrap.data_plane import Container
-from multiconnection.domain.call_times import id_bound
-from multiconnection.domain.ids import random_text
-from multiconnection.domain.people_errors import SessionRequired
-from multiconnection.domain.sessions import Session
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import AccountLimits, UsageRow
-from multiconnection.services.console import Console, console
-from multiconnection.services.sessions import Current, Presented
-from multiconnection.storage.catalog import CatalogTable
-from multiconnection.storage.key_changes import KeyChangesTable
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.limits import LimitsTable
-from multiconnection.storage.price_versions import PriceVersionsTable
-from multiconnection.storage.usage_history import UsageHistoryTable
+from multiconnection.bootstrap.console import Console, console
+from multiconnection.bootstrap.gateway import Container
+from multiconnection.catalog.store import CatalogTable, PriceVersionsTable
+from multiconnection.credits import routes as credits_routes
+from multiconnection.errors import SessionRequired
+from multiconnection.history import routes as history_routes
+from multiconnection.history.store import UsageHistoryTable
+from multiconnection.identity.browser import ID_COOKIE, BrowserAnswers, create_browser_app
+from multiconnection.identity.models import Session
+from multiconnection.identity.sessions import Current, Presented
+from multiconnection.ids import id_bound, random_text
+from multiconnection.keys import routes as keys_routes
+from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.ledger.models import AccountLimits, UsageRow
+from multiconnection.limits.store import LimitsTable
+from multiconnection.usage import Ended, Usage, UsageSource
 
 from .chat_world import IP, ChatWorld, an_entry
 from .memory_dynamo import MemoryDynamo, TableKeys
 
-ROUTERS = (console_keys.router, console_balance.router, console_usage.router, usage_export.router)
+ROUTERS = (keys_routes.router, credits_routes.router, history_routes.console_router, history_routes.export_router)
 HOST = "https://gateway"
 CSRF = {"x-mc-csrf": "1", "origin": HOST}
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from local.template import TableSpec
-from multiconnection.storage.driver import ConditionFailed, RequestRejected, TransactionCancelled
+from multiconnection.aws.dynamo import ConditionFailed, RequestRejected, TransactionCancelled
 
 from .memory_dynamo import MemoryDynamo, TableKeys
 

@@ -14,8 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from multiconnection.domain.ports import Clock
-from multiconnection.services.identity_ports import (
+from multiconnection.identity.models import (
     Challenge,
     ChallengeKind,
     CodeRefused,
@@ -26,6 +25,7 @@ from multiconnection.services.identity_ports import (
     RequestRefused,
     Tokens,
 )
+from multiconnection.ports import Clock
 
 from .totp import STEP_S, totp_code
 

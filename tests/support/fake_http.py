@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from multiconnection.providers.http import ConnectionCut, TransportFailure
+from multiconnection.providers.errors import ConnectionCut, TransportFailure
 
 
 class FakeReply:

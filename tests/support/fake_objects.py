@@ -5,8 +5,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
-from multiconnection.domain.ports import Clock
-from multiconnection.services.payloads import PayloadMissing, PayloadStoreError, PayloadTooLarge, StoredObject
+from multiconnection.aws.s3 import PayloadMissing, PayloadStoreError, PayloadTooLarge, StoredObject
+from multiconnection.ports import Clock
 from tests.support.limit_world import HandClock
 
 HOST = "https://objects.test"

@@ -7,11 +7,10 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.errors import UpstreamFailed
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.domain.provider import Provider, Quirks
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.services.ports import ChatCall, Completion, CostOf, Outcome, UpstreamError
+from multiconnection.calls.upstream import ChatCall, Completion, CostOf, Outcome, UpstreamError
+from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.errors import GatewayError, UpstreamFailed
+from multiconnection.usage import Ended, Usage, UsageSource
 
 DONE = b"data: [DONE]\n\n"
 USAGE = Usage(input=10, cached_input=4, output=3)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from multiconnection.ledger.store import StoreError
-from multiconnection.services.order_ports import WorkflowUnavailable
-from multiconnection.storage.driver import ConditionFailed, Driver
-from multiconnection.storage.workflow import execution_name
+from multiconnection.aws.dynamo import ConditionFailed, Driver
+from multiconnection.orders.models import WorkflowUnavailable
+from multiconnection.orders.notifications import execution_name
+from multiconnection.retry import StoreError
 from tests.support.asl import ExecutionFailed, Invoke, Machine, TaskFailed, Waits, load
 
 ASL = Path(__file__).parents[2] / "functions" / "recharge" / "workflow.asl.json"

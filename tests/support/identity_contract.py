@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from multiconnection.domain.ports import Clock
-from multiconnection.services.identity_ports import (
+from multiconnection.identity.models import (
     Challenge,
     CodeRefused,
     CredentialsRefused,
@@ -21,6 +20,7 @@ from multiconnection.services.identity_ports import (
     Tokens,
     TokenVerifier,
 )
+from multiconnection.ports import Clock
 
 from .totp import other_code, totp_code
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.catalog import Model
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.ledger.accounts import UsageRow
-from multiconnection.providers.http import TransportFailure
-from multiconnection.providers.images import OpenAiImages
-from multiconnection.providers.images_fetch import PictureUnreachable
-from multiconnection.services.authenticate import Caller
-from multiconnection.services.form import Form
-from multiconnection.services.images import ImagesService
-from multiconnection.services.streamed import StreamedAnswer
+from multiconnection.calls.streaming import StreamedAnswer
+from multiconnection.catalog.models import Model
+from multiconnection.errors import GatewayError
+from multiconnection.images.fetch import PictureUnreachable
+from multiconnection.images.service import ImagesService
+from multiconnection.images.upstream import OpenAiImages
+from multiconnection.keys.models import Caller
+from multiconnection.ledger.models import UsageRow
+from multiconnection.providers.errors import TransportFailure
+from multiconnection.web.body import Form
 from tests.support.event_stream import without_comments
 
 from .chat_world import ChatWorld, Client, a_model

@@ -3,7 +3,7 @@
 from math import ceil
 from typing import Any
 
-from multiconnection.storage.driver import Item
+from multiconnection.aws.dynamo import Item
 
 
 def write_units(item: Item) -> int:

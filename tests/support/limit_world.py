@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
-from multiconnection.domain.api_keys import ApiKey
-from multiconnection.ledger.store import StoreError
-from multiconnection.storage.driver import Driver
+from multiconnection.aws.dynamo import Driver
+from multiconnection.keys.models import ApiKey
+from multiconnection.retry import StoreError
 
 from .memory_dynamo import MemoryDynamo, TableKeys
 from .moto_driver import MotoDriver, create_table

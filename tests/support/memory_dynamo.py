@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from multiconnection.storage.driver import ConditionFailed, Item, RequestRejected, TransactionCancelled
+from multiconnection.aws.dynamo import ConditionFailed, Item, RequestRejected, TransactionCancelled
 
 from . import memory_reads
 from .expressions.updates import UpdateRefused

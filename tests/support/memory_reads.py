@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 
 from .expressions.evaluate import Names, Test, Values, resolve
 from .expressions.plan import Plan, plan_of

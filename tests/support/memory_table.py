@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 
 from .expressions.values import Attribute, item_bytes, normalise_item, number
 

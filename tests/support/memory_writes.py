@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multiconnection.storage.driver import ConditionFailed, Item, RequestRejected
+from multiconnection.aws.dynamo import ConditionFailed, Item, RequestRejected
 
 from .expressions.evaluate import Names, Values
 from .expressions.plan import Plan, plan_of

@@ -7,7 +7,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from multiconnection.storage.driver import ConditionFailed, TransactionCancelled
+from multiconnection.aws.dynamo import ConditionFailed, TransactionCancelled
 
 
 class MotoDriver:

@@ -4,21 +4,19 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.order_terms import OrderTerms, parse_rates
-from multiconnection.domain.orders import Order
-from multiconnection.domain.sessions import Session
-from multiconnection.ledger.accounts import Account, AccountLimits
+from multiconnection.audit.log import Facts
+from multiconnection.bootstrap.console import order_desk
+from multiconnection.config import parse_rates
+from multiconnection.identity.models import Session
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
-from multiconnection.ledger.store import StoreError
-from multiconnection.services.audit import Facts
-from multiconnection.services.order_desk import order_desk
-from multiconnection.services.order_ports import Notice, NoticeFailed
-from multiconnection.services.order_repair import OrderRepair
-from multiconnection.services.orders import OrderRequest
-from multiconnection.services.recharge import RechargeSteps
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.orders import OrdersTable
+from multiconnection.ledger.models import Account, AccountLimits
+from multiconnection.money import NANO_PER_USD
+from multiconnection.orders.models import Notice, NoticeFailed, Order, OrderTerms
+from multiconnection.orders.service import OrderRequest
+from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.workflow import OrderRepair, RechargeSteps
+from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine, FakeWorkflow

@@ -10,30 +10,28 @@ import httpx
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
-from multiconnection.api.cookies import ID_COOKIE, REFRESH_COOKIE, create_browser_app
-from multiconnection.api.routes import account, auth
-from multiconnection.api.session import AdminDep, SessionDep
-from multiconnection.bootstrap.data_plane import Container
+from multiconnection.accounts import routes as accounts_routes
+from multiconnection.accounts.service import CreditMode, CreditTerms
+from multiconnection.accounts.store import ProfilesTable
+from multiconnection.bootstrap.console import Identity, IdentityConfig, identity
+from multiconnection.bootstrap.gateway import Container
 from multiconnection.config import Settings
-from multiconnection.domain.errors import UsageNotFound
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.domain.ports import Clock
-from multiconnection.domain.sessions import account_id_of
-from multiconnection.ledger.accounts import Account, CreditRow
-from multiconnection.ledger.invariants import breaches
+from multiconnection.errors import UsageNotFound
+from multiconnection.identity import routes as identity_routes
+from multiconnection.identity.attempts import AttemptQuotas
+from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE, AdminDep, SessionDep, create_browser_app
+from multiconnection.identity.id_tokens import IdTokens
+from multiconnection.identity.models import IdentityProvider, TokenVerifier, account_id_of
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
-from multiconnection.services.attempts import AttemptQuotas
-from multiconnection.services.console_quota import ConsoleQuota
-from multiconnection.services.identity import Identity, IdentityConfig, identity
-from multiconnection.services.identity_ports import IdentityProvider, TokenVerifier
-from multiconnection.services.keys import KeyService
-from multiconnection.services.onboarding import CreditMode, CreditTerms
-from multiconnection.storage import balances
-from multiconnection.storage.id_tokens import IdTokens
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.limits import LimitsTable
-from multiconnection.storage.profiles import ProfilesTable
+from multiconnection.ledger.models import Account, CreditRow, breaches
+from multiconnection.limits.limiter import ConsoleQuota
+from multiconnection.limits.store import LimitsTable
+from multiconnection.money import NANO_PER_USD
+from multiconnection.ports import Clock
 
 from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
 from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
@@ -135,7 +133,7 @@ class PeopleWorld:
             self.rng,
             config,
         )
-        self.app = create_browser_app(self.container, [auth.router, account.router, guarded])
+        self.app = create_browser_app(self.container, [identity_routes.router, accounts_routes.router, guarded])
 
     def container(self) -> Container:
         base = ChatWorld().container()
@@ -153,7 +151,7 @@ class PeopleWorld:
     async def account_of(self, email: str) -> Account:
         """The image of somebody's account; its books are right."""
         items = [item for item in self._memory().items("balances") if item.get("email") == {"S": email}]
-        (image,) = [balances.parse(item) for item in items]
+        (image,) = [ledger_items.parse_account(item) for item in items]
         assert breaches(image) == []
         return image
 

@@ -14,18 +14,15 @@ import httpx
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load as load_template
-from multiconnection.bootstrap.foundation import SystemClock, SystemRng
-from multiconnection.domain.order_terms import OrderTerms
-from multiconnection.domain.orders import Order
+from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.bootstrap.base import SystemClock, SystemRng
+from multiconnection.bootstrap.console import OrderDesk, order_desk
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
-from multiconnection.services.order_desk import OrderDesk, order_desk
-from multiconnection.services.order_repair import OrderRepair
-from multiconnection.services.recharge import RechargeSteps
-from multiconnection.storage.boto import BotoDriver, dynamodb_client
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.notices import AwsNotices, NoticeChannels
-from multiconnection.storage.orders import OrdersTable
-from multiconnection.storage.workflow import StepFunctionsWorkflow
+from multiconnection.orders.models import Order, OrderTerms
+from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
+from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from tests.support.asl import load as load_asl
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import ASL

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import httpx
 
-from multiconnection.api.app import create_app
-from multiconnection.api.envelope import Envelope
-from multiconnection.api.routes import site
-from multiconnection.bootstrap.data_plane import Container, parts_of
+from multiconnection.bootstrap.gateway import Container, parts_of
 from multiconnection.bootstrap.site import SiteContainer
-from multiconnection.domain.catalog import Model
-from multiconnection.services.site import ProviderState, SiteConfig, SiteService
+from multiconnection.catalog.models import Model
+from multiconnection.site import routes as site_routes
+from multiconnection.site.pages import ProviderState, SiteConfig, SiteService
+from multiconnection.web.app import Envelope, create_app
 
 from .chat_world import IP, ChatWorld, a_model
 
@@ -55,7 +54,7 @@ class SiteWorld(ChatWorld):
 
 
 def site_app(world: SiteWorld | None = None) -> Envelope:
-    return create_app((world or SiteWorld()).container, [site.router])
+    return create_app((world or SiteWorld()).container, [site_routes.router])
 
 
 def site_client(world: SiteWorld | None = None, host: str = "gateway.example") -> httpx.AsyncClient:

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.catalog import Model, parse_model
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.ledger.accounts import UsageRow
-from multiconnection.providers.http import TransportFailure
-from multiconnection.services.authenticate import Caller
+from multiconnection.catalog.models import Model, parse_model
+from multiconnection.errors import GatewayError
+from multiconnection.keys.models import Caller
+from multiconnection.ledger.models import UsageRow
+from multiconnection.providers.errors import TransportFailure
 
 from .chat_world import ChatWorld, Client, a_model
 from .fake_http import FakeReply

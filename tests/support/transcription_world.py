@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from multiconnection.domain.gateway_error import GatewayError
-from multiconnection.ledger.accounts import UsageRow
-from multiconnection.providers.http import TransportFailure
-from multiconnection.services.authenticate import Caller
-from multiconnection.services.form import Form, FormFile
-from multiconnection.services.streamed import StreamedAnswer
-from multiconnection.services.transcription_request import TRANSCRIPTIONS
+from multiconnection.audio.transcription import TRANSCRIPTIONS
+from multiconnection.calls.streaming import StreamedAnswer
+from multiconnection.errors import GatewayError
+from multiconnection.keys.models import Caller
+from multiconnection.ledger.models import UsageRow
+from multiconnection.providers.errors import TransportFailure
+from multiconnection.web.body import Form, FormFile
 from tests.support.event_stream import without_comments
 
 from .audio_files import wav

@@ -1,7 +1,7 @@
 """A usage row as a usual call leaves it."""
 
-from multiconnection.domain.usage import Ended, Usage, UsageSource
-from multiconnection.ledger.accounts import UsageRow
+from multiconnection.ledger.models import UsageRow
+from multiconnection.usage import Ended, Usage, UsageSource
 
 
 def usage_row() -> UsageRow:

@@ -10,29 +10,33 @@ import httpx
 import orjson
 
 from local.lifespans import Lifespan
-from multiconnection.api.cookies import ID_COOKIE, REFRESH_COOKIE
+from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.store import ProfilesTable
+from multiconnection.aws.dynamo import Driver, RequestRejected
 from multiconnection.bootstrap.admin import AdminContainer
-from multiconnection.bootstrap.console import ConsoleContainer
-from multiconnection.bootstrap.data_plane import parts_of
+from multiconnection.bootstrap.console import (
+    ConsoleContainer,
+    Identity,
+    IdentityConfig,
+    OrderDesk,
+    identity,
+    order_desk,
+)
+from multiconnection.bootstrap.gateway import parts_of
 from multiconnection.bootstrap.site import SiteContainer
-from multiconnection.domain.sessions import Session
-from multiconnection.ledger.accounts import Account, CreditRow
+from multiconnection.identity.attempts import AttemptQuotas
+from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
+from multiconnection.identity.id_tokens import IdTokens
+from multiconnection.identity.models import Session, Tokens
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
-from multiconnection.providers.http import TransportFailure
-from multiconnection.services.attempts import AttemptQuotas
-from multiconnection.services.identity import Identity, IdentityConfig, identity
-from multiconnection.services.identity_ports import Tokens
-from multiconnection.services.onboarding import CreditTerms
-from multiconnection.services.order_desk import OrderDesk, order_desk
-from multiconnection.services.order_ports import NoticeFailed
-from multiconnection.services.recharge import RechargeSteps
-from multiconnection.services.site import SiteService
-from multiconnection.storage.driver import Driver, RequestRejected
-from multiconnection.storage.id_tokens import IdTokens
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
-from multiconnection.storage.limits import LimitsTable
-from multiconnection.storage.orders import OrdersTable
-from multiconnection.storage.profiles import ProfilesTable
+from multiconnection.ledger.models import Account, CreditRow
+from multiconnection.limits.store import LimitsTable
+from multiconnection.orders.models import NoticeFailed
+from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.workflow import RechargeSteps
+from multiconnection.providers.errors import TransportFailure
+from multiconnection.site.pages import SiteService
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed

@@ -12,18 +12,20 @@ import orjson
 from aiohttp import web
 from fastapi import APIRouter
 
-from multiconnection.api.app import create_app
-from multiconnection.api.routes import chat, models, usage
-from multiconnection.bootstrap.data_plane import Container, build
-from multiconnection.bootstrap.foundation import SystemClock, SystemRng
+from multiconnection.aws.dynamo import ConditionFailed
+from multiconnection.bootstrap.base import SystemClock, SystemRng
+from multiconnection.bootstrap.gateway import Container, build
+from multiconnection.catalog import routes as catalog_routes
+from multiconnection.catalog.store import CatalogTable
+from multiconnection.chat import routes as chat_routes
 from multiconnection.config import Settings
-from multiconnection.domain.money import NANO_PER_USD
-from multiconnection.ledger.accounts import AccountLimits, CreditRow
-from multiconnection.services.keys import KeyService
-from multiconnection.storage.catalog import CatalogTable
-from multiconnection.storage.driver import ConditionFailed
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.ledger import DynamoStore, LedgerTables
+from multiconnection.history import routes as history_routes
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
+from multiconnection.ledger.models import AccountLimits, CreditRow
+from multiconnection.money import NANO_PER_USD
+from multiconnection.web.app import create_app
 
 from .memory_dynamo import MemoryDynamo, TableKeys
 
@@ -166,8 +168,8 @@ async def wire_world(
             made.append(build(settings))
             return made[-1]
 
-        served = routers or (chat.router, models.router, usage.router)
-        app = create_app(make, served, chat.hot_routes if chat.router in served else None)
+        served = routers or (chat_routes.router, catalog_routes.router, history_routes.router)
+        app = create_app(make, served, chat_routes.hot_routes if chat_routes.router in served else None)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://gateway"))
         try:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from multiconnection.bootstrap.foundation import SystemRng
-from multiconnection.domain.api_keys import new_secret
+from multiconnection.bootstrap.base import SystemRng
+from multiconnection.keys.models import new_secret
 from tests.e2e.support.customers import Customer, new_customer
 from tests.e2e.support.stack import PASSED_ON, ROOT
 from tests.e2e.support.toolchains import node_script, python_before_current

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from multiconnection.storage.driver import RequestRejected
+from multiconnection.aws.dynamo import RequestRejected
 
 from .syntax import And, BeginsWith, Between, Comparator, Compare, Condition, Exists, In, Not, Operand, Or, Path, Size
 from .tokens import Cursor

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from operator import ge, gt, le, lt
 from typing import Any
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 
 from .syntax import And, BeginsWith, Between, Compare, Condition, Exists, In, Not, Operand, Or, Path, Size, Value
 from .values import Attribute, Number, number

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from multiconnection.storage.driver import RequestRejected
+from multiconnection.aws.dynamo import RequestRejected
 
 from .evaluate import Check, Names, Test, Values, compile_condition, resolve
 from .syntax import And, BeginsWith, Between, Compare, Condition, Operand, Path, Value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from multiconnection.storage.driver import RequestRejected
+from multiconnection.aws.dynamo import RequestRejected
 
 from .conditions import parse_condition
 from .evaluate import Check, Names, Test, Values, compile_condition

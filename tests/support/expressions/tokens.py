@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
-from multiconnection.storage.driver import RequestRejected
+from multiconnection.aws.dynamo import RequestRejected
 
 from .syntax import Path, Value
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 
 from .evaluate import Check, Names, Values, resolve
 from .syntax import Action, AddTo, IfNotExists, Path, Remove, SetTo, Sum, Term, Value

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from multiconnection.storage.driver import Item, RequestRejected
+from multiconnection.aws.dynamo import Item, RequestRejected
 
 Attribute = dict[str, Any]
 Number = int | Decimal

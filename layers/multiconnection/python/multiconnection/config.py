@@ -1,5 +1,6 @@
 """Settings: one typed object made from a mapping; a bad value stops the start and names its variable."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -7,15 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from multiconnection.domain.money import MoneyError, usd_to_nano
-from multiconnection.domain.order_terms import LEGAL_ENTITY, BankDetail, parse_bank_details, parse_rates
+from .money import NANO_PER_USD, MoneyError, usd_to_nano
 
 T = TypeVar("T")
-
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
-
-
 # API Gateway ends an answer after five minutes of silence; what is left is for settling and for its own overhead.
 SILENCE_MAX_S = 285.0
 
@@ -30,6 +27,14 @@ class ProviderSettings:
 
     api_key: str | None
     base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BankDetail:
+    """One line of the payee's details, such as ("IBAN", "…")."""
+
+    label: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,3 +298,39 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < value < 10**6:
         raise SettingsError(f"{name} is out of range: {value}")
     return value
+
+
+LEGAL_ENTITY = "MULTIVERSE CONNECTION TECHNOLOGY PTE. LTD."
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def parse_rates(text: str) -> Mapping[str, int]:
+    """`{"USD":"1","SGD":"0.74"}`: USD credited for one unit. Raises ValueError."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not found:
+        raise ValueError("a JSON object of currencies and rates is expected")
+    rates = {}
+    for code, rate in found.items():
+        if not _CURRENCY.fullmatch(code) or not isinstance(rate, str):
+            raise ValueError(f"{code!r}: a currency such as SGD and a decimal string are expected")
+        rates[code] = usd_to_nano(rate)
+        if not 0 < rates[code] <= 1000 * NANO_PER_USD:
+            raise ValueError(f"{code}: a rate of {rate} is out of range")
+    return rates
+
+
+def parse_bank_details(text: str) -> tuple[BankDetail, ...] | None:
+    """`[{"label":"Bank","value":"…"}]`; an empty text or list is None. Raises ValueError."""
+    found = json.loads(text) if text.strip() else []
+    if not isinstance(found, list):
+        raise ValueError("a JSON list is expected")
+    return tuple(_bank_detail(entry) for entry in found) or None
+
+
+def _bank_detail(entry: object) -> BankDetail:
+    if not isinstance(entry, dict) or entry.keys() != {"label", "value"}:
+        raise ValueError("each bank detail is an object of label and value")
+    label, value = entry["label"], entry["value"]
+    if not isinstance(label, str) or not isinstance(value, str) or not label or not value:
+        raise ValueError("label and value of a bank detail are texts")
+    return BankDetail(label, value)

@@ -1,39 +1,52 @@
 """Administration: the container of its function, the operators' desk of tools, and the reconciler's daily run."""
 
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from multiconnection.accounts.admin import AccountStore, AdminAccounts, KeyLister, NobodyListed, OrderLister, People
+from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.store import AdminAccountsTable
+from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditReader, AuditTable, AuditTrail
+from multiconnection.aws.dynamo import Driver
+from multiconnection.catalog.admin import AdminModels, AdminProviders, CatalogStore, SwitchStore
+from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth, ProviderMetrics
+from multiconnection.catalog.providers import provider_names
+from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable
 from multiconnection.config import Settings
-from multiconnection.domain.ports import Clock, Rng
+from multiconnection.credits.adjustments import AdjustmentStore, AdminAdjustments
+from multiconnection.credits.balance import ConsoleMoney
+from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
+from multiconnection.history.service import UsageReader
+from multiconnection.history.store import UsageHistoryTable
+from multiconnection.identity.cognito import CognitoPeople, UserPool
+from multiconnection.keys.service import KeyService
+from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.store import Alarms
-from multiconnection.providers.registry import provider_names
-from multiconnection.services.admin_access import Reliable
-from multiconnection.services.admin_accounts import KeyLister, NobodyListed, People
-from multiconnection.services.admin_costs import CostBook
-from multiconnection.services.admin_daily import DailyRun
-from multiconnection.services.admin_desk import AdminDesk, AdminTables, ProviderNames, admin_desk
-from multiconnection.services.admin_revenue import RollUp
-from multiconnection.services.admin_takings import TakingsCounter
-from multiconnection.services.audit_trail import AuditEntries
-from multiconnection.services.keys import KeyService
-from multiconnection.services.maintenance import Maintenance
-from multiconnection.services.onboarding import CreditTerms
-from multiconnection.storage.adjustments import AdjustmentsTable, AdjustmentTables
-from multiconnection.storage.admin_accounts import AdminAccountsTable
-from multiconnection.storage.admin_catalog import AdminCatalogTable
-from multiconnection.storage.audit import AuditedWrites, AuditTable
-from multiconnection.storage.cognito import UserPool
-from multiconnection.storage.driver import Driver
-from multiconnection.storage.orders import OrdersTable
-from multiconnection.storage.people import CognitoPeople
-from multiconnection.storage.provider_metrics import CloudWatchMetrics
-from multiconnection.storage.reports import ReportsTable
-from multiconnection.storage.switches import AdminSwitchesTable
-from multiconnection.storage.usage_history import UsageHistoryTable
+from multiconnection.ledger.store import Store
+from multiconnection.orders.store import OrdersTable
+from multiconnection.ports import Alarms, Clock, Rng
+from multiconnection.reports.reconciliation import AdminReconciliation, DailyRun, EntryStore, ReportStore
+from multiconnection.reports.revenue import AdminRevenue, CostBook, EntryVersions, RollUp, TakingsCounter, TakingsStore
+from multiconnection.reports.store import ReportsTable
+from multiconnection.retry import Reliable
 
 from .base import Base, build_base
 from .console import ConsoleContainer, console_container
-from .data_plane import parts_of
+from .gateway import parts_of
+
+# Administration as one object: what the routes below /api/admin and the operators' commands need besides orders.
+
+
+@dataclass(frozen=True, slots=True)
+class AdminDesk:
+    accounts: AdminAccounts
+    adjustments: AdminAdjustments
+    models: AdminModels
+    providers: AdminProviders
+    revenue: AdminRevenue
+    reconciliation: AdminReconciliation
+    trail: AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +78,15 @@ def build_admin_services(base: Base) -> AdminDesk:
         base.clock,
         base.rng,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderNames:
+    """`refresh` brings `configured` up to date before it is asked."""
+
+    names: Sequence[str]
+    configured: Container[str]
+    refresh: Callable[[], Awaitable[None]]
 
 
 def build_desk(
@@ -109,6 +131,30 @@ def build_daily(
     return DailyRun(maintenance, tables.reports, roll_up, Reliable(rng), alarms, clock)
 
 
+class AdminCatalog(CatalogStore, EntryVersions, Protocol):
+    """The catalog's table, as administrators use it."""
+
+
+class AuditLog(AuditReader, EntryStore, Protocol):
+    """The log's table."""
+
+
+class AdminReports(TakingsStore, ReportStore, Protocol):
+    """The reports' table."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminTables:
+    accounts: AccountStore
+    adjustments: AdjustmentStore
+    catalog: AdminCatalog
+    switches: SwitchStore
+    reports: AdminReports
+    log: AuditLog
+    usage: UsageReader
+    orders: OrderLister
+
+
 def _tables(settings: Settings, driver: Driver, clock: Clock, rng: Rng) -> AdminTables:
     writes = AuditedWrites(driver, settings.audit_table)
     booked = AdjustmentTables(settings.adjustments_table, settings.balances_table, settings.credits_table)
@@ -121,4 +167,44 @@ def _tables(settings: Settings, driver: Driver, clock: Clock, rng: Rng) -> Admin
         log=AuditTable(driver, settings.audit_table, AuditEntries(clock, rng)),
         usage=UsageHistoryTable(driver, settings.usage_table),
         orders=OrdersTable(driver, settings.orders_table),
+    )
+
+
+def admin_desk(
+    tables: AdminTables,
+    books: Store,
+    keys: KeyLister,
+    people: People,
+    providers: ProviderNames,
+    metrics: ProviderMetrics,
+    maintenance: Maintenance,
+    *,
+    four_eyes_nano: int,
+    terms: CreditTerms,
+    clock: Clock,
+    rng: Rng,
+) -> AdminDesk:
+    """Put together from its ports."""
+    reliable, entries = Reliable(rng), AuditEntries(clock, rng)
+    accounts = AdminAccounts(
+        tables.accounts, people, keys, tables.orders, ConsoleMoney(books), entries, reliable, terms, clock
+    )
+    counter = TakingsCounter(books, tables.usage, CostBook(tables.catalog), clock)
+    return AdminDesk(
+        accounts=accounts,
+        adjustments=AdminAdjustments(tables.adjustments, accounts, entries, reliable, clock, four_eyes_nano),
+        models=AdminModels(tables.catalog, entries, reliable),
+        providers=AdminProviders(
+            providers.names,
+            providers.configured,
+            providers.refresh,
+            tables.switches,
+            tables.catalog,
+            ProviderHealth(metrics, providers.names, clock),
+            entries,
+            reliable,
+        ),
+        revenue=AdminRevenue(tables.reports, counter, clock),
+        reconciliation=AdminReconciliation(maintenance, tables.reports, tables.log, entries, reliable, clock),
+        trail=AuditTrail(tables.log, reliable, clock),
     )

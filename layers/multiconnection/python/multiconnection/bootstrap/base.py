@@ -1,34 +1,35 @@
 """What every API function stands on: one asynchronous driver, one pool of connections to AWS, the ledger."""
 
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
 from aiodynamo.credentials import Credentials
 
+from multiconnection.aws.dynamo import Driver
+from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.s3 import S3Objects
+from multiconnection.aws.secrets import SecretsManagerSource
+from multiconnection.calls.telemetry import Telemetry
+from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.providers import Configure, ProviderDirectory, configured_providers
+from multiconnection.catalog.service import CatalogService
+from multiconnection.catalog.store import CatalogTable, SwitchesTable
 from multiconnection.config import Settings
-from multiconnection.domain.ports import Clock, Rng
-from multiconnection.domain.provider import Provider
-from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.store import Alarms
-from multiconnection.observability import Emf, LoggedAlarms, configure_logging
-from multiconnection.providers.registry import configured_providers
-from multiconnection.services.accounts_seen import AccountsSeen
-from multiconnection.services.authenticate import Authenticator
-from multiconnection.services.catalog import CatalogService
-from multiconnection.services.limiter import Limiter
-from multiconnection.services.provider_directory import Configure, ProviderDirectory
-from multiconnection.services.uploads import UploadConfig, UploadService
-from multiconnection.storage.catalog import CatalogTable
-from multiconnection.storage.driver import Driver
-from multiconnection.storage.hot import HotDriver
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.limits import LimitsTable
-from multiconnection.storage.objects import S3Objects
-from multiconnection.storage.secrets_manager import SecretsManagerSource
-from multiconnection.storage.switches import SwitchesTable
-
-from .foundation import SystemClock, SystemRng, build_ledger
+from multiconnection.keys.authenticate import Authenticator
+from multiconnection.keys.store import KeysTable
+from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, SqsFallbackQueue
+from multiconnection.ledger.ledger import SETTLE_S, Ledger, Margins
+from multiconnection.ledger.sweep import ModelName
+from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.store import LimitsTable
+from multiconnection.observability.logging import configure_logging
+from multiconnection.observability.metrics import Emf, LoggedAlarms
+from multiconnection.ports import Alarms, Clock, Rng
+from multiconnection.uploads.service import UploadConfig, UploadService
 
 # Sockets to AWS that one process may hold open.
 CONNECTIONS_MAX = 1024
@@ -128,3 +129,47 @@ def _upload_config(settings: Settings) -> UploadConfig:
         upload_url_expires_s=settings.upload_url_expires_s,
         result_url_expires_s=settings.result_url_expires_s,
     )
+
+
+# What functions, workers and tools have in common: time, chance, the ledger, the metrics.
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+
+class SystemRng:
+    def below(self, bound: int) -> int:
+        return secrets.randbelow(bound)
+
+
+def build_ledger(
+    settings: Settings,
+    driver: Driver,
+    clock: Clock,
+    rng: Rng,
+    alarms: Alarms,
+    model_name: ModelName,
+) -> Ledger:
+    """The ledger over any driver: the data plane's, a worker's or a tool's."""
+    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table, settings.orders_table)
+    return Ledger(
+        store=DynamoStore(driver, tables),
+        queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
+        alarms=alarms,
+        clock=clock,
+        rng=rng,
+        model_name=model_name,
+        margins=ledger_margins(settings),
+    )
+
+
+def ledger_margins(settings: Settings) -> Margins:
+    """Half of what is kept free before the function's end is enough for a settlement; the rest is for our own error."""
+    settle_s = min(SETTLE_S, settings.deadline_margin_s / 2)
+    return Margins(settings.hold_margin_s, settings.sweep_margin_s, settle_s)
+
+
+def build_telemetry(settings: Settings, emf: Emf) -> Telemetry:
+    return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)

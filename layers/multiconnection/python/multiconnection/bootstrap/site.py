@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
+from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth
+from multiconnection.catalog.providers import provider_names
+from multiconnection.catalog.service import ListingService
 from multiconnection.config import Settings
-from multiconnection.domain.money import nano_to_usd
-from multiconnection.providers.registry import provider_names
-from multiconnection.services.admin_health import ProviderHealth
-from multiconnection.services.listing import ListingService
-from multiconnection.services.site import SiteConfig, SiteService
-from multiconnection.storage.provider_metrics import CloudWatchMetrics
+from multiconnection.money import nano_to_usd
+from multiconnection.site.pages import SiteConfig, SiteService
 
 from .base import Base, build_base
-from .data_plane import Container, build_container, parts_of
+from .gateway import Container, build_container, parts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,30 +2,24 @@
 
 from dataclasses import dataclass
 
+from multiconnection.audit.log import AuditEntries, AuditTable
+from multiconnection.catalog.providers import configured_providers, provider_names
+from multiconnection.catalog.service import CatalogService, never_changing
+from multiconnection.catalog.store import CatalogTable, SwitchesTable
 from multiconnection.config import Settings
-from multiconnection.domain.ports import Clock
+from multiconnection.keys.service import KeyChanges, KeyService
+from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.observability import Emf, LoggedAlarms, configure_logging
-from multiconnection.providers.registry import configured_providers, provider_names
-from multiconnection.services.admin_daily import DailyRun
-from multiconnection.services.admin_desk import AdminDesk, ProviderNames
-from multiconnection.services.audit_trail import AuditEntries
-from multiconnection.services.catalog import CatalogService, never_changing
-from multiconnection.services.key_changes import KeyChanges
-from multiconnection.services.keys import KeyService
-from multiconnection.services.maintenance import Maintenance
-from multiconnection.services.order_desk import OrderDesk
-from multiconnection.services.order_repair import OrderRepair
-from multiconnection.services.recharge import RechargeSteps
-from multiconnection.storage.audit import AuditTable
-from multiconnection.storage.catalog import CatalogTable
-from multiconnection.storage.key_changes import KeyChangesTable
-from multiconnection.storage.keys import KeysTable
-from multiconnection.storage.switches import SwitchesTable
+from multiconnection.observability.logging import configure_logging
+from multiconnection.observability.metrics import Emf, LoggedAlarms
+from multiconnection.orders.workflow import OrderRepair, RechargeSteps
+from multiconnection.ports import Clock
+from multiconnection.reports.reconciliation import DailyRun
 
-from .admin import build_daily, build_desk
-from .foundation import SystemClock, SystemRng, build_ledger, build_telemetry
-from .recharge import build_order_repair, build_order_tools, build_recharge
+from .admin import AdminDesk, ProviderNames, build_daily, build_desk
+from .base import SystemClock, SystemRng, build_ledger, build_telemetry
+from .console import OrderDesk, build_order_repair, build_order_tools, build_recharge
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
 
     `emf` is for tools: what a person's command does is no metric.
     """
-    from multiconnection.storage.boto import BotoDriver, dynamodb_client
+    from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
     emf = emf or Emf(settings.metrics_namespace)

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from multiconnection.domain.money import MoneyError, require_amount
+from multiconnection.money import MoneyError, require_amount
+from multiconnection.retry import OutcomeUnknown, Retry
 
-from .accounts import Account, CreditRow
-from .retry import Retry
-from .store import AccountRefused, AlreadyCredited, OrderNotApproved, OutcomeUnknown, Store
+from .models import Account, CreditRow
+from .store import AccountRefused, AlreadyCredited, OrderNotApproved, Store
 
 ATTEMPTS_MAX = 5
 KINDS = ("order", "grant", "adjustment", "refund")

@@ -4,17 +4,15 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.ports import Clock, Rng
+from multiconnection.ports import Alarms, Clock, Rng
+from multiconnection.retry import Retry, StoreError
 
-from .accounts import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, UsageRow
 from .credit import credit, credit_order
-from .invariants import breaches
+from .models import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, Hold, UsageRow, breaches
 from .reconcile import Report, reconcile_account
 from .reserve import Refusal, Reserved, ReserveRefused, reserve
-from .retry import Retry
 from .settle import Settlement, bounded, settle
-from .store import Alarms, FallbackQueue, Store, StoreError
+from .store import FallbackQueue, Store
 from .sweep import ModelName, Swept, end_holds, expired, sweep_account
 
 # A request that happens to see expired holds of its account ends a few of them itself.

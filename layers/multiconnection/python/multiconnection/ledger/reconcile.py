@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .accounts import Account
-from .invariants import breaches
+from .models import Account, breaches
 from .store import Store
 from .sweep import expired
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from multiconnection.domain.holds import Hold
+from multiconnection.retry import Retry
 
-from .accounts import ACTIVE, Account
-from .retry import Retry
+from .models import ACTIVE, Account, Hold
 from .store import AccountRefused, Store
 
 # One write in the usual case; the rest is for a throttled table or a lost reply, with the same hold id.

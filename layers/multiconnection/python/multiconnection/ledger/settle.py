@@ -5,11 +5,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from multiconnection.domain.holds import Hold
+from multiconnection.retry import OutcomeUnknown, Retry, StoreError
 
-from .accounts import Account, UsageRow
-from .retry import Retry
-from .store import AccountRefused, AlreadyDecided, FallbackQueue, OutcomeUnknown, Store, StoreError
+from .models import Account, Hold, UsageRow
+from .store import AccountRefused, AlreadyDecided, FallbackQueue, Store
 
 T = TypeVar("T")
 DECIDE_ATTEMPTS_MAX = 4

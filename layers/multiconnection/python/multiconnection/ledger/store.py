@@ -6,25 +6,9 @@ Every method is one round trip and is never retried below this line: a repeated 
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from multiconnection.domain.holds import Hold
+from multiconnection.retry import StoreError
 
-from .accounts import Account, AccountLimits, CreditRow, UsageRow
-
-
-class StoreError(Exception):
-    """Base of what a store can answer instead of a result."""
-
-
-class StoreThrottled(StoreError):
-    """Refused for load; the write did not happen."""
-
-
-class StoreUnavailable(StoreError):
-    """The request was not executed: connection refused, or an error that excludes it."""
-
-
-class OutcomeUnknown(StoreError):
-    """Time-out, lost reply or 5xx: the write may have happened, or may still happen."""
+from .models import Account, AccountLimits, CreditRow, Hold, UsageRow
 
 
 class AccountRefused(StoreError):
@@ -116,9 +100,3 @@ class FallbackQueue(Protocol):
 
     async def send(self, row: UsageRow) -> None:
         """Raises StoreError when the queue fails as well."""
-
-
-class Alarms(Protocol):
-    """Where the ledger reports what must never happen."""
-
-    def alarm(self, name: str, **context: object) -> None: ...

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from multiconnection.domain.holds import Hold
-from multiconnection.domain.usage import Ended, Usage, UsageSource
+from multiconnection.retry import Retry, StoreError
+from multiconnection.usage import Ended, Usage, UsageSource
 
-from .accounts import Account, UsageRow
+from .models import Account, Hold, UsageRow
 from .reserve import activity_bucket
-from .retry import Retry
 from .settle import apply, decide
-from .store import AccountRefused, Store, StoreError
+from .store import AccountRefused, Store
 
 ModelName = Callable[[str], Awaitable[str]]
 """Model id of a three-character code, or the code itself where the catalog has forgotten it."""

@@ -1,1 +1,0 @@
-"""HTTP: app factory, dependencies, error handlers, routes."""

@@ -1,1 +1,0 @@
-"""The pages: assets with hashed names, templates, headers, and the OpenAPI document."""

@@ -1,1 +1,0 @@
-"""The OpenAPI document: operations and schemas as data, put together once per process."""

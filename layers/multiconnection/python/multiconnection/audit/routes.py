@@ -1,0 +1,42 @@
+"""/api/admin/audit: what administrators did."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
+from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, list_object
+
+from .log import AuditEntry, AuditFilter
+
+router = APIRouter()
+TextQuery = Annotated[str | None, Query(min_length=1, max_length=254)]
+
+
+@router.get("/api/admin/audit")
+async def list_audit(
+    services: AdminServicesDep,
+    admin: AdminDep,
+    limit: LimitQuery = LIMIT,
+    cursor: CursorQuery = None,
+    actor: TextQuery = None,
+    action: TextQuery = None,
+) -> dict[str, Any]:
+    """Newest first. `action` is an action or its beginning. A page can be empty and have a next one."""
+    page = await services.admin.trail.page(cursor, AuditFilter(actor, action), limit)
+    return list_object([entry_object(entry) for entry in page.entries], page.after)
+
+
+def entry_object(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "object": "audit_entry",
+        "id": entry.entry_id,
+        "at": entry.at_s,
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "before": dict(entry.before),
+        "after": dict(entry.after),
+        "reason": entry.reason or None,
+        "request_id": entry.request_id or None,
+    }

@@ -1,0 +1,1 @@
+"""The pipeline of every paid call: limit, reserve, forward, settle."""

@@ -1,0 +1,1 @@
+"""Models, prices, providers, and the bounds of what a call can cost."""

@@ -1,0 +1,150 @@
+"""How the providers are doing, as the metrics of the last quarter of an hour tell."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from multiconnection.ports import Clock
+
+State = Literal["ok", "degraded", "down", "unknown"]
+WINDOW_S = 900
+# Metrics are paid for by the request, and are minutes old anyway.
+KEPT_S = 60.0
+# Fewer attempts than this tell nothing about a share.
+ATTEMPTS_MIN = 5
+DOWN_SHARE, DEGRADED_SHARE = 0.5, 0.1
+log = logging.getLogger(__name__)
+
+
+class MetricsUnavailable(Exception):
+    """The metrics could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Attempts that a provider answered and that it failed; `p90_ms` of its answers, None without any."""
+
+    answers: int = 0
+    errors: int = 0
+    p90_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    state: State
+    figures: Figures
+
+
+class ProviderMetrics(Protocol):
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+        """By provider; one without data may be missing. Raises MetricsUnavailable."""
+
+
+class ProviderHealth:
+    """One per process. Implements `site.ProviderStates` for the providers that it is made with."""
+
+    def __init__(self, metrics: ProviderMetrics, names: Sequence[str], clock: Clock) -> None:
+        self._metrics = metrics
+        self._names = tuple(names)
+        self._clock = clock
+        self._known: Mapping[str, Health] = {}
+        self._fresh_until_s = 0.0
+
+    async def health(self) -> Mapping[str, Health]:
+        """Of every provider; unknown where there is no data, or none can be read."""
+        now_s = self._clock.now()
+        if now_s >= self._fresh_until_s:
+            self._known, self._fresh_until_s = await self._read(int(now_s)), now_s + KEPT_S
+        return self._known
+
+    async def states(self) -> Mapping[str, State]:
+        return {name: health.state for name, health in (await self.health()).items()}
+
+    async def _read(self, now_s: int) -> Mapping[str, Health]:
+        found: Mapping[str, Figures] = {}
+        try:
+            found = await self._metrics.figures(self._names, now_s - WINDOW_S, now_s)
+        except MetricsUnavailable as exc:
+            log.warning("provider_metrics_unavailable", extra={"error": str(exc)})
+        return {name: judged(found.get(name, Figures())) for name in self._names}
+
+
+def judged(figures: Figures) -> Health:
+    attempts = figures.answers + figures.errors
+    if not attempts:
+        return Health("unknown", figures)
+    share = figures.errors / attempts
+    if attempts < ATTEMPTS_MIN:
+        return Health("degraded" if share >= DOWN_SHARE else "ok", figures)
+    return Health("down" if share >= DOWN_SHARE else "degraded" if share >= DEGRADED_SHARE else "ok", figures)
+
+
+# What CloudWatch knows about the providers; boto3 is loaded at the first use.
+
+# Metric → (its name in a query's id, statistic).
+_METRICS = {"UpstreamAnswers": ("a", "Sum"), "UpstreamErrors": ("e", "Sum"), "UpstreamLatency": ("l", "p90")}
+
+
+class CloudWatchMetrics:
+    """Implements `ProviderMetrics` with one GetMetricData: three metrics a provider, 500 at most."""
+
+    def __init__(self, namespace: str, region: str, endpoint_url: str | None = None) -> None:
+        self._namespace = namespace
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._client: Any = None
+
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+        return await asyncio.to_thread(self._blocking, names, since_s, until_s)
+
+    def _blocking(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        # One period for the whole window: one value, or none.
+        period_s = until_s - since_s
+        queries = [
+            self._query(f"{prefix}{place}", metric, name, statistic, period_s)
+            for place, name in enumerate(names)
+            for metric, (prefix, statistic) in _METRICS.items()
+        ]
+        start, end = datetime.fromtimestamp(since_s, UTC), datetime.fromtimestamp(until_s, UTC)
+        try:
+            answer = self._connected().get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
+        except ClientError as exc:
+            raise MetricsUnavailable(str(exc.response.get("Error", {}).get("Code", ""))) from exc
+        except BotoCoreError as exc:
+            raise MetricsUnavailable(type(exc).__name__) from exc
+        # The window can touch two periods.
+        values = {result["Id"]: result["Values"] for result in answer.get("MetricDataResults", ())}
+        return {name: _figures(values, place) for place, name in enumerate(names)}
+
+    def _query(self, query_id: str, metric: str, provider: str, statistic: str, period_s: int) -> dict[str, Any]:
+        found = {
+            "Namespace": self._namespace,
+            "MetricName": metric,
+            "Dimensions": [{"Name": "provider", "Value": provider}],
+        }
+        return {"Id": query_id, "MetricStat": {"Metric": found, "Period": period_s, "Stat": statistic}}
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            import botocore.session
+            from botocore.config import Config
+
+            config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+            self._client = botocore.session.get_session().create_client(
+                "cloudwatch", region_name=self._region, endpoint_url=self._endpoint_url, config=config
+            )
+        return self._client
+
+
+def _figures(values: Mapping[str, Sequence[float]], place: int) -> Figures:
+    latency = values.get(f"l{place}", ())
+    return Figures(
+        answers=round(sum(values.get(f"a{place}", ()))),
+        errors=round(sum(values.get(f"e{place}", ()))),
+        p90_ms=round(max(latency)) if latency else None,
+    )

@@ -1,0 +1,176 @@
+"""The providers as this process knows them: the environment's, completed by a secret that may change at any time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+
+from multiconnection.aws.secrets import SecretUnreadable
+from multiconnection.config import Settings, SettingsError
+from multiconnection.errors import NoAvailableUpstream
+from multiconnection.ports import Alarms, Clock
+
+from .parameters import ENDPOINTS, REFUSE, UNKNOWN_FIELDS, ParameterPolicy
+from .provider import Provider, Quirks
+
+log = logging.getLogger(__name__)
+REFRESH_S = 300.0
+# Older than this is not used without asking first: a snapshot of a process (SnapStart) wakes up with keys of days ago.
+TRUSTED_S = 2 * REFRESH_S
+# A secret that cannot be read is tried again soon, but not by every call.
+RETRY_S = 10.0
+Configure = Callable[[Mapping[str, str]], Mapping[str, Provider]]
+"""Providers of the environment completed by a secret's values; raises SettingsError."""
+
+
+class SecretSource(Protocol):
+    async def fetch(self) -> Mapping[str, str]:
+        """Names like those of environment variables → values. Raises SecretUnreadable."""
+
+
+class ProviderDirectory(Mapping[str, Provider]):
+    """A mapping that changes. A provider that was taken out is not contained, but calls on their way still find it."""
+
+    def __init__(self, configure: Configure, source: SecretSource | None, clock: Clock, alarms: Alarms) -> None:
+        """Raises SettingsError. Without a source the environment alone decides."""
+        self._configure = configure
+        self._source = source
+        self._clock = clock
+        self._alarms = alarms
+        self._current: Mapping[str, Provider] = configure({})
+        self._ever = dict(self._current)
+        self._loading: asyncio.Task[None] | None = None
+        self._next_s = 0.0
+        self._trusted_until_s = 0.0
+        self._loaded = source is None
+
+    async def refresh(self) -> None:
+        """No I/O while fresh; a new copy behind the caller's back while trusted; waits for one before and after.
+
+        Raises NoAvailableUpstream until the secret has been read for the first time.
+        """
+        if self._source is None:
+            return
+        now = self._clock.now()
+        if now >= self._next_s and self._loading is None:
+            self._loading = asyncio.create_task(self._load(self._source))
+        if now < self._trusted_until_s:
+            return
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        if not self._loaded:
+            raise NoAvailableUpstream("The providers' credentials cannot be read at the moment.", retry_after_s=2)
+
+    async def aclose(self) -> None:
+        """Before the network is gone under a fetch."""
+        if (loading := self._loading) is not None:
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._ever[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._current
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current)
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    async def _load(self, source: SecretSource) -> None:
+        try:
+            self._current = self._configure(await source.fetch())
+        except (SecretUnreadable, SettingsError) as exc:
+            self._failed(exc)
+        else:
+            self._ever |= self._current
+            self._loaded = True
+            self._next_s = self._clock.now() + REFRESH_S
+            self._trusted_until_s = self._clock.now() + TRUSTED_S
+        finally:
+            self._loading = None
+
+    def _failed(self, exc: Exception) -> None:
+        """What is known stays in use. One failure is no alarm: a process may be frozen in the middle of a fetch."""
+        now = self._clock.now()
+        self._next_s = now + RETRY_S
+        if now >= self._trusted_until_s:
+            self._alarms.alarm("secret_unreadable", error=str(exc))
+        else:
+            log.warning("secret_unreadable", extra={"error": str(exc)})
+
+
+# The configured providers: data/providers.json completed by the environment.
+
+AUTHS = ("bearer", "api-key", "none")
+
+
+def configured_providers(settings: Settings, document: bytes | None = None) -> Mapping[str, Provider]:
+    """By name, those with a base URL and, where one is required, a key. Raises SettingsError.
+
+    `document` stands in for data/providers.json.
+    """
+    if document is None:
+        document = files("multiconnection").joinpath("data/providers.json").read_bytes()
+    entries = orjson.loads(document)["providers"]
+    return {entry["name"]: provider for entry in entries if (provider := _provider(entry, settings)) is not None}
+
+
+def provider_names() -> tuple[str, ...]:
+    """All that there are, configured or not."""
+    entries = orjson.loads(files("multiconnection").joinpath("data/providers.json").read_bytes())["providers"]
+    return tuple(entry["name"] for entry in entries)
+
+
+def _provider(entry: Mapping[str, Any], settings: Settings) -> Provider | None:
+    prefix = entry["env_prefix"]
+    given = settings.provider(prefix)
+    api_key = (given.api_key or "").strip() or None
+    base_url = given.base_url or entry["base_url"]
+    if not base_url or (entry["key_required"] and not api_key):
+        return None
+    if entry["auth"] not in AUTHS:
+        raise SettingsError(f"provider {entry['name']}: unknown auth {entry['auth']!r}")
+    return Provider(
+        name=entry["name"],
+        base_url=_checked_url(base_url, f"{prefix}_BASE_URL"),
+        auth=entry["auth"],
+        api_key=_checked_key(api_key, f"{prefix}_API_KEY"),
+        connect_timeout_s=float(entry["connect_timeout_s"]),
+        first_byte_timeout_s=float(entry["first_byte_timeout_s"]),
+        idle_timeout_s=float(entry["idle_timeout_s"]),
+        attempts_max=int(entry["attempts_max"]),
+        quirks=Quirks(**entry.get("quirks", {})),
+        silence_max_s=settings.first_byte_timeout_s,
+        parameters=parameter_policy(entry),
+    )
+
+
+def parameter_policy(entry: Mapping[str, Any]) -> ParameterPolicy:
+    """The fields that an entry of data/providers.json takes. Raises SettingsError."""
+    unknown_fields, accepted = entry.get("unknown_fields", REFUSE), entry.get("accepted_fields", {})
+    if unknown_fields not in UNKNOWN_FIELDS or accepted.keys() - ENDPOINTS.keys():
+        raise SettingsError(f"provider {entry['name']}: `unknown_fields` or `accepted_fields` is wrong")
+    return ParameterPolicy(unknown_fields, {endpoint: frozenset(names) for endpoint, names in accepted.items()})
+
+
+def _checked_url(url: str, variable: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
+        raise SettingsError(f"{variable} is not an http(s) URL")
+    return url
+
+
+def _checked_key(api_key: str | None, variable: str) -> str | None:
+    """Never prints the key: a line break in one would be a header of its own."""
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+        raise SettingsError(f"{variable} holds characters that no header can carry")
+    return api_key

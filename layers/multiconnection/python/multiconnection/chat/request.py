@@ -1,0 +1,352 @@
+"""A chat request understood: what it asks for, what it may cost, and what is refused because no bound holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from multiconnection.calls.requests import InputRequest, inputs_of, prompt_tokens_typical, unread, utf8, wrong_kind
+from multiconnection.catalog.bounds import (
+    FORMAT_PREAMBLE_TOKENS,
+    MEMBER_TOKENS,
+    TOOL_TOKENS,
+    TOOLS_PREAMBLE_TOKENS,
+    CostBound,
+    chat_cost_bound,
+    chat_input_tokens_max,
+    text_tokens_max,
+)
+from multiconnection.catalog.models import Model
+from multiconnection.catalog.parameters import CHAT, COMPLETIONS, refuse_costly, refuse_unpriced_caching
+from multiconnection.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
+from multiconnection.turns import Steps, at_once
+from multiconnection.web.validation import invalid
+
+from .schemas import MESSAGES_MAX, ChatMessages, ChatOptions, CompletionsBody
+
+TOOL_TYPES = ("function", "custom")
+# A provider may run a tool of its own for any other member, whatever the `type`: Gemini does for `google_search`.
+TOOL_MEMBERS = frozenset({"type", "function", "custom", "name", "description", "parameters", "strict", "cache_control"})
+PART_TYPES = ("text", "refusal", "image_url")
+IMAGE_SCHEMES = ("data:image/", "https://", "upload://")
+_WITH_A_PREAMBLE = (
+    "response_format",
+    "reasoning",
+    "reasoning_effort",
+    "thinking",
+    "enable_thinking",
+    "prompt_mode",
+    "safe_prompt",
+)
+# No part of the prompt: whoever follows the advice of a 402 and adds a limit must not be asked for more than before.
+OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+# Validated in a few milliseconds.
+MESSAGES_STEP = 1000
+# What is counted in one step with all else; more has a step of its own.
+TEXT_BYTES_STEP = 128 * 1024
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """`text_*` are of the body without image data, each counted once and only when it is needed.
+
+    A long prompt takes a while to look through, so whoever can refuse the request does that first. `output_limit` is
+    None when the caller named none; `parsed` is everything but the messages.
+    """
+
+    body: Mapping[str, Any]
+    model: str
+    stream: bool
+    include_usage: bool
+    choices: int
+    output_limit: int | None
+    messages: int
+    images: int
+    parsed: ChatOptions
+
+    @cached_property
+    def text(self) -> bytes:
+        """Raises RequestInvalid for what no JSON can hold."""
+        return _bounded_text(self.body, self.images)
+
+    @cached_property
+    def text_tokens_max(self) -> int:
+        return text_tokens_max(self.text)
+
+    @cached_property
+    def text_tokens_typical(self) -> int:
+        return prompt_tokens_typical(self.body)
+
+    @cached_property
+    def preamble_tokens(self) -> int:
+        return _preamble_tokens(self.body)
+
+    def counted(self, model: Model) -> Steps[None]:
+        """Counts what the plan of the call needs, one thing a step where the text is long."""
+        if len(self.text) <= TEXT_BYTES_STEP:
+            return
+        yield
+        self.prompt_tokens_max(model)
+        yield
+        self.prompt_tokens_estimate(model)
+        yield
+
+    def prompt_tokens_max(self, model: Model) -> int:
+        """A text that fills the context window by its bytes alone is not looked at."""
+        if 0 < model.context_window <= len(self.text):
+            return model.context_window
+        return chat_input_tokens_max(
+            self.text_tokens_max,
+            self.preamble_tokens + model.preamble_tokens,
+            self.messages,
+            self.images,
+            model.image_tokens_max,
+            model.context_window,
+        )
+
+    def prompt_tokens_estimate(self, model: Model) -> int:
+        """A typical count, for rate limits and for answers without usage; never above the bound."""
+        typical = self.text_tokens_typical + self.images * model.image_tokens_max
+        return min(typical, self.prompt_tokens_max(model))
+
+    def tokens_estimate(self, model: Model) -> int:
+        """What the token limits count until the real usage is known: an open-ended answer counts when it has ended."""
+        return self.prompt_tokens_estimate(model) + min(self.output_limit or 0, model.max_output_tokens)
+
+    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
+        """Bound of the call with the output the caller asked for, or the most the model can give."""
+        wanted = model.max_output_tokens if self.output_limit is None else self.output_limit
+        output = min(wanted, model.max_output_tokens)
+        prompt = self.prompt_tokens_max(model)
+        return chat_cost_bound(model.prices_for(prompt), prompt, output, self.choices, markup_basis_points)
+
+
+def parse_chat_request(body: object) -> ChatRequest:
+    """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does."""
+    return at_once(chat_request_steps(body))
+
+
+def chat_request_steps(body: object) -> Steps[ChatRequest]:
+    """`parse_chat_request` in steps of MESSAGES_STEP messages."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    try:
+        parsed = ChatOptions.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    yield from _validated_messages(body)
+    messages = body["messages"]
+    images = sum(part.get("image_url") is not None for message in messages for part in _parts(message))
+    limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
+    options = parsed.stream_options
+    return ChatRequest(
+        body=body,
+        model=parsed.model,
+        stream=bool(parsed.stream),
+        include_usage=bool(options and options.include_usage),
+        choices=parsed.n or 1,
+        output_limit=min(limits, default=None),
+        messages=len(messages),
+        images=images,
+        parsed=parsed,
+    )
+
+
+def _validated_messages(body: Mapping[str, Any]) -> Steps[None]:
+    """What pydantic makes of a message takes many times its size, so it is looked at and dropped."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not MESSAGES_STEP < len(messages) <= MESSAGES_MAX:
+        _validate_messages(body)
+        return
+    for start in range(0, len(messages), MESSAGES_STEP):
+        yield
+        _validate_messages({"messages": messages[start : start + MESSAGES_STEP]}, first_item=start)
+
+
+def _validate_messages(body: Mapping[str, Any], first_item: int = 0) -> None:
+    try:
+        ChatMessages.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc, first_item) from exc
+
+
+def _parts(message: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    """Of a validated message: none where its content is a text."""
+    content = message.get("content")
+    return content if isinstance(content, list) else ()
+
+
+def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
+    """Refuse what the hold cannot cover or the model cannot take; raises RequestInvalid kinds."""
+    if model.kind != "chat":
+        raise wrong_kind(model)
+    parsed = request.parsed
+    refuse_costly(CHAT, request.body, model)
+    _require_thoughts_within(request, model)
+    if set(parsed.modalities or ()) - {"text"}:
+        raise ParameterUnsupported("Answers are text: other `modalities` are not offered.", param="modalities")
+    for index, tool in enumerate(parsed.tools or ()):
+        other = [tool.type] if tool.type not in TOOL_TYPES else [*request.body["tools"][index].keys() - TOOL_MEMBERS]
+        if other:
+            raise ParameterUnsupported(
+                f"Server-side tools such as {min(other)[:64]!r} are not offered.", param=f"tools[{index}]"
+            )
+    for at, message in enumerate(request.body["messages"]):
+        if message.get("audio"):
+            raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
+        for position, part in enumerate(_parts(message)):
+            _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
+    # The text is written here for the first time: what is above is cheaper.
+    if b'"cache_control"' in request.text:
+        refuse_unpriced_caching(request.body)
+    _require_room(request, model)
+
+
+def _require_thoughts_within(request: ChatRequest, model: Model) -> None:
+    """A budget for thoughts above the answer's limit would be spent by providers that count thoughts apart."""
+    limit = model.max_output_tokens if request.output_limit is None else request.output_limit
+    for param in ("thinking.budget_tokens", "reasoning.max_tokens", "thinking_budget"):
+        name, _, member = param.partition(".")
+        budget = request.body.get(name)
+        if member:
+            budget = budget.get(member) if isinstance(budget, dict) else None
+        if isinstance(budget, int | float) and budget > limit:
+            raise RequestInvalid(f"`{param}` is above the limit of the answer, {limit} tokens.", param=param)
+
+
+def _require_bounded_part(part: Mapping[str, Any], model: Model, where: str) -> None:
+    kind, image = part["type"], part.get("image_url")
+    if kind not in PART_TYPES or part.get("file") is not None or part.get("input_audio") is not None:
+        raise ParameterUnsupported(f"Content of type {kind[:64]!r} is not offered for `{model.id}`.", param=where)
+    if kind != "image_url" and image is None:
+        return
+    if image is None or not image["url"].startswith(IMAGE_SCHEMES):
+        raise RequestInvalid("An image is an https://, data:image/ or upload:// URL.", param=f"{where}.image_url.url")
+    if not model.image_tokens_max:
+        raise RequestInvalid(f"`{model.id}` takes no images.", param=where)
+
+
+def _require_room(request: ChatRequest, model: Model) -> None:
+    """A prompt is surely too long when even one token for each eight bytes would not fit."""
+    least = len(request.text) // 8
+    if model.context_window and least > model.context_window:
+        raise ContextTooLong(
+            f"This model's maximum context length is {model.context_window} tokens; "
+            f"your messages have at least {least}.",
+            param="messages",
+        )
+
+
+def _bounded_text(body: Mapping[str, Any], images: int) -> bytes:
+    """The JSON whose bytes bound the input tokens; raises RequestInvalid for what cannot be written.
+
+    A provider reads the texts in it, and not the JSON around them. Each character of a text is in the JSON as itself
+    or as an escape, which is longer; no character that can grow under NFKC is escaped; and the bound adds what each
+    can gain while it gives no credit for what is composed, so the letter of an escape takes nothing from the mark
+    behind it. Where texts are put together, what a mark adds to a character before it is less than the quotes, commas
+    and names that stood between them.
+    """
+    sent = {name: value for name, value in body.items() if name not in OUTPUT_LIMITS}
+    try:
+        return orjson.dumps(_without_images(sent) if images else sent)
+    except TypeError as exc:
+        raise RequestInvalid("The JSON of your request cannot be written: it is nested too deeply.") from exc
+
+
+def _preamble_tokens(body: Mapping[str, Any]) -> int:
+    """Most tokens that a provider adds to what was sent: texts of its own, and tags where JSON has punctuation."""
+    tools = [*(body.get("tools") or ()), *(body.get("functions") or ())]
+    calls = [calls for message in body["messages"] if (calls := message.get("tool_calls"))]
+    tokens = FORMAT_PREAMBLE_TOKENS if any(body.get(name) for name in _WITH_A_PREAMBLE) else 0
+    if tools:
+        tokens += TOOLS_PREAMBLE_TOKENS + TOOL_TOKENS * len(tools)
+    if tools or calls:
+        # `":` ends the name of a member, and that of one in the JSON of arguments, where it is escaped.
+        tokens += MEMBER_TOKENS * orjson.dumps([tools, calls]).count(b'":')
+    return tokens
+
+
+def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body without the data of its images: the model's maximum for each bounds them. All else in a part counts."""
+    messages = [
+        message | {"content": [_without_url(part) for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in body["messages"]
+    ]
+    return {**body, "messages": messages}
+
+
+def _without_url(part: dict[str, Any]) -> dict[str, Any]:
+    image = part.get("image_url")
+    return part | {"image_url": image | {"url": ""}} if isinstance(image, dict) else part
+
+
+# A legacy completion understood: its prompts, what it may cost, and which models take it.
+
+CAPABILITY = "completions"
+# OpenAI's own default for this endpoint.
+OUTPUT_LIMIT_DEFAULT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionsRequest:
+    """`choices` come back, `generated` are paid for: `best_of` makes more than it shows."""
+
+    body: Mapping[str, Any]
+    model: str
+    stream: bool
+    include_usage: bool
+    choices: int
+    generated: int
+    output_limit: int
+    prompts: InputRequest
+
+    def prompt_tokens_max(self, model: Model) -> int:
+        return self.prompts.tokens_max(model)
+
+    def tokens_estimate(self, model: Model) -> int:
+        return self.prompts.tokens_estimate(model) + min(self.output_limit, model.max_output_tokens)
+
+    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
+        prompt = self.prompt_tokens_max(model)
+        output = min(self.output_limit, model.max_output_tokens)
+        return chat_cost_bound(model.prices_for(prompt), prompt, output, self.generated, markup_basis_points)
+
+
+def parse_completions_request(body: object) -> CompletionsRequest:
+    """Raises RequestInvalid and its kinds."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    try:
+        parsed = CompletionsBody.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    texts, tokens = inputs_of(parsed.prompt)
+    suffix = [utf8(parsed.suffix)] if parsed.suffix else []
+    prompts = len(texts) + len(tokens)
+    choices = parsed.n or 1
+    options = parsed.stream_options
+    return CompletionsRequest(
+        body=body,
+        model=parsed.model,
+        stream=bool(parsed.stream),
+        include_usage=bool(options and options.include_usage),
+        choices=prompts * choices,
+        generated=prompts * max(choices, parsed.best_of or 1),
+        output_limit=OUTPUT_LIMIT_DEFAULT if parsed.max_tokens is None else parsed.max_tokens,
+        prompts=InputRequest(
+            body, parsed.model, [*texts, *suffix * prompts], tokens, instructions=unread(COMPLETIONS, body)
+        ),
+    )
+
+
+def require_completions_model(request: CompletionsRequest, model: Model) -> None:
+    """Raises RequestInvalid, which says where to go instead, or ParameterUnsupported for what no bound holds for."""
+    if model.kind != "chat" or CAPABILITY not in model.capabilities:
+        instead = "send `messages` to POST /v1/chat/completions" if model.kind == "chat" else "see GET /v1/models"
+        raise RequestInvalid(f"`{model.id}` is not served by /v1/completions; {instead}.", param="model")
+    refuse_costly(COMPLETIONS, request.body, model)

@@ -1,0 +1,1 @@
+"""Balances, credits and adjustments."""

@@ -1,0 +1,116 @@
+"""/api/balance and /api/credits: the signed-in user's money, and where it came from."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
+from multiconnection.bootstrap.console_dependencies import ConsoleDep
+from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, UserDep, body_of, list_object
+from multiconnection.ledger.models import CreditRow
+from multiconnection.money import nano_to_usd
+from multiconnection.web.validation import ReasonBody
+
+from .adjustments import Adjustment, AdjustmentStatus
+from .schemas import AdjustBody
+
+router = APIRouter()
+
+
+@router.get("/api/balance")
+async def console_balance(services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+    """`credits_in` is `available` + `in_flight` + `charged`, exactly."""
+    balance = await services.console.money.balance(user.account_id)
+    return {
+        "currency": "USD",
+        "available": nano_to_usd(balance.available),
+        "in_flight": nano_to_usd(balance.in_flight),
+        "credits_in": nano_to_usd(balance.credits_in),
+        "charged": nano_to_usd(balance.charged),
+    }
+
+
+@router.get("/api/credits")
+async def list_credits(
+    services: ConsoleDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
+) -> dict[str, Any]:
+    """Newest first."""
+    page = await services.console.money.credits(user.account_id, cursor, limit)
+    return list_object([credit_object(row) for row in page.rows], page.after)
+
+
+def credit_object(row: CreditRow) -> dict[str, Any]:
+    return {
+        "id": row.credit_id,
+        "kind": row.kind,
+        "amount": nano_to_usd(row.amount),
+        "note": row.reason,
+        "created": row.created_ms // 1000,
+        # An order is credited under its own id, which is what makes it happen once.
+        "order_id": row.credit_id if row.kind == "order" else None,
+    }
+
+
+# /api/admin/accounts/{id}/adjust and /api/admin/adjustments: money moved by hand, large amounts by two people.
+
+admin_router = APIRouter()
+StatusQuery = Annotated[AdjustmentStatus, Query()]
+
+
+@admin_router.post("/api/admin/accounts/{account_id}/adjust")
+async def adjust_account(
+    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+) -> dict[str, Any]:
+    """The same client token again is the same adjustment. A large one waits for a second administrator."""
+    body = await body_of(request, AdjustBody)
+    adjustments = services.admin.adjustments
+    made = await adjustments.propose(admin, account_id, body.amount, body.reason, body.client_token)
+    return {"adjustment": adjustment_object(made)}
+
+
+@admin_router.get("/api/admin/adjustments")
+async def list_adjustments(
+    services: AdminServicesDep,
+    admin: AdminDep,
+    status: StatusQuery = AdjustmentStatus.AWAITING_SECOND,
+    limit: LimitQuery = LIMIT,
+    cursor: CursorQuery = None,
+) -> dict[str, Any]:
+    """Oldest first."""
+    page = await services.admin.adjustments.list(status, limit, cursor)
+    return list_object([adjustment_object(each) for each in page.adjustments], page.after)
+
+
+@admin_router.get("/api/admin/adjustments/{adjustment_id}")
+async def retrieve_adjustment(adjustment_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+    return adjustment_object(await services.admin.adjustments.get(adjustment_id))
+
+
+@admin_router.post("/api/admin/adjustments/{adjustment_id}/approve")
+async def approve_adjustment(adjustment_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+    """By another administrator than who proposed it."""
+    return {"adjustment": adjustment_object(await services.admin.adjustments.approve(admin, adjustment_id))}
+
+
+@admin_router.post("/api/admin/adjustments/{adjustment_id}/reject")
+async def reject_adjustment(
+    adjustment_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+) -> dict[str, Any]:
+    body = await body_of(request, ReasonBody)
+    return {"adjustment": adjustment_object(await services.admin.adjustments.reject(admin, adjustment_id, body.reason))}
+
+
+def adjustment_object(adjustment: Adjustment) -> dict[str, Any]:
+    return {
+        "object": "adjustment",
+        "id": adjustment.adjustment_id,
+        "account_id": adjustment.account_id,
+        "amount": nano_to_usd(adjustment.amount),
+        "reason": adjustment.reason,
+        "status": adjustment.status.value,
+        "created": adjustment.created_s,
+        "proposed_by": adjustment.proposed_by,
+        "decided_by": adjustment.decided_by or None,
+        "decided_at": adjustment.decided_s,
+        "note": adjustment.note or None,
+    }

@@ -1,1 +1,0 @@
-"""Pure rules without I/O: money, keys, prices, bounds, limits, errors."""

@@ -1,0 +1,469 @@
+"""Every error a caller can see, as one tree; the class is the row of the error table.
+
+Those of people, orders and administrators are in people_errors.py, order_errors.py and admin_errors.py.
+
+GatewayError
+├── RequestInvalid            400  invalid_request_error
+│   ├── ParameterMissing      400  missing_required_parameter
+│   ├── ParameterUnsupported  400  unsupported_parameter
+│   ├── ContextTooLong        400  context_length_exceeded
+│   ├── CodeInvalid           400  code_invalid
+│   └── PasswordTooWeak       400  password_too_weak
+├── Unauthenticated           401
+│   ├── KeyRefused
+│   │   ├── ApiKeyRequired    401  api_key_required
+│   │   └── ApiKeyInvalid     401  invalid_api_key
+│   ├── SessionRequired       401  session_required
+│   ├── SessionExpired        401  session_expired
+│   └── SignInFailed          401  sign_in_failed
+├── InsufficientBalance       402  insufficient_balance
+├── AccessDenied              403  access_denied
+│   ├── AdminForbidden        403  admin_forbidden
+│   ├── CsrfFailed            403  csrf_failed
+│   ├── SelfApprovalForbidden 403  self_approval_forbidden
+│   ├── ModelNotAllowed       403  model_not_allowed
+│   ├── IpNotAuthorized       403  ip_not_authorized
+│   └── AccountSuspended      403  account_suspended
+├── NotFound                  404
+│   ├── ModelNotFound         404  model_not_found
+│   ├── UrlUnknown            404  unknown_url
+│   ├── UsageNotFound         404  usage_not_found
+│   ├── ApiKeyNotFound        404  key_not_found
+│   ├── OrderNotFound         404  order_not_found
+│   ├── UploadNotFound        404  upload_not_found
+│   ├── AccountNotFound       404  account_not_found
+│   ├── AdjustmentNotFound    404  adjustment_not_found
+│   └── ProviderNotFound      404  provider_not_found
+├── MethodNotAllowed          405  method_not_allowed
+├── Conflict                  409
+│   ├── OrderConflict         409  order_conflict
+│   │   ├── OrderNotPending       409  order_not_pending
+│   │   ├── OrderAmountMismatch   409  order_amount_mismatch
+│   │   └── TooManyOrders         409  too_many_orders
+│   └── AdminConflict         409  admin_conflict
+│       ├── AccountStatusConflict 409  account_status_conflict
+│       ├── TestCreditNotAwaited  409  test_credit_not_awaited
+│       ├── AdjustmentConflict    409  adjustment_conflict
+│       ├── AdjustmentNotPending  409  adjustment_not_pending
+│       ├── AdjustmentRefused     409  adjustment_refused
+│       ├── PriceVersionConflict  409  price_version_conflict
+│       └── ConfirmationRequired  409  confirmation_required
+├── RequestTooLarge           413  request_too_large
+├── MediaTypeUnsupported      415  unsupported_media_type
+├── RateLimited               429  rate_limited
+├── InternalError             500  internal_error
+├── UpstreamFailed            502  upstream_error
+│   ├── UpstreamAuthFailed    502  upstream_auth_error
+│   ├── UpstreamRejected      4xx  upstream's own code (the request was at fault)
+│   └── UpstreamTimeout       504  upstream_timeout
+└── Unavailable               503
+    ├── NoAvailableUpstream   503  no_available_upstream
+    ├── LedgerUnavailable     503  ledger_unavailable
+    ├── IdentityUnavailable   503  identity_unavailable
+    └── StorageUnavailable    503  storage_unavailable
+"""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import ClassVar
+
+# The base of the error tree: the one shape of an error, and the headers that tell a program what to do next.
+
+INVALID_REQUEST = "invalid_request_error"
+SERVER = "server_error"
+
+
+class GatewayError(Exception):
+    """An answer to the caller: HTTP status, OpenAI error type and a documented code.
+
+    `details` are extra members of the error object, such as `reason` or `affordable_max_tokens`.
+    `retry_after_s` becomes `Retry-After` (whole seconds, rounded up). `retryable` becomes
+    `x-should-retry`, which both OpenAI SDKs obey before they look at the status.
+    """
+
+    status: ClassVar[int] = 500
+    type: str = SERVER
+    code: str | None = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        details: Mapping[str, object] | None = None,
+        retry_after_s: float | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.details = dict(details or {})
+        self.retry_after_s = retry_after_s
+        self.retryable = retryable
+
+    @property
+    def http_status(self) -> int:
+        """The status of this very answer; only `UpstreamRejected` differs from its class."""
+        return self.status
+
+    @property
+    def metric_code(self) -> str:
+        """The code where it has to be one of a fixed set, as each value of a metric's dimension is paid for."""
+        return self.code or "invalid_request"
+
+    def body(self) -> dict[str, object]:
+        """The one error shape: {"error": {"message", "type", "param", "code", …}}."""
+        core: dict[str, object] = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": core | self.details}
+
+    def headers(self) -> dict[str, str]:
+        """Headers that tell a program what to do next."""
+        headers: dict[str, str] = {}
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, ceil(self.retry_after_s)))
+        if self.retryable is not None:
+            headers["x-should-retry"] = "true" if self.retryable else "false"
+        return headers
+
+
+class RequestInvalid(GatewayError):
+    status = 400
+    type = INVALID_REQUEST
+    code: str | None = None
+
+
+class ParameterMissing(RequestInvalid):
+    code = "missing_required_parameter"
+
+
+class ParameterUnsupported(RequestInvalid):
+    code = "unsupported_parameter"
+
+
+class ContextTooLong(RequestInvalid):
+    code = "context_length_exceeded"
+
+
+class Unauthenticated(GatewayError):
+    """Never raised itself."""
+
+    status = 401
+    type = INVALID_REQUEST
+
+
+class KeyRefused(Unauthenticated):
+    """Never raised itself."""
+
+    def headers(self) -> dict[str, str]:
+        return super().headers() | {"www-authenticate": "Bearer"}
+
+
+class ApiKeyRequired(KeyRefused):
+    code = "api_key_required"
+
+
+class ApiKeyInvalid(KeyRefused):
+    code = "invalid_api_key"
+
+
+class InsufficientBalance(GatewayError):
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_balance"
+
+
+PERMISSION = "permission_error"
+
+
+class AccessDenied(GatewayError):
+    status = 403
+    type = PERMISSION
+    code = "access_denied"
+
+
+class ModelNotAllowed(AccessDenied):
+    code = "model_not_allowed"
+
+
+class IpNotAuthorized(AccessDenied):
+    code = "ip_not_authorized"
+
+
+class AccountSuspended(AccessDenied):
+    code = "account_suspended"
+
+
+class NotFound(GatewayError):
+    """Never raised itself. What belongs to another account is not there, with the same words."""
+
+    status = 404
+    type = INVALID_REQUEST
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class UrlUnknown(NotFound):
+    code = "unknown_url"
+
+
+class UsageNotFound(NotFound):
+    code = "usage_not_found"
+
+
+class ApiKeyNotFound(NotFound):
+    code = "key_not_found"
+
+
+class UploadNotFound(NotFound):
+    code = "upload_not_found"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = INVALID_REQUEST
+    code = "method_not_allowed"
+
+
+class Conflict(GatewayError):
+    """Never raised itself. Both SDKs repeat a 409 unless they are told not to."""
+
+    status = 409
+    type = INVALID_REQUEST
+
+    def headers(self) -> dict[str, str]:
+        return {"x-should-retry": "false"} | super().headers()
+
+
+class RequestTooLarge(GatewayError):
+    status = 413
+    type = INVALID_REQUEST
+    code = "request_too_large"
+
+
+class MediaTypeUnsupported(GatewayError):
+    status = 415
+    type = INVALID_REQUEST
+    code = "unsupported_media_type"
+
+
+class RateLimited(GatewayError):
+    """`type` says which budget ran out: "requests" or "tokens"."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float, limit_type: str = "requests") -> None:
+        super().__init__(message, details={"reason": reason}, retry_after_s=retry_after_s)
+        self.type = limit_type
+
+
+class InternalError(GatewayError):
+    pass
+
+
+class UpstreamFailed(GatewayError):
+    status = 502
+    code: str | None = "upstream_error"
+
+
+class UpstreamAuthFailed(UpstreamFailed):
+    """Our own credentials at the provider are broken; never the caller's 401."""
+
+    code = "upstream_auth_error"
+
+
+class UpstreamTimeout(UpstreamFailed):
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamRejected(UpstreamFailed):
+    """The provider refused the request itself; the code is the provider's, the status 400 or 413."""
+
+    status = 400
+    type = INVALID_REQUEST
+
+    def __init__(self, message: str, *, status: int, code: str | None, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.code = code
+        self._status = status
+
+    @property
+    def metric_code(self) -> str:
+        """Providers invent codes."""
+        return "upstream_rejected"
+
+    @property
+    def http_status(self) -> int:
+        return self._status
+
+
+class Unavailable(GatewayError):
+    """Never raised itself."""
+
+    status = 503
+
+
+class NoAvailableUpstream(Unavailable):
+    code = "no_available_upstream"
+
+
+class LedgerUnavailable(Unavailable):
+    """Money could not be reserved safely; nothing was forwarded and nothing is charged."""
+
+    code = "ledger_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The payload bucket could not be written or read; the caller is not charged for what was not delivered."""
+
+    code = "storage_unavailable"
+
+
+# What only people in browsers are answered: sign-up, sign-in, sessions.
+
+
+class CodeInvalid(RequestInvalid):
+    """A code from a mail or an authenticator app is wrong, used or too old; which of them is not told."""
+
+    code = "code_invalid"
+
+
+class PasswordTooWeak(RequestInvalid):
+    code = "password_too_weak"
+
+
+class SessionRequired(Unauthenticated):
+    code = "session_required"
+
+
+class SessionExpired(Unauthenticated):
+    """There was a session, and it cannot be renewed."""
+
+    code = "session_expired"
+
+
+class SignInFailed(Unauthenticated):
+    """A wrong password, an unknown or an unconfirmed address: one identical answer."""
+
+    code = "sign_in_failed"
+
+
+class CsrfFailed(AccessDenied):
+    """A browser's unsafe request that does not show that it comes from our own pages."""
+
+    code = "csrf_failed"
+
+
+class IdentityUnavailable(Unavailable):
+    """The identity provider, or the count of attempts, could not be asked."""
+
+    code = "identity_unavailable"
+
+
+# What only recharge orders are answered.
+
+
+class SelfApprovalForbidden(AccessDenied):
+    code = "self_approval_forbidden"
+
+
+class OrderNotFound(NotFound):
+    code = "order_not_found"
+
+
+class OrderConflict(Conflict):
+    """The order is not what the request takes it for."""
+
+    code = "order_conflict"
+
+
+class OrderNotPending(OrderConflict):
+    """Somebody, or the time, was faster: `details` say the order's state, and who decided when."""
+
+    code = "order_not_pending"
+
+
+class OrderAmountMismatch(OrderConflict):
+    """What an administrator repeats is not what the order says."""
+
+    code = "order_amount_mismatch"
+
+
+class TooManyOrders(OrderConflict):
+    code = "too_many_orders"
+
+
+# What only the administrators' API answers.
+
+
+class AdminForbidden(AccessDenied):
+    code = "admin_forbidden"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class AdjustmentNotFound(NotFound):
+    code = "adjustment_not_found"
+
+
+class ProviderNotFound(NotFound):
+    code = "provider_not_found"
+
+
+class AdminConflict(Conflict):
+    """The thing is not what the administrator takes it for: look again."""
+
+    code = "admin_conflict"
+
+
+class AccountStatusConflict(AdminConflict):
+    """`details` say the account's status."""
+
+    code = "account_status_conflict"
+
+
+class TestCreditNotAwaited(AdminConflict):
+    """The account waits for no test credit."""
+
+    code = "test_credit_not_awaited"
+
+
+class AdjustmentConflict(AdminConflict):
+    """The client token was used for another adjustment."""
+
+    code = "adjustment_conflict"
+
+
+class AdjustmentNotPending(AdminConflict):
+    """Somebody was faster: `details` say the adjustment's state and who decided when."""
+
+    code = "adjustment_not_pending"
+
+
+class AdjustmentRefused(AdminConflict):
+    """Less is available than would be taken; `details` say how much is."""
+
+    code = "adjustment_refused"
+
+
+class PriceVersionConflict(AdminConflict):
+    """`base_version` is not the current version, which `details` have."""
+
+    code = "price_version_conflict"
+
+
+class ConfirmationRequired(AdminConflict):
+    """A price changes more than tenfold; `details` have the diff. Send `"confirm": true` if it is meant."""
+
+    code = "confirmation_required"

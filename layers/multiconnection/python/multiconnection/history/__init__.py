@@ -1,0 +1,1 @@
+"""Usage rows as customers see them."""

@@ -1,0 +1,316 @@
+"""Cognito over aiohttp: the operations of a confidential app client, unsigned as AWS has them, and a few signed ones.
+
+boto3 would add half a second of import and threads to sign what AWS does not want signed. The client's secret proves
+instead that it is us who ask: whoever else knows the client's id, and every browser can, gets nothing for it.
+https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from aiodynamo.credentials import Credentials
+
+from multiconnection.aws.sigv4 import KeyUnavailable, Signer, role_key
+from multiconnection.errors import IdentityUnavailable
+
+from .models import (
+    AttemptsExhausted,
+    Challenge,
+    ChallengeKind,
+    CodeRefused,
+    CredentialsRefused,
+    EmailTaken,
+    IdentityRefused,
+    NotConfirmed,
+    PasswordRefused,
+    PeoplePage,
+    RequestRefused,
+    Tokens,
+)
+
+SERVICE = "cognito-idp"
+TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=1.0)
+RETRY_AFTER_S = 2
+_TARGET = "AWSCognitoIdentityProviderService"
+_CHALLENGES: Mapping[str, ChallengeKind] = {"SOFTWARE_TOKEN_MFA": "totp", "NEW_PASSWORD_REQUIRED": "new_password"}
+_REFUSALS: Mapping[str, type[IdentityRefused]] = {
+    "NotAuthorizedException": CredentialsRefused,
+    "UserNotFoundException": CredentialsRefused,
+    "PasswordResetRequiredException": CredentialsRefused,
+    "UserNotConfirmedException": NotConfirmed,
+    "UsernameExistsException": EmailTaken,
+    "AliasExistsException": EmailTaken,
+    "CodeMismatchException": CodeRefused,
+    "ExpiredCodeException": CodeRefused,
+    "EnableSoftwareTokenMFAException": CodeRefused,
+    "InvalidPasswordException": PasswordRefused,
+    "PasswordHistoryPolicyViolationException": PasswordRefused,
+    "RefreshTokenReuseException": CredentialsRefused,
+    # Only somebody who is known is mailed to: an answer of its own would tell.
+    "CodeDeliveryFailureException": RequestRefused,
+    "InvalidParameterException": RequestRefused,
+    "SoftwareTokenMFANotFoundException": RequestRefused,
+    "LimitExceededException": AttemptsExhausted,
+    "TooManyFailedAttemptsException": AttemptsExhausted,
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UserPool:
+    """The pool and its app client; `endpoint_url` is that of a local AWS."""
+
+    pool_id: str
+    client_id: str
+    region: str
+    endpoint_url: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{(self.endpoint_url or f'https://{SERVICE}.{self.region}.amazonaws.com').rstrip('/')}/"
+
+    @property
+    def jwks_url(self) -> str:
+        return f"{self.url}{self.pool_id}/.well-known/jwks.json"
+
+    @property
+    def issuer(self) -> str:
+        """What ID tokens name, also those of a local AWS."""
+        return f"https://{SERVICE}.{self.region}.amazonaws.com/{self.pool_id}"
+
+
+class Cognito:
+    """Implements `IdentityProvider`. Nothing is repeated: each refusal of a code or password counts over there."""
+
+    def __init__(self, session: aiohttp.ClientSession, credentials: Credentials, pool: UserPool) -> None:
+        self._session = session
+        self._credentials = credentials
+        self._pool = pool
+        self._signer = Signer(SERVICE, pool.region)
+        self._client_secret = ""
+        self._describing = asyncio.Lock()
+
+    async def sign_up(self, email: str, password: str, name: str) -> None:
+        attributes = [_attribute("email", email), *([_attribute("name", name)] if name else [])]
+        await self._of_person("SignUp", email, Password=password, UserAttributes=attributes)
+
+    async def confirm_sign_up(self, email: str, code: str) -> None:
+        await self._of_person("ConfirmSignUp", email, ConfirmationCode=code)
+
+    async def set_password(self, email: str, password: str) -> None:
+        await self._signed("AdminSetUserPassword", Username=email, Password=password, Permanent=True)
+
+    async def resend_code(self, email: str) -> None:
+        await self._of_person("ResendConfirmationCode", email)
+
+    async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
+        parameters = {"USERNAME": email, "PASSWORD": password, "SECRET_HASH": await self._secret_hash(email)}
+        answer = await self._of_client("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
+        if (kind := _challenge_kind(answer)) is None:
+            return _tokens(answer)
+        # The answer to a challenge names the person by id, or the hash of the secret does not fit.
+        return Challenge(kind, await self.user_id_of(email), str(answer.get("Session") or ""))
+
+    async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
+        return _tokens(await self._respond("SOFTWARE_TOKEN_MFA", user_id, session, SOFTWARE_TOKEN_MFA_CODE=code))
+
+    async def answer_new_password(self, user_id: str, session: str, password: str) -> Tokens | Challenge:
+        answer = await self._respond("NEW_PASSWORD_REQUIRED", user_id, session, NEW_PASSWORD=password)
+        kind = _challenge_kind(answer)
+        return Challenge(kind, user_id, str(answer.get("Session") or "")) if kind else _tokens(answer)
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        # REFRESH_TOKEN_AUTH wants a hash of the user's id, and who that is only the token knows.
+        secret = await self.client_secret()
+        return _tokens(
+            await self._of_client("GetTokensFromRefreshToken", RefreshToken=refresh_token, ClientSecret=secret)
+        )
+
+    async def revoke(self, refresh_token: str) -> None:
+        await self._of_client("RevokeToken", Token=refresh_token, ClientSecret=await self.client_secret())
+
+    async def sign_out_everywhere(self, user: str) -> None:
+        await self._signed("AdminUserGlobalSignOut", Username=user)
+
+    async def forgot(self, email: str) -> None:
+        await self._of_person("ForgotPassword", email)
+
+    async def reset(self, email: str, code: str, password: str) -> None:
+        await self._of_person("ConfirmForgotPassword", email, ConfirmationCode=code, Password=password)
+
+    async def change_password(self, access_token: str, current: str, new: str) -> None:
+        await self._call(
+            "ChangePassword", {"AccessToken": access_token, "PreviousPassword": current, "ProposedPassword": new}
+        )
+
+    async def user_id_of(self, user: str) -> str:
+        found = await self._signed("AdminGetUser", Username=user)
+        values = {each.get("Name"): each.get("Value") for each in found.get("UserAttributes") or ()}
+        if not values.get("sub"):
+            raise _unavailable("AdminGetUser", "a person without an id")
+        return str(values["sub"])
+
+    async def has_totp(self, user_id: str) -> bool:
+        found = await self._signed("AdminGetUser", Username=user_id)
+        return "SOFTWARE_TOKEN_MFA" in (found.get("UserMFASettingList") or ())
+
+    async def new_totp_secret(self, access_token: str) -> str:
+        answer = await self._call("AssociateSoftwareToken", {"AccessToken": access_token})
+        return str(answer["SecretCode"])
+
+    async def verify_totp(self, access_token: str, code: str) -> None:
+        answer = await self._call("VerifySoftwareToken", {"AccessToken": access_token, "UserCode": code})
+        if answer.get("Status") != "SUCCESS":
+            raise CodeRefused
+
+    async def prefer_totp(self, access_token: str, *, enabled: bool) -> None:
+        settings = {"Enabled": enabled, "PreferredMfa": enabled}
+        await self._call("SetUserMFAPreference", {"AccessToken": access_token, "SoftwareTokenMfaSettings": settings})
+
+    async def rename(self, access_token: str, name: str) -> None:
+        attributes = [_attribute("name", name)]
+        await self._call("UpdateUserAttributes", {"AccessToken": access_token, "UserAttributes": attributes})
+
+    async def client_secret(self) -> str:
+        """Read once in a process: no template can hand it over without showing it. A new secret is a new client."""
+        async with self._describing:
+            if not self._client_secret:
+                found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
+                self._client_secret = str((found.get("UserPoolClient") or {}).get("ClientSecret") or "")
+        if not self._client_secret:
+            raise _unavailable("DescribeUserPoolClient", "a client without a secret")
+        return self._client_secret
+
+    async def _respond(self, challenge: str, user_id: str, session: str, **responses: str) -> dict[str, Any]:
+        responses |= {"USERNAME": user_id, "SECRET_HASH": await self._secret_hash(user_id)}
+        return await self._of_client(
+            "RespondToAuthChallenge", ChallengeName=challenge, Session=session, ChallengeResponses=responses
+        )
+
+    async def _of_person(self, operation: str, email: str, **members: Any) -> dict[str, Any]:
+        return await self._of_client(operation, Username=email, SecretHash=await self._secret_hash(email), **members)
+
+    async def _of_client(self, operation: str, **members: Any) -> dict[str, Any]:
+        return await self._call(operation, {"ClientId": self._pool.client_id, **members})
+
+    async def _secret_hash(self, user: str) -> str:
+        told = f"{user}{self._pool.client_id}".encode()
+        return base64.b64encode(hmac.digest((await self.client_secret()).encode(), told, hashlib.sha256)).decode()
+
+    async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
+        """With the function's own role, which may do exactly this to exactly this pool."""
+        body = orjson.dumps({"UserPoolId": self._pool.pool_id, **members})
+        try:
+            key = await role_key(self._credentials, self._session)
+        except KeyUnavailable as exc:
+            raise _unavailable(operation, str(exc)) from exc
+        headers = self._signer.headers(key, "POST", self._pool.url, _headers(operation), body, datetime.now(UTC))
+        return await self._post(operation, headers, body)
+
+    async def _call(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._post(operation, _headers(operation), orjson.dumps(members))
+
+    async def _post(self, operation: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        try:
+            async with self._session.post(self._pool.url, headers=headers, data=body, timeout=TIMEOUT) as response:
+                return answer_of(operation, response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _unavailable(operation, type(exc).__name__) from exc
+
+
+class JwksUrl:
+    """Where the pool publishes the keys that sign its tokens."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def fetch(self) -> Mapping[str, Any]:
+        """Raises IdentityUnavailable."""
+        try:
+            async with self._session.get(self._url, timeout=TIMEOUT) as response:
+                return answer_of("JWKS", response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _unavailable("JWKS", type(exc).__name__) from exc
+
+
+def answer_of(operation: str, status: int, body: bytes) -> dict[str, Any]:
+    """The JSON object of a good answer. Raises IdentityRefused or IdentityUnavailable."""
+    try:
+        answer = orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        # Not chained: the decoder's error carries the document, and that may hold tokens.
+        answer = None
+    if not isinstance(answer, dict):
+        raise _unavailable(operation, f"HTTP {status} without a JSON object")
+    if status == 200:
+        return answer
+    code = str(answer.get("__type", "")).rpartition("#")[2]
+    if code == "CodeDeliveryFailureException":
+        log.warning("code_not_delivered", extra={"operation": operation})
+    if status < 500 and code in _REFUSALS:
+        raise _REFUSALS[code](code)
+    raise _unavailable(operation, f"HTTP {status} {code}")
+
+
+def _headers(operation: str) -> dict[str, str]:
+    return {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{_TARGET}.{operation}"}
+
+
+def _attribute(name: str, value: str) -> dict[str, str]:
+    return {"Name": name, "Value": value}
+
+
+def _challenge_kind(answer: Mapping[str, Any]) -> ChallengeKind | None:
+    return _CHALLENGES.get(str(answer.get("ChallengeName")))
+
+
+def _tokens(answer: Mapping[str, Any]) -> Tokens:
+    """A challenge where none is expected is a pool that is set up in another way than ours."""
+    found = answer.get("AuthenticationResult")
+    if not isinstance(found, dict) or not {"IdToken", "AccessToken"} <= found.keys():
+        raise _unavailable("InitiateAuth", f"no tokens but {answer.get('ChallengeName')}")
+    return Tokens(str(found["IdToken"]), str(found["AccessToken"]), found.get("RefreshToken"))
+
+
+def _unavailable(operation: str, why: str) -> IdentityUnavailable:
+    log.warning("identity_provider_failed", extra={"operation": operation, "error": why})
+    return IdentityUnavailable("Signing in is not possible right now, please try again.", retry_after_s=RETRY_AFTER_S)
+
+
+# People of the user pool, found by the beginning of their e-mail address.
+
+# Cognito's own limit.
+LIMIT_MAX = 60
+
+
+class CognitoPeople(Cognito):
+    """Implements `People`. https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html"""
+
+    async def search(self, prefix: str, limit: int, after: str | None) -> PeoplePage:
+        """In no order. Ids of an identity are its `sub`, from which the account follows."""
+        quoted = prefix.replace("\\", "\\\\").replace('"', '\\"')
+        members: dict[str, Any] = {
+            "Filter": f'email ^= "{quoted}"',
+            "AttributesToGet": ["sub"],
+            "Limit": min(limit, LIMIT_MAX),
+        }
+        if after is not None:
+            members["PaginationToken"] = after
+        answer = await self._signed("ListUsers", **members)
+        found = [
+            str(attribute["Value"])
+            for user in answer.get("Users", ())
+            for attribute in user.get("Attributes", ())
+            if attribute["Name"] == "sub"
+        ]
+        return PeoplePage(found, answer.get("PaginationToken"))

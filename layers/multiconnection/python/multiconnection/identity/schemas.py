@@ -1,0 +1,102 @@
+"""Bodies of the browser's account API."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+EMAIL_CHARS_MAX = 254
+NAME_CHARS_MAX = 100
+# Wrong ones get the same answer as unknown ones; only the size is bounded here.
+SECRET_CHARS_MAX = 4096
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# What the provider takes: with what it refuses, a sign-up would seem to have sent a code.
+_EMAIL = re.compile(
+    rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{0,58}}[a-z0-9])"
+)
+
+
+def _email(value: str) -> str:
+    """As people write it, in the one form in which it is compared; domains of other scripts in their ASCII form."""
+    email = value.strip().lower()
+    if not _EMAIL.fullmatch(email):
+        raise ValueError("this is no e-mail address")
+    return email
+
+
+def printable_name(value: str) -> str:
+    """What can be shown of a name that somebody else has accepted: no control or format characters, not too long."""
+    return "".join(char for char in " ".join(value.split()) if char.isprintable())[:NAME_CHARS_MAX].strip()
+
+
+def _name(value: str) -> str:
+    name = " ".join(value.split())
+    if not name.isprintable():
+        raise ValueError("this cannot be shown as a name")
+    return name
+
+
+Email = Annotated[str, Field(max_length=EMAIL_CHARS_MAX), AfterValidator(_email)]
+Name = Annotated[str, Field(max_length=NAME_CHARS_MAX), AfterValidator(_name)]
+Secret = Annotated[str, Field(min_length=1, max_length=SECRET_CHARS_MAX)]
+Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(lambda code: "".join(code.split()))]
+
+
+class AuthBody(BaseModel):
+    """Strict about the types of known fields, silent about unknown ones."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class EmailBody(AuthBody):
+    email: Email
+
+
+class SignUpBody(EmailBody):
+    password: Secret
+    name: Name = ""
+
+
+class ConfirmBody(EmailBody):
+    """With the password of whoever has the code."""
+
+    code: Code
+    password: Secret
+
+
+class SignInBody(EmailBody):
+    password: Secret
+
+
+class TotpAnswerBody(AuthBody):
+    """Who answers is in `session`."""
+
+    session: Secret
+    code: Code
+
+
+class NewPasswordBody(AuthBody):
+    session: Secret
+    password: Secret
+
+
+class ResetBody(EmailBody):
+    code: Code
+    password: Secret
+
+
+class ChangePasswordBody(AuthBody):
+    current: Secret
+    new: Secret
+
+
+class CodeBody(AuthBody):
+    code: Code
+
+
+class TotpDisableBody(AuthBody):
+    """One of both; the code where both are given."""
+
+    password: Secret | None = None
+    code: Code | None = None

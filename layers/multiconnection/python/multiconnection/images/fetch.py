@@ -1,0 +1,78 @@
+"""Images that a provider answers as links, fetched from nowhere but the provider's own places."""
+
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from multiconnection.catalog.provider import Provider
+
+# Where OpenAI keeps finished images. Exact names: anybody can have an account beside them.
+STORES = frozenset({"oaidalleapiprodscus.blob.core.windows.net"})
+PICTURE_BYTES_MAX = 64 * 1024 * 1024
+FETCH_TIMEOUT_S = 30.0
+_PORTS = {"http": 80, "https": 443}
+
+
+class PictureUnreachable(Exception):
+    """The link leads somewhere else, or to nothing."""
+
+
+class PictureFetch(Protocol):
+    """What the dialect needs besides posting."""
+
+    async def get(self, url: str, bytes_max: int) -> bytes:
+        """Raises PictureUnreachable."""
+
+
+class AiohttpPictures:
+    """A PictureFetch: no redirects, no cookies, no credentials; a session for each of these rare calls."""
+
+    async def get(self, url: str, bytes_max: int) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
+        try:
+            async with aiohttp.ClientSession(
+                timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session:
+                async with session.get(url, allow_redirects=False) as response:
+                    return await _read(response, bytes_max)
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise PictureUnreachable("the link could not be read") from exc
+
+
+async def fetched(pictures: PictureFetch, provider: Provider, url: str) -> bytes:
+    """Raises PictureUnreachable, before anything is sent for a link to a foreign place."""
+    if not is_providers_own(provider, url):
+        raise PictureUnreachable("the link leads to a foreign place")
+    return await pictures.get(url, PICTURE_BYTES_MAX)
+
+
+def is_providers_own(provider: Provider, url: str) -> bool:
+    """The origin of its API, or a known store over https: a link must not make us call our own network."""
+    origin = _origin(url)
+    if origin is None:
+        return False
+    return origin == _origin(provider.base_url) or (origin[0] == "https" and origin[1] in STORES and origin[2] == 443)
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None for what is no plain http(s) URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    if not parts.hostname or parts.username is not None or "\\" in url or not url.isprintable() or " " in url:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    if response.status != 200:
+        raise PictureUnreachable(f"the link answers {response.status}")
+    data = bytearray()
+    async for piece in response.content.iter_any():
+        data += piece
+        if len(data) > bytes_max:
+            raise PictureUnreachable("the image is too large")
+    return bytes(data)

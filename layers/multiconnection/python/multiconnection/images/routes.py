@@ -1,0 +1,49 @@
+"""POST /v1/images/generations and POST /v1/images/edits."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from multiconnection.bootstrap.dependencies import authenticated, container
+from multiconnection.calls.streaming import Relayed, StreamedAnswer
+from multiconnection.web.app import HotRoutes
+from multiconnection.web.body import FORM_DATA, read_form, read_json
+from multiconnection.web.context import context
+
+router = APIRouter()
+
+
+async def create_image(request: Request) -> Response:
+    """Images from words, as JSON or as server-sent events when `stream` is true."""
+    services, facts = await container(request), await context(request)
+    caller = await authenticated(request, services, facts)
+    body = await read_json(request, services.settings.body_bytes_max)
+    return _response(await services.images.generate(caller, body, facts.arrival))
+
+
+async def edit_image(request: Request) -> Response:
+    """Images from words and images: a form with files, or JSON that refers to them."""
+    services, facts = await container(request), await context(request)
+    caller = await authenticated(request, services, facts)
+    if request.headers.get("content-type", "").lstrip().lower().startswith(FORM_DATA):
+        form = await read_form(request, services.settings.body_bytes_max)
+        return _response(await services.images.edit_form(caller, form, facts.arrival))
+    body = await read_json(request, services.settings.body_bytes_max)
+    return _response(await services.images.edit(caller, body, facts.arrival))
+
+
+def _response(answer: dict[str, Any] | StreamedAnswer) -> Response:
+    if isinstance(answer, StreamedAnswer):
+        return Relayed(answer)
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+hot_routes: HotRoutes = {
+    ("POST", "/v1/images/generations"): create_image,
+    ("POST", "/v1/images/edits"): edit_image,
+}
+for (method, path), endpoint in hot_routes.items():
+    router.add_route(path, endpoint, methods=[method])

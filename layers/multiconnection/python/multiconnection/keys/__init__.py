@@ -1,0 +1,1 @@
+"""API keys: their life, their secrets, and the caller behind a request."""

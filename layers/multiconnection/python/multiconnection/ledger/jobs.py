@@ -1,0 +1,117 @@
+"""What the workers do: end dead holds, replay queued decisions, reconcile the books."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from multiconnection.calls.telemetry import Telemetry
+from multiconnection.ports import Alarms, Clock
+from multiconnection.retry import StoreError
+
+from .ledger import Ledger
+from .models import SweepReport, UsageRow
+from .reconcile import Report, totals, unreadable
+
+Decode = Callable[[str], UsageRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """One per worker process; a tool's has no telemetry."""
+
+    ledger: Ledger
+    clock: Clock
+    alarms: Alarms
+    telemetry: Telemetry | None = None
+
+    async def sweep_active(self, until_s: float | None = None) -> SweepReport:
+        """Only accounts that called lately: idle accounts cost nothing. Stops at `until_s` and goes on next time."""
+        return await self._sweep(self.ledger.store.active_account_ids(), until_s)
+
+    async def sweep_all(self, until_s: float | None = None) -> SweepReport:
+        """The daily net under the hint."""
+        return await self._sweep(self.ledger.store.all_account_ids(), until_s)
+
+    async def reconcile_all(self) -> list[Report]:
+        """Every account against its rows; an account that drifts is alarmed, never repaired."""
+        reports, _ = await self._reconcile(None, None)
+        if self.telemetry is not None:
+            self.telemetry.reconciled(totals(reports))
+        return reports
+
+    async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[Report], bool]:
+        """As many accounts as bound and time allow, and whether these were all; no metric, drift is an alarm."""
+        return await self._reconcile(accounts_max, until_s)
+
+    async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
+        """Settle (message id, body) pairs of the fallback queue; returns the ids that must be delivered again."""
+        failed = []
+        for message_id, body in messages:
+            try:
+                row = decode(body)
+            except (KeyError, ValueError) as exc:
+                self.alarms.alarm("fallback_message_unreadable", message_id=message_id, error=repr(exc))
+                failed.append(message_id)
+                continue
+            if not await self.ledger.replay(row):
+                failed.append(message_id)
+        return failed
+
+    async def _sweep(self, account_ids: AsyncIterator[str], until_s: float | None) -> SweepReport:
+        accounts = ended = failed = waiting = 0
+        expiries: list[int] = []
+        oldest: list[int] = []
+        complete = True
+        async for account_id in account_ids:
+            if until_s is not None and self.clock.now() >= until_s:
+                complete = False
+                break
+            accounts += 1
+            try:
+                swept = await self.ledger.sweep(account_id)
+            except (StoreError, KeyError, ValueError) as exc:
+                # One account that cannot be read keeps no other account's money locked.
+                self.alarms.alarm("sweep_failed", account_id=account_id, error=repr(exc))
+                failed += 1
+                continue
+            ended += swept.ended
+            failed += swept.failed
+            waiting += swept.waiting
+            if swept.next_expiry_s is not None:
+                expiries.append(swept.next_expiry_s)
+            if swept.oldest_expiry_s is not None:
+                oldest.append(swept.oldest_expiry_s)
+        next_expiry_s, oldest_expiry_s = min(expiries, default=None), min(oldest, default=None)
+        report = SweepReport(accounts, ended, failed, waiting, next_expiry_s, complete, oldest_expiry_s)
+        if self.telemetry is not None:
+            self.telemetry.swept(report, self.clock.now())
+        return report
+
+    async def _reconcile(self, accounts_max: int | None, until_s: float | None) -> tuple[list[Report], bool]:
+        reports: list[Report] = []
+        seen = 0
+        async for account_id in self.ledger.store.all_account_ids():
+            if seen == accounts_max or (until_s is not None and self.clock.now() >= until_s):
+                return reports, False
+            seen += 1
+            report = await self._report(account_id)
+            if report is not None:
+                reports.append(report)
+                self._alarm_drift(report)
+        return reports, True
+
+    async def _report(self, account_id: str) -> Report | None:
+        try:
+            return await self.ledger.reconcile(account_id)
+        except (KeyError, ValueError) as exc:
+            self.alarms.alarm("account_unreadable", account_id=account_id, error=repr(exc))
+            return unreadable(account_id, repr(exc))
+
+    def _alarm_drift(self, report: Report) -> None:
+        if report.drift:
+            self.alarms.alarm(
+                "drift",
+                account_id=report.account_id,
+                charged_drift=report.charged_drift,
+                credits_drift=report.credits_drift,
+                breaches=report.breaches,
+            )

@@ -1,0 +1,1 @@
+"""Recharge orders, from the form to the credit."""

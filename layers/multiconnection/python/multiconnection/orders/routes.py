@@ -1,0 +1,193 @@
+"""/api/orders: a user's own recharge orders."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from multiconnection.bootstrap.console_dependencies import ConsoleDep
+from multiconnection.identity.browser import (
+    LIMIT,
+    ActiveUserDep,
+    AdminDep,
+    LimitQuery,
+    SessionDep,
+    list_object,
+    small_body_of,
+)
+from multiconnection.money import nano_to_usd
+
+from .decisions import ReviewedOrder
+from .models import METHODS, Order, OrderStatus, OrderTerms, amount_text, rate_text
+from .receipts import ReceiptUpload
+from .schemas import ApproveBody, OrderBody, ReceiptBody, RejectBody
+from .service import OrderRequest
+
+router = APIRouter()
+_BY_USER = (OrderStatus.SUBMITTED, OrderStatus.CANCELLED)
+_BY_ADMIN = (OrderStatus.APPROVED, OrderStatus.REJECTED)
+
+
+@router.get("/api/orders")
+async def list_orders(
+    services: ConsoleDep, session: SessionDep, limit: LimitQuery = LIMIT, cursor: str | None = None
+) -> dict[str, Any]:
+    """Newest first."""
+    page = await services.orders.own.list(session.account_id, limit, cursor)
+    return list_object([order_object(order) for order in page.orders], page.after)
+
+
+@router.post("/api/orders")
+async def create_order(
+    request: Request, response: Response, services: ConsoleDep, session: ActiveUserDep
+) -> dict[str, Any]:
+    """201 for a new order, 200 with the first one for a client token that was used before."""
+    body = await small_body_of(request, OrderBody)
+    wanted = OrderRequest(body.amount, body.currency, body.method, body.client_token, body.note or "")
+    order, made = await services.orders.own.create(session, wanted)
+    response.status_code = 201 if made else 200
+    return order_object(order)
+
+
+@router.get("/api/orders/options")
+async def order_options(services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+    """What can be ordered, and where to pay."""
+    return options_object(services.orders.own.terms)
+
+
+@router.get("/api/orders/{order_id}")
+async def retrieve_order(order_id: str, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+    return order_object(await services.orders.own.get(session.account_id, order_id))
+
+
+@router.post("/api/orders/{order_id}/cancel")
+async def cancel_order(order_id: str, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+    return order_object(await services.orders.own.cancel(session.account_id, order_id))
+
+
+@router.post("/api/orders/{order_id}/receipt")
+async def upload_receipt(
+    order_id: str, request: Request, services: ConsoleDep, session: ActiveUserDep
+) -> dict[str, Any]:
+    """Where to put the proof of payment; `receipt/done` comes after it."""
+    body = await small_body_of(request, ReceiptBody)
+    receipts = services.orders.receipts
+    return upload_object(await receipts.upload(session.account_id, order_id, body.content_type, body.bytes))
+
+
+@router.post("/api/orders/{order_id}/receipt/done")
+async def receipt_uploaded(order_id: str, services: ConsoleDep, session: ActiveUserDep) -> dict[str, Any]:
+    return order_object(await services.orders.receipts.done(session.account_id, order_id))
+
+
+def order_object(order: Order) -> dict[str, Any]:
+    """An order as its owner sees it. The workflow's token and the administrator's name stay here."""
+    return {
+        "object": "order",
+        "id": order.order_id,
+        "reference": order.reference,
+        "amount": amount_text(order.cents),
+        "currency": order.currency,
+        "rate": rate_text(order.rate),
+        "credit": nano_to_usd(order.credit),
+        "method": order.method,
+        "status": order.status.value,
+        "note": order.note,
+        "created": order.created_s,
+        "expires_at": order.expires_s,
+        "receipt": _receipt_object(order),
+        "timeline": [_event_object(order, status, at_s) for status, at_s in order.timeline],
+        "reason": order.reason or None,
+    }
+
+
+def options_object(terms: OrderTerms) -> dict[str, Any]:
+    details = terms.bank_details
+    return {
+        "object": "order_options",
+        "currencies": [
+            {"code": code, "rate": f"1 {code} = {rate_text(rate)} USD", "usd_per_unit": rate_text(rate)}
+            for code, rate in terms.rates.items()
+        ],
+        "amount_min": nano_to_usd(terms.least),
+        "amount_max": nano_to_usd(terms.most),
+        "methods": list(METHODS),
+        "legal_entity": terms.legal_entity,
+        "bank_details": details and [{"label": detail.label, "value": detail.value} for detail in details],
+        "order_ttl_s": terms.ttl_s,
+    }
+
+
+def upload_object(upload: ReceiptUpload) -> dict[str, Any]:
+    """The PUT has to carry exactly these headers: they are signed."""
+    headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
+    return {"upload": {"method": "PUT", "url": upload.url, "headers": headers}, "expires_at": upload.expires_s}
+
+
+def _receipt_object(order: Order) -> dict[str, Any] | None:
+    receipt = order.receipt
+    if receipt is None:
+        return None
+    return {"content_type": receipt.content_type, "bytes": receipt.size, "uploaded": receipt.uploaded_s}
+
+
+def _event_object(order: Order, status: OrderStatus, at_s: int) -> dict[str, Any]:
+    by = "you" if status in _BY_USER else "administrator" if status in _BY_ADMIN else "system"
+    reason = {"reason": order.reason} if order.reason and status in _BY_ADMIN else {}
+    return {"status": status.value, "at": at_s, "by": by, **reason}
+
+
+# /api/admin/orders: the queue of recharge orders, and the decisions about them.
+
+admin_router = APIRouter()
+
+
+@admin_router.get("/api/admin/orders")
+async def admin_list_orders(
+    services: ConsoleDep,
+    admin: AdminDep,
+    status: OrderStatus = OrderStatus.IN_REVIEW,
+    limit: LimitQuery = LIMIT,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Oldest first."""
+    reviewed, after = await services.orders.decisions.queue(status, limit, cursor)
+    return list_object([reviewed_object(order) for order in reviewed], after)
+
+
+@admin_router.get("/api/admin/orders/{order_id}")
+async def admin_retrieve_order(order_id: str, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
+    return reviewed_object(await services.orders.decisions.get(order_id))
+
+
+@admin_router.post("/api/admin/orders/{order_id}/approve")
+async def approve_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
+    """The workflow credits a moment later; the answer shows the order as approved."""
+    body = await small_body_of(request, ApproveBody)
+    decisions = services.orders.decisions
+    order = await decisions.approve(admin, order_id, body.amount, body.account_id, body.note or "")
+    return reviewed_object(await decisions.reviewed(order))
+
+
+@admin_router.post("/api/admin/orders/{order_id}/reject")
+async def reject_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
+    body = await small_body_of(request, RejectBody)
+    decisions = services.orders.decisions
+    return reviewed_object(await decisions.reviewed(await decisions.reject(admin, order_id, body.reason)))
+
+
+def reviewed_object(reviewed: ReviewedOrder) -> dict[str, Any]:
+    """An order as administrators see it: with its account, its receipt and who decided."""
+    order, account = reviewed.order, reviewed.account
+    return {
+        **order_object(order),
+        "account": {
+            "id": order.account_id,
+            "email": order.email,
+            "balance": nano_to_usd(account.available if account else 0),
+            "credits_total": nano_to_usd(account.credits_in if account else 0),
+            "orders_count": reviewed.orders_count,
+            "status": account.status if account else None,
+        },
+        "decided_by": order.decided_by or None,
+        "receipt_url": reviewed.receipt_url,
+    }

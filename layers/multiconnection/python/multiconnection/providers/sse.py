@@ -1,0 +1,244 @@
+"""Incremental reading of server-sent events: bytes in any pieces in, the data of whole events out."""
+
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any, Protocol
+
+from multiconnection.calls.upstream import Outcome, UpstreamError
+from multiconnection.catalog.provider import Provider
+from multiconnection.errors import GatewayError
+
+from .codec import decode
+from .errors import (
+    ENDED_EARLY,
+    TransportFailure,
+    empty_answer,
+    error_in,
+    not_an_answer,
+    reported_error,
+    transport_error,
+)
+from .http import Reply
+
+BOM = b"\xef\xbb\xbf"
+EVENT_BYTES_MAX = 128 * 1024 * 1024  # an image as base64 is some 10 MB; the SDKs' own tests go to 64 MiB
+
+
+class EventTooLarge(ValueError):
+    """An event longer than EVENT_BYTES_MAX: more than this process should hold for one caller."""
+
+
+class EventSplitter:
+    """Splits a byte stream at blank lines, whatever the line ends are and wherever the reads were cut.
+
+    An event's `data` lines are joined; comments, ids, retries and events without data yield nothing. The data of
+    an `event: error` without an error object is put into one, so that there is one shape of failure to look for.
+    """
+
+    __slots__ = ("_after_cr", "_at_start", "_buffer", "_head")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._head = b""
+        self._at_start = True
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes; raises EventTooLarge."""
+        if self._at_start:
+            data = self._without_bom(data)
+        if self._after_cr or b"\r" in data:
+            data = self._with_newlines(data)
+        if not self._buffer and data.endswith(b"\n\n"):
+            return _payloads(data[:-2])
+        return self._buffered(data)
+
+    def flush(self) -> list[bytes]:
+        """At a clean end of the stream: an event whose closing blank line never came."""
+        block, self._buffer = bytes(self._buffer), bytearray()
+        return _payloads(block)
+
+    def _buffered(self, data: bytes) -> list[bytes]:
+        buffer = self._buffer
+        unseen = max(len(buffer) - 1, 0)  # the blank line may lie across two reads; nothing else is looked at twice
+        buffer += data
+        end = buffer.rfind(b"\n\n", unseen)
+        if end < 0:
+            if len(buffer) > EVENT_BYTES_MAX:
+                raise EventTooLarge
+            return []
+        with memoryview(buffer) as view:
+            block = bytes(view[:end])
+        del buffer[: end + 2]
+        return _payloads(block)
+
+    def _without_bom(self, data: bytes) -> bytes:
+        head = self._head + data
+        if len(head) < len(BOM) and BOM.startswith(head):
+            self._head = head
+            return b""
+        self._at_start = False
+        return head.removeprefix(BOM)
+
+    def _with_newlines(self, data: bytes) -> bytes:
+        """CRLF and CR as LF; a CR ends its line at once, and a LF that follows in the next read belongs to it."""
+        if not data:
+            return data
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _payloads(text: bytes) -> list[bytes]:
+    if text.startswith(b"data: {") and b"\n" not in text:
+        return [text[6:]]  # one ordinary event, as nearly every read brings it
+    if text.startswith(b"data: "):
+        several = text[6:].split(b"\n\ndata: ")
+        if text.count(b"\n") == 2 * (len(several) - 1):  # every line is an event of its own
+            return [payload for payload in several if payload and not payload.isspace()]
+    payloads = []
+    for block in text.split(b"\n\n"):
+        payload = block[6:] if block.startswith(b"data: ") and b"\n" not in block else _payload(block)
+        if payload and not payload.isspace():
+            payloads.append(payload)
+    return payloads
+
+
+def _payload(block: bytes) -> bytes:
+    name, parts = b"", []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            parts.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    payload = b"\n".join(parts)
+    if name == b"error" and payload and b'"error"' not in payload:
+        return b'{"error":' + payload + b"}"
+    return payload
+
+
+# Streams of named events (speech, images, transcriptions): read, passed on one by one, concluded with a bill.
+
+DONE = b"[DONE]"
+
+
+class EventReader(Protocol):
+    """One modality's events. `substance`: something worth money has arrived; `finished`: the last event has."""
+
+    substance: bool
+    finished: bool
+
+    def accept(self, event: dict[str, Any], payload: bytes) -> bytes:
+        """What the caller gets for one event, b"" for nothing; raises UpstreamError when it makes no sense."""
+
+    def complete(self) -> Outcome:
+        """After the last event."""
+
+    def so_far(self) -> Outcome:
+        """What is known before the end, with `ended=DEADLINE`."""
+
+    def failed(self, error: GatewayError) -> Outcome:
+        """The stream broke; nothing is charged where nothing of substance has arrived."""
+
+
+def event_bytes(name: str, payload: bytes) -> bytes:
+    """One event on the wire; the SDKs need the name that is also in the payload's `type`."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), payload)
+
+
+class NamedEventStream:
+    """An UpstreamStream. `prime` first, then iterate once, then `aclose`."""
+
+    def __init__(self, provider: Provider, reply: Reply, reader: EventReader) -> None:
+        self._provider = provider
+        self._reply = reply
+        self._reader = reader
+        self._splitter = EventSplitter()
+        self._held: list[bytes] = []
+        self._error: UpstreamError | None = None
+        self._outcome: Outcome | None = None
+        self._closed = False
+
+    def outcome(self) -> Outcome:
+        return self._outcome or self._reader.so_far()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._reply.close()
+
+    async def prime(self) -> None:
+        """Read until something of substance has arrived; raises UpstreamError, and the caller closes."""
+        try:
+            while not (self._reader.substance or self._stopped):
+                data = await self._reply.read()
+                self._held += self._take(data)
+                if not data:
+                    break
+        except TransportFailure as exc:
+            raise transport_error(exc) from exc
+        if not self._reader.substance:
+            raise self._error or empty_answer()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for item in self._held:
+            yield item
+        data = b" "
+        self._reply.idle_since = monotonic()
+        while data and not self._stopped:
+            try:
+                data = await self._reply.read()
+            except TransportFailure as exc:
+                self._error = transport_error(exc)
+                break
+            for item in self._take(data):
+                yield item
+        if not self._closed:
+            self._outcome = self._concluded()
+            await self._finish()
+
+    @property
+    def _stopped(self) -> bool:
+        return self._reader.finished or self._error is not None
+
+    def _take(self, data: bytes) -> list[bytes]:
+        """The items for the caller; b"" is the clean end of the body."""
+        try:
+            payloads = self._splitter.feed(data) if data else self._splitter.flush()
+        except EventTooLarge:
+            self._error = not_an_answer()
+            return []
+        if payloads:
+            self._reply.idle_since = monotonic()
+        return [item for payload in payloads if (item := self._item(payload))]
+
+    def _item(self, payload: bytes) -> bytes:
+        if self._stopped or payload.strip() == DONE:
+            return b""
+        try:
+            event = decode(payload)
+            error = error_in(event)
+            if error is not None:
+                raise reported_error(error, self._provider)
+            if not isinstance(event, dict):
+                raise not_an_answer()
+            return self._reader.accept(event, payload)
+        except UpstreamError as exc:
+            self._error = exc
+        except ValueError:
+            self._error = not_an_answer()
+        return b""
+
+    def _concluded(self) -> Outcome:
+        if self._error is None and self._reader.finished:
+            return self._reader.complete()
+        return self._reader.failed((self._error or not_an_answer(ENDED_EARLY)).error)
+
+    async def _finish(self) -> None:
+        """After the last event only the end of the body is missing, and then the connection can serve another call."""
+        if self._reader.finished:
+            await self._reply.drain()
+        else:
+            self._reply.close()

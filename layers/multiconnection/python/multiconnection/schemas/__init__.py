@@ -1,1 +1,0 @@
-"""Wire types with field names as OpenAI spells them."""

@@ -1,1 +1,0 @@
-"""Use cases, written against small ports."""

@@ -1,1 +1,0 @@
-"""DynamoDB: expressions and attribute names, one file per table."""

@@ -1,0 +1,84 @@
+"""From any exception to the one error shape."""
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from multiconnection.errors import GatewayError, InternalError, MethodNotAllowed, RequestInvalid, UrlUnknown
+
+from .context import SCOPE_KEY, RequestContext
+
+# As web servers log it: the client left before its request was complete. Not one of our errors.
+CLIENT_LEFT = 499
+
+
+class ErrorResponse(Response):
+    """Status, headers and body of an error; whoever sends it also tells its code to the metrics of the call."""
+
+    def __init__(self, error: GatewayError) -> None:
+        super().__init__(
+            orjson.dumps(error.body()),
+            status_code=error.http_status,
+            headers=error.headers(),
+            media_type="application/json",
+        )
+        self._metric_code = error.metric_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context: RequestContext | None = scope.get(SCOPE_KEY)
+        if context is not None:
+            context.facts.error_code = self._metric_code
+        await super().__call__(scope, receive, send)
+
+
+def error_response(error: GatewayError) -> Response:
+    return ErrorResponse(error)
+
+
+async def gateway_error(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, GatewayError)
+    return error_response(exc)
+
+
+async def http_exception(request: Request, exc: Exception) -> Response:
+    """Starlette's own 404 and 405."""
+    assert isinstance(exc, HTTPException)
+    where = f"({request.method} {request.url.path})"
+    if exc.status_code == 404:
+        return error_response(UrlUnknown(f"Invalid URL {where}."))
+    if exc.status_code == 405:
+        response = error_response(MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}."))
+        response.headers.update(exc.headers or {})
+        return response
+    if exc.status_code < 500:
+        return error_response(RequestInvalid(str(exc.detail)))
+    return error_response(InternalError("The gateway failed."))
+
+
+async def validation_error(_: Request, exc: Exception) -> Response:
+    """FastAPI's validation of paths and queries, without its `detail` shape."""
+    assert isinstance(exc, RequestValidationError)
+    error = exc.errors()[0]
+    where = ".".join(str(step) for step in error["loc"][1:])
+    return error_response(RequestInvalid(f"Invalid value for '{where}': {error['msg']}.", param=where))
+
+
+async def client_left(_: Request, __: Exception) -> Response:
+    """Nobody reads it; the metrics of the call do."""
+    return Response(status_code=CLIENT_LEFT)
+
+
+async def unhandled(_: Request, __: Exception) -> Response:
+    return error_response(InternalError("The gateway failed."))
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(GatewayError, gateway_error)
+    app.add_exception_handler(HTTPException, http_exception)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(ClientDisconnect, client_left)
+    app.add_exception_handler(Exception, unhandled)

@@ -1,0 +1,199 @@
+"""Cognito's answers as our errors, and what is never repeated of them."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiodynamo.credentials import Key, StaticCredentials
+from aiohttp import web
+
+from multiconnection.errors import IdentityUnavailable
+from multiconnection.identity import models as ports
+from multiconnection.identity.cognito import Cognito, UserPool, answer_of
+
+ADA, SECRET = "ada@example.com", "the client's secret"
+CASES = {
+    "NotAuthorizedException": ports.CredentialsRefused,
+    "UserNotFoundException": ports.CredentialsRefused,
+    "PasswordResetRequiredException": ports.CredentialsRefused,
+    "UserNotConfirmedException": ports.NotConfirmed,
+    "UsernameExistsException": ports.EmailTaken,
+    "CodeMismatchException": ports.CodeRefused,
+    "ExpiredCodeException": ports.CodeRefused,
+    "EnableSoftwareTokenMFAException": ports.CodeRefused,
+    "InvalidPasswordException": ports.PasswordRefused,
+    "InvalidParameterException": ports.RequestRefused,
+    "CodeDeliveryFailureException": ports.RequestRefused,
+    "RefreshTokenReuseException": ports.CredentialsRefused,
+    "LimitExceededException": ports.AttemptsExhausted,
+    "TooManyFailedAttemptsException": ports.AttemptsExhausted,
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "com.amazonaws.cognito#"])
+@pytest.mark.parametrize("code", CASES)
+def test_refusals_are_told_apart(code: str, prefix: str) -> None:
+    body = f'{{"__type": "{prefix}{code}", "message": "ada@example.com"}}'.encode()
+    with pytest.raises(CASES[code]) as refused:
+        answer_of("SignUp", 400, body)
+    assert "ada" not in str(refused.value)
+
+
+def test_a_mail_that_could_not_be_sent_is_told_to_us_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ports.RequestRefused):
+        answer_of("SignUp", 400, b'{"__type": "CodeDeliveryFailureException", "message": "ada@example.com"}')
+    (record,) = caplog.records
+    assert (record.levelname, record.message) == ("WARNING", "code_not_delivered")
+    assert "ada" not in str(vars(record))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"__type": "TooManyRequestsException"}'),
+        (400, b'{"__type": "ResourceNotFoundException"}'),
+        (400, b"{}"),
+        (500, b'{"__type": "InternalErrorException"}'),
+        (500, b'{"__type": "NotAuthorizedException"}'),
+        (502, b"<html>"),
+        (200, b"<html>"),
+        (200, b"[]"),
+    ],
+)
+def test_everything_else_is_an_outage(status: int, body: bytes) -> None:
+    with pytest.raises(IdentityUnavailable) as refused:
+        answer_of("SignUp", status, body)
+    assert refused.value.retry_after_s == 2
+    assert "html" not in refused.value.message
+
+
+def test_a_good_answer_may_be_empty() -> None:
+    assert answer_of("ConfirmSignUp", 200, b"") == {}
+
+
+class Wire:
+    """A server that keeps what it was sent; the answer to an operation is that of its name, or `answer`."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.answer: dict[str, Any] = {"AuthenticationResult": {"IdToken": "i", "AccessToken": "a"}}
+        self.answers: dict[str, Any] = {
+            "DescribeUserPoolClient": {"UserPoolClient": {"ClientId": "client", "ClientSecret": SECRET}},
+            "AdminGetUser": {
+                "Username": "id-of-ada",
+                "UserAttributes": [{"Name": "sub", "Value": "id-of-ada"}],
+                "UserMFASettingList": ["SOFTWARE_TOKEN_MFA"],
+            },
+        }
+
+    async def handle(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        operation = headers["x-amz-target"].rpartition(".")[2]
+        self.requests.append((operation, await request.json(), headers))
+        return web.json_response(self.answers.get(operation, self.answer))
+
+    def sent(self, operation: str) -> list[dict[str, Any]]:
+        return [body for name, body, _ in self.requests if name == operation]
+
+
+def secret_hash(user: str) -> str:
+    return base64.b64encode(hmac.digest(SECRET.encode(), f"{user}client".encode(), hashlib.sha256)).decode()
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[tuple[Wire, Cognito]]:
+    found = Wire()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", found.handle)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    async with aiohttp.ClientSession() as session:
+        pool = UserPool("us-east-1_pool", "client", "us-east-1", f"http://{host}:{port}")
+        yield found, Cognito(session, StaticCredentials(Key("AKID", "secret")), pool)
+    await runner.cleanup()
+
+
+async def test_operations_of_the_client_are_unsigned_and_admin_ones_are_signed(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    assert await cognito.refresh("r") == ports.Tokens("i", "a", None)
+    assert await cognito.has_totp("user")
+    await cognito.set_password("ada@example.com", "correct horse 1")
+    described, refreshed, asked, set_by_us = [headers for _, _, headers in server.requests]
+    assert refreshed["x-amz-target"] == "AWSCognitoIdentityProviderService.GetTokensFromRefreshToken"
+    assert "authorization" not in refreshed
+    for signed in (described, asked, set_by_us):
+        assert "/us-east-1/cognito-idp/aws4_request" in signed["authorization"]
+
+
+async def test_the_clients_secret_is_read_once_and_proved_with_every_operation(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    await asyncio.gather(*(cognito.sign_in(ADA, "correct horse 1") for _ in range(3)))
+    await cognito.sign_up(ADA, "correct horse 1", "Ada")
+    await cognito.confirm_sign_up(ADA, "1")
+    await cognito.resend_code(ADA)
+    await cognito.forgot(ADA)
+    await cognito.reset(ADA, "1", "correct horse 1")
+    await cognito.answer_totp("id-of-ada", "s", "1")
+    await cognito.answer_new_password("id-of-ada", "s", "correct horse 1")
+    await cognito.refresh("r")
+    await cognito.revoke("r")
+    of_ada, of_id = secret_hash(ADA), secret_hash("id-of-ada")
+    assert [body["AuthParameters"]["SECRET_HASH"] for body in server.sent("InitiateAuth")] == [of_ada] * 3
+    for operation in ("SignUp", "ConfirmSignUp", "ResendConfirmationCode", "ForgotPassword", "ConfirmForgotPassword"):
+        (body,) = server.sent(operation)
+        assert (body["Username"], body["SecretHash"]) == (ADA, of_ada)
+    for body in server.sent("RespondToAuthChallenge"):
+        responses = body["ChallengeResponses"]
+        assert (responses["USERNAME"], responses["SECRET_HASH"]) == ("id-of-ada", of_id)
+    for operation in ("GetTokensFromRefreshToken", "RevokeToken"):
+        assert server.sent(operation)[0]["ClientSecret"] == SECRET
+    assert len(server.sent("DescribeUserPoolClient")) == 1
+
+
+async def test_a_client_without_a_secret_is_an_outage_and_asked_about_again(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    good = server.answers["DescribeUserPoolClient"]
+    for bad in ({}, {"UserPoolClient": {"ClientId": "client"}}):
+        server.answers["DescribeUserPoolClient"] = bad
+        with pytest.raises(IdentityUnavailable):
+            await cognito.sign_in(ADA, "correct horse 1")
+    assert not server.sent("InitiateAuth")
+    server.answers["DescribeUserPoolClient"] = good
+    await cognito.sign_in(ADA, "correct horse 1")
+
+
+async def test_somebody_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    server.answers["AdminGetUser"] = {"Username": "ada"}
+    server.answer = {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
+    with pytest.raises(IdentityUnavailable):
+        await cognito.sign_in(ADA, "correct horse 1")
+
+
+async def test_a_challenge_that_we_do_not_ask_for_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
+    server, cognito = wire
+    server.answer = {"ChallengeName": "SMS_MFA", "Session": "s"}
+    with pytest.raises(IdentityUnavailable):
+        await cognito.sign_in("ada@example.com", "correct horse 1")
+
+
+def test_a_pool_knows_its_places() -> None:
+    pool = UserPool("eu-west-1_abc", "client", "eu-west-1")
+    assert pool.url == "https://cognito-idp.eu-west-1.amazonaws.com/"
+    assert pool.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"
+    assert pool.jwks_url == f"{pool.issuer}/.well-known/jwks.json"
+    local = UserPool("us-east-1_abc", "client", "us-east-1", "http://127.0.0.1:4566")
+    assert local.jwks_url == "http://127.0.0.1:4566/us-east-1_abc/.well-known/jwks.json"
+    assert local.issuer == "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abc"
+
+
+def test_no_token_shows_in_a_log() -> None:
+    assert "secret" not in repr(ports.Tokens("secret", "secret", "secret"))
+    assert "secret" not in repr(ports.Challenge("totp", "ada", "secret"))

@@ -1,0 +1,73 @@
+"""Who calls and until when: from what the platform says, never from what the caller claims."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiconnection.web.context import client_ip, function_ends_s, header
+
+pytestmark = pytest.mark.virtual_time
+
+
+PLATFORM = {"identity": {"sourceIp": "203.0.113.9"}}
+CLAIMED = {"identity": {"sourceIp": "10.0.0.1"}}
+
+
+def scope(event: Any = None, client: Any = ("192.0.2.1", 1), **headers: str) -> dict[str, Any]:
+    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http", "headers": raw, "client": client} | ({} if event is None else {"aws.event": event})
+
+
+def test_a_buffered_function_believes_its_event_and_no_header() -> None:
+    found = scope({"requestContext": PLATFORM}, x_amzn_request_context=json.dumps(CLAIMED), x_forwarded_for="10.0.0.2")
+    assert client_ip(found) == "203.0.113.9"
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": {}}, {"requestContext": {"identity": {}}}])
+def test_an_event_without_an_address_is_not_completed_from_headers(event: dict[str, Any]) -> None:
+    assert client_ip(scope(event, x_amzn_request_context=json.dumps(CLAIMED))) == ""
+
+
+def test_a_streaming_function_believes_the_adapters_header() -> None:
+    assert client_ip(scope(x_amzn_request_context=json.dumps(PLATFORM), x_forwarded_for="10.0.0.2")) == "203.0.113.9"
+
+
+def test_forwarded_headers_are_never_believed() -> None:
+    found = scope(
+        x_forwarded_for="10.0.0.1", x_real_ip="10.0.0.2", forwarded="for=10.0.0.3", cf_connecting_ip="10.0.0.4"
+    )
+    assert client_ip(found) == "192.0.2.1"
+
+
+@pytest.mark.parametrize("value", ["", "x", "[]", "5", "null", "{}", '{"identity": 5}', '{"identity": {}}', "\xff"])
+def test_a_header_that_says_nothing_leaves_the_connection(value: str) -> None:
+    assert client_ip(scope(x_amzn_request_context=value)) == "192.0.2.1"
+
+
+def test_without_a_connection_there_is_no_address() -> None:
+    assert client_ip(scope(client=None)) == ""
+
+
+@given(st.text(max_size=50).map(lambda text: text.encode("utf-8", "replace").decode("latin-1")))
+def test_no_header_makes_it_raise(value: str) -> None:
+    assert isinstance(client_ip(scope(x_amzn_request_context=value)), str)
+    ends_s = function_ends_s(scope(x_amzn_lambda_context=value))
+    assert ends_s is None or isinstance(ends_s, float)
+
+
+def test_the_functions_end_is_the_adapters_deadline_in_seconds() -> None:
+    assert function_ends_s(scope(x_amzn_lambda_context='{"deadline": 1800000900500}')) == 1800000900.5
+
+
+@pytest.mark.parametrize("value", ["", "{}", "[]", '{"deadline": "soon"}', '{"deadline": null}', '{"deadline": 1.5}'])
+def test_without_a_deadline_the_settings_decide(value: str) -> None:
+    assert function_ends_s(scope(x_amzn_lambda_context=value)) is None
+    assert function_ends_s(scope()) is None
+
+
+def test_the_first_of_repeated_headers_counts() -> None:
+    found = {"headers": [(b"x", b"1"), (b"x", b"2")]}
+    assert (header(found, b"x"), header(found, b"y")) == ("1", None)
