@@ -8,7 +8,15 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from multiconnection.calls.requests import InputRequest, inputs_of, prompt_tokens_typical, unread, utf8, wrong_kind
+from multiconnection.calls.requests import (
+    TEXT_BYTES_STEP,
+    InputRequest,
+    inputs_of,
+    prompt_tokens_typical,
+    unread,
+    utf8,
+    wrong_kind,
+)
 from multiconnection.catalog.bounds import (
     FORMAT_PREAMBLE_TOKENS,
     MEMBER_TOKENS,
@@ -45,8 +53,6 @@ _WITH_A_PREAMBLE = (
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 # Validated in a few milliseconds.
 MESSAGES_STEP = 1000
-# What is counted in one step with all else; more has a step of its own.
-TEXT_BYTES_STEP = 128 * 1024
 
 
 @dataclass(frozen=True)

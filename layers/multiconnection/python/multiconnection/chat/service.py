@@ -50,7 +50,9 @@ class ChatService:
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
         model, fields = self._calls.accept(ENDPOINT, model, request.body)
-        request = replace(request, body=fields)
+        # Fields are only ever taken out. A copy would write and count the text of the same body once more.
+        if len(fields) < len(request.body):
+            request = replace(request, body=fields)
         if request.images:
             body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
             request = replace(request, body=body)
