@@ -6,7 +6,6 @@ from typing import Any
 
 from multiconnection.audit.log import Facts
 from multiconnection.bootstrap.console import order_desk
-from multiconnection.config import parse_rates
 from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
@@ -34,7 +33,7 @@ TABLES = {
 }
 TTL_S = 3600
 TERMS = OrderTerms(
-    rates=parse_rates('{"USD":"1","SGD":"0.74","EUR":"1.08"}'),
+    rates={"USD": NANO_PER_USD, "SGD": 740_000_000, "EUR": 1_080_000_000},
     least=5 * NANO_PER_USD,
     most=1000 * NANO_PER_USD,
     ttl_s=TTL_S,
