@@ -1,61 +1,63 @@
 """/api/keys: the signed-in user's keys."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
 from multiconnection.identity.browser import ActiveUserDep, UserDep, body_of, list_object
 from multiconnection.money import nano_to_usd
+from multiconnection.web.context import service
 
 from .models import PREFIX
 from .schemas import KeyBody, KeyPatch, RotateBody, SessionKeyBody
-from .service import KeyView
+from .service import ConsoleKeys, KeyView
+
+KeysDep = Annotated[ConsoleKeys, service("keys")]
 
 router = APIRouter()
 
 
 @router.get("/api/keys")
-async def list_keys(services: ConsoleDep, user: UserDep, session: bool = False) -> dict[str, Any]:
+async def list_keys(keys: KeysDep, user: UserDep, session: bool = False) -> dict[str, Any]:
     """All of them, newest first; those of the playground only where `session` asks for them."""
-    found = await services.console.keys.list(user.account_id, with_sessions=session)
+    found = await keys.list(user.account_id, with_sessions=session)
     return list_object([key_object(view) for view in found])
 
 
 @router.post("/api/keys", status_code=201)
-async def create_key(request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
+async def create_key(request: Request, keys: KeysDep, user: ActiveUserDep) -> dict[str, Any]:
     """The only answer with the secret."""
-    view, secret = await services.console.keys.create(user.account_id, await body_of(request, KeyBody))
+    view, secret = await keys.create(user.account_id, await body_of(request, KeyBody))
     return key_object(view) | {"secret": secret}
 
 
 @router.post("/api/keys/session", status_code=201)
-async def create_session_key(request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
+async def create_session_key(request: Request, keys: KeysDep, user: ActiveUserDep) -> dict[str, Any]:
     """For the playground: short-lived, with a budget of its own."""
     await body_of(request, SessionKeyBody)
-    key, secret = await services.console.keys.session_key(user.account_id)
+    key, secret = await keys.session_key(user.account_id)
     return {"secret": secret, "key_id": key.key_id, "expires_at": key.expires_s}
 
 
 @router.patch("/api/keys/{key_id}")
-async def update_key(key_id: str, request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
+async def update_key(key_id: str, request: Request, keys: KeysDep, user: ActiveUserDep) -> dict[str, Any]:
     """Only what is sent changes; it takes effect at the next call."""
     body = await body_of(request, KeyPatch)
-    return key_object(await services.console.keys.change(user.account_id, key_id, body))
+    return key_object(await keys.change(user.account_id, key_id, body))
 
 
 @router.delete("/api/keys/{key_id}", status_code=204)
-async def delete_key(key_id: str, services: ConsoleDep, user: UserDep) -> Response:
+async def delete_key(key_id: str, keys: KeysDep, user: UserDep) -> Response:
     """Final; takes effect at the next call."""
-    await services.console.keys.delete(user.account_id, key_id)
+    await keys.delete(user.account_id, key_id)
     return Response(status_code=204)
 
 
 @router.post("/api/keys/{key_id}/rotate", status_code=201)
-async def rotate_key(key_id: str, request: Request, services: ConsoleDep, user: ActiveUserDep) -> dict[str, Any]:
+async def rotate_key(key_id: str, request: Request, keys: KeysDep, user: ActiveUserDep) -> dict[str, Any]:
     """The same key with a new secret, shown once; the old one is accepted for `overlap_s` more."""
     body = await body_of(request, RotateBody)
-    new, old, secret = await services.console.keys.rotate(user.account_id, key_id, body.overlap_s)
+    new, old, secret = await keys.rotate(user.account_id, key_id, body.overlap_s)
     return {"new": key_object(new) | {"secret": secret}, "old": key_object(old)}
 
 

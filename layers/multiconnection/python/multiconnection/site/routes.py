@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from multiconnection.errors import GatewayError, UrlUnknown
 from multiconnection.site.openapi.document import openapi_document
-from multiconnection.web.context import SCOPE_KEY, header
+from multiconnection.web.context import SCOPE_KEY, header, service
 
 from .pages import FORMS, SiteService, docs_page, home_page, model_page, models_page, status_page
 from .render import IMMUTABLE, Pages, Visitor, page_response, visitor_of
@@ -25,12 +25,7 @@ def pages() -> Pages:
     return Pages()
 
 
-async def site_of(request: Request) -> SiteService:
-    found: SiteService = request.app.state.container.site
-    return found
-
-
-SiteDep = Annotated[SiteService, Depends(site_of)]
+SiteDep = Annotated[SiteService, service("site")]
 
 
 class Visit:
