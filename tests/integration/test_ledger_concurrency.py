@@ -16,7 +16,7 @@ from local.paths import MINISTACK, TEMPLATE
 from local.resources import clients, create
 from local.template import load
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
 from multiconnection.ids import new_hold_id
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
@@ -48,9 +48,9 @@ def tables(ministack: MiniStack) -> LedgerTables:
 
 
 @asynccontextmanager
-async def hot_driver(ministack: MiniStack) -> AsyncIterator[HotDriver]:
+async def hot_driver(ministack: MiniStack) -> AsyncIterator[AsyncDriver]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), REGION, ministack.endpoint_url)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), REGION, ministack.endpoint_url)
 
 
 def ledger_on(driver: Driver, tables: LedgerTables, alarms: Alarms, seed: int = 0) -> Ledger:

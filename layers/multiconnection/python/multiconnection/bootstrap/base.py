@@ -9,7 +9,7 @@ import aiohttp
 from aiodynamo.credentials import Credentials
 
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
 from multiconnection.calls.telemetry import Telemetry
@@ -67,7 +67,7 @@ def build_base(settings: Settings) -> Base:
     emf = Emf(settings.metrics_namespace)
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
     session, credentials = _session(), Credentials.auto()
-    driver = HotDriver(session, credentials, settings.region, settings.aws_endpoint_url)
+    driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
     secret = _secret_source(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)

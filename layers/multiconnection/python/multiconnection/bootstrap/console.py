@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
 from starlette.datastructures import State
 
@@ -10,7 +11,7 @@ from multiconnection.accounts.service import CreditTerms, GrantSlots, LimitDefau
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit.log import Audit, AuditEntries, AuditTable
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.s3 import BotoLinks, PayloadStore
+from multiconnection.aws.s3 import PayloadStore
 from multiconnection.catalog.service import PriceBook, PriceVersions
 from multiconnection.catalog.store import PriceVersionsTable
 from multiconnection.config import Settings
@@ -34,10 +35,10 @@ from multiconnection.ledger.store import Store
 from multiconnection.limits.gcra import LimitStore
 from multiconnection.limits.limiter import ConsoleQuota
 from multiconnection.limits.store import LimitsTable
-from multiconnection.orders.decisions import AccountReader, OrderDecisions
-from multiconnection.orders.models import OrderStore, OrderTerms, Workflow
+from multiconnection.orders.decisions import AccountReader, OrderDecisions, ReceiptUrl
+from multiconnection.orders.models import Order, OrderStore, OrderTerms, Workflow
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
-from multiconnection.orders.receipts import ReceiptService
+from multiconnection.orders.receipts import SHOWN_S, ReceiptService, receipt_key
 from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
@@ -227,19 +228,32 @@ def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock
 
 def build_order_tools(
     settings: Settings, driver: Driver, ledger: Ledger, audit: Audit, alarms: Alarms, clock: Clock, rng: Rng
-) -> OrderDesk:
-    """The same desk for operators' tools."""
-    return order_desk(
-        OrdersTable(driver, settings.orders_table),
-        _workflow(settings),
-        ledger.store,
-        BotoLinks(settings.payload_bucket, settings.region, settings.aws_endpoint_url),
-        audit,
-        order_terms(settings),
-        alarms=alarms,
-        clock=clock,
-        rng=rng,
-    )
+) -> OrderDecisions:
+    """An administrator's decisions for operators' tools."""
+    access = OrderAccess(OrdersTable(driver, settings.orders_table), _workflow(settings), alarms, rng)
+    return OrderDecisions(access, ledger.store, boto_receipt_url(settings), audit, clock)
+
+
+def boto_receipt_url(settings: Settings) -> ReceiptUrl:
+    """Presign with botocore, which knows an operator's profiles; it is loaded at the first use."""
+
+    @cache
+    def client() -> Any:
+        import botocore.session
+        from botocore.config import Config
+
+        # Signature 4 in the query is what newer regions accept.
+        return botocore.session.get_session().create_client(
+            "s3", settings.region, endpoint_url=settings.aws_endpoint_url, config=Config(signature_version="s3v4")
+        )
+
+    async def url(order: Order) -> str | None:
+        if order.receipt is None:
+            return None
+        place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, order.receipt)}
+        return str(client().generate_presigned_url("get_object", Params=place, ExpiresIn=SHOWN_S))
+
+    return url
 
 
 def order_terms(settings: Settings) -> OrderTerms:
@@ -339,4 +353,4 @@ def order_desk(
     access = OrderAccess(store, workflow, alarms, rng)
     own = OrderService(access, terms, clock, rng)
     receipts = ReceiptService(access, own, payloads, clock)
-    return OrderDesk(own, receipts, OrderDecisions(access, accounts, receipts, audit, clock))
+    return OrderDesk(own, receipts, OrderDecisions(access, accounts, receipts.url, audit, clock))
