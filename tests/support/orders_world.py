@@ -13,7 +13,7 @@ from multiconnection.ledger.models import Account, AccountLimits
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import Notice, NoticeFailed, Order, OrderTerms
 from multiconnection.orders.service import OrderRequest
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
@@ -109,8 +109,9 @@ class OrdersWorld:
         self.clock, self.rng = LoopClock(), SeededRng(1)
         self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), objects(self.clock)
         self.store = OrdersTable(self.tables, ORDERS)
+        store = DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS))
         self.ledger = Ledger(
-            DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)),
+            store,
             NoQueue(),
             self.alarms,
             self.clock,
@@ -131,7 +132,9 @@ class OrdersWorld:
             clock=self.clock,
             rng=self.rng,
         )
-        self.steps = RechargeSteps(self.store, self.ledger, self.mailbox, self.alarms, self.clock, self.rng)
+        self.steps = RechargeSteps(
+            self.store, OrderCredits(store, ORDERS), self.mailbox, self.alarms, self.clock, self.rng
+        )
         self.repair = OrderRepair(self.store, self.workflow, self.alarms, self.clock, TTL_S)
 
     async def open_account(self, session: Session = USER) -> None:

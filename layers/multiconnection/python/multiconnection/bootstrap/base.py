@@ -153,9 +153,8 @@ def build_ledger(
     model_name: ModelName,
 ) -> Ledger:
     """The ledger over any driver: the data plane's, a worker's or a tool's."""
-    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table, settings.orders_table)
     return Ledger(
-        store=DynamoStore(driver, tables),
+        store=ledger_store(settings, driver),
         queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
         alarms=alarms,
         clock=clock,
@@ -163,6 +162,10 @@ def build_ledger(
         model_name=model_name,
         margins=ledger_margins(settings),
     )
+
+
+def ledger_store(settings: Settings, driver: Driver) -> DynamoStore:
+    return DynamoStore(driver, LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table))
 
 
 def ledger_margins(settings: Settings) -> Margins:

@@ -40,12 +40,12 @@ from multiconnection.orders.models import Order, OrderStore, OrderTerms, Workflo
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
 from multiconnection.orders.receipts import SHOWN_S, ReceiptService, receipt_key
 from multiconnection.orders.service import OrderAccess, OrderService
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.web.app import Process
 
-from .base import Base, build_base
+from .base import Base, build_base, ledger_store
 from .gateway import serve
 
 # The console's API as one object: what the routes below /api need besides accounts, orders and administration.
@@ -212,13 +212,13 @@ def build_order_desk(base: Base, audit: Audit) -> OrderDesk:
     )
 
 
-def build_recharge(
-    settings: Settings, driver: Driver, ledger: Ledger, alarms: Alarms, clock: Clock, rng: Rng
-) -> RechargeSteps:
+def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> RechargeSteps:
     """The one place from which orders are credited."""
     channels = NoticeChannels(settings.notice_sender, settings.admin_email, settings.admin_topic_arn)
     notices = AwsNotices(channels, settings.region, settings.aws_endpoint_url)
-    return RechargeSteps(OrdersTable(driver, settings.orders_table), ledger, notices, alarms, clock, rng)
+    orders = OrdersTable(driver, settings.orders_table)
+    order_credits = OrderCredits(ledger_store(settings, driver), settings.orders_table)
+    return RechargeSteps(orders, order_credits, notices, alarms, clock, rng)
 
 
 def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock) -> OrderRepair:
