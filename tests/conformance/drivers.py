@@ -10,9 +10,9 @@ from aiodynamo.credentials import Key, StaticCredentials
 from botocore.config import Config
 from moto import mock_aws
 
+from multiconnection.aws.boto import BotoDriver
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
-from multiconnection.aws.dynamo_boto import BotoDriver
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
+from multiconnection.aws.boto import dynamodb_client
 from multiconnection.aws.dynamo_async import AsyncDriver
-from multiconnection.aws.dynamo_boto import dynamodb_client
 from multiconnection.history.service import UsageFilter, UsageHistory, summarise
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.keys.service import KeyChanges, KeyService

@@ -15,9 +15,9 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, TEMPLATE
 from local.resources import clients, create
 from local.template import load
+from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
-from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
 from multiconnection.ids import new_hold_id
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins

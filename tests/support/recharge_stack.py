@@ -14,7 +14,7 @@ import httpx
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load as load_template
-from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.bootstrap.base import SystemClock, SystemRng
 from multiconnection.bootstrap.console import OrderDesk, order_desk
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables

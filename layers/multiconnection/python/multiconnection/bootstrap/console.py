@@ -238,20 +238,16 @@ def boto_receipt_url(settings: Settings) -> ReceiptUrl:
     """Presign with botocore, which knows an operator's profiles; it is loaded at the first use."""
 
     @cache
-    def client() -> Any:
-        import botocore.session
-        from botocore.config import Config
+    def s3() -> Any:
+        from multiconnection.aws.boto import client
 
-        # Signature 4 in the query is what newer regions accept.
-        return botocore.session.get_session().create_client(
-            "s3", settings.region, endpoint_url=settings.aws_endpoint_url, config=Config(signature_version="s3v4")
-        )
+        return client("s3", settings.region, settings.aws_endpoint_url)
 
     async def url(order: Order) -> str | None:
         if order.receipt is None:
             return None
         place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, order.receipt)}
-        return str(client().generate_presigned_url("get_object", Params=place, ExpiresIn=SHOWN_S))
+        return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=SHOWN_S))
 
     return url
 

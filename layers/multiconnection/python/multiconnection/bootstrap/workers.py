@@ -47,7 +47,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
 
     `emf` is for tools: what a person's command does is no metric.
     """
-    from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+    from multiconnection.aws.boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
     emf = emf or Emf(settings.metrics_namespace)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiconnection.aws import dynamo as a
-from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled, query_items, store_error
+from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled, query_items
 from multiconnection.retry import OutcomeUnknown
 
 from . import items as ledger_items
@@ -190,29 +190,22 @@ class SqsFallbackQueue:
         await asyncio.to_thread(self._send, encode(row))
 
     def _send(self, body: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from multiconnection.aws.boto import store_errors
 
-        try:
+        with store_errors("SendMessage"):
             self._connected().send_message(QueueUrl=self._url, MessageBody=body)
-        except ClientError as exc:
-            error = exc.response.get("Error", {})
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            raise store_error(status, error.get("Code", ""), {}, "SendMessage") from exc
-        except BotoCoreError as exc:
-            raise OutcomeUnknown(f"SendMessage: {type(exc).__name__}") from exc
 
     def _connected(self) -> Any:
         if self._client is None:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
             # The ledger repeats what may be repeated, so botocore sends once.
-            once = Config(
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
-            )
-            self._client = botocore.session.get_session().create_client(
-                "sqs", region_name=self._region, endpoint_url=self._endpoint_url, config=once
+            self._client = client(
+                "sqs",
+                self._region,
+                self._endpoint_url,
+                attempts_max=1,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                read_timeout_s=READ_TIMEOUT_S,
             )
         return self._client
