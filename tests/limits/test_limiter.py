@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -226,6 +227,25 @@ async def test_more_than_a_whole_limit_is_told_not_to_be_tried_again(world: Worl
     assert caught.value.headers() == {"retry-after": "60", "x-should-retry": "false"}
     assert caught.value.details == {"reason": "key_tokens"}
     assert world.writes == 0
+
+
+async def test_a_take_that_loses_every_attempt_to_others_is_refused_for_a_second(world: World) -> None:
+    """Also for a key that limits only tokens."""
+
+    class Restless:
+        """Moves the TAT across the floor just before each write."""
+
+        async def call(self, operation: str, payload: Any) -> dict[str, Any]:
+            now_ns, additive = world.clock.now_ns(), "BETWEEN" in payload["ConditionExpression"]
+            moved = {"subject": payload["Key"]["subject"], "t": {"N": str(now_ns - 1 if additive else now_ns + 1)}}
+            await world.driver.driver.call("PutItem", {"TableName": LIMITS, "Item": moved})
+            return await world.driver.driver.call(operation, payload)
+
+    limiter = Limiter(LimitsTable(Restless(), LIMITS), world.clock, DEFAULTS, world.errors.append)
+    with pytest.raises(RateLimited) as caught:
+        await limiter.admit(some_key(tokens_per_minute=1000).rates, 1)
+    assert caught.value.details == {"reason": "key_tokens"}
+    assert caught.value.retry_after_s == 1
 
 
 async def test_what_a_call_did_not_use_comes_back_with_the_next_take(world: World) -> None:

@@ -108,9 +108,10 @@ class TakeResult:
 
 @dataclass(frozen=True, slots=True)
 class LimitRefusal:
-    """The attribute that is used up, and for how long; `never` when the demand is larger than the whole limit."""
+    """The attribute that is used up, its rate, and for how long; `never` when a demand exceeds the whole limit."""
 
     attribute: str
+    rate: Rate
     retry_after_s: float
     never: bool = False
 
@@ -118,7 +119,12 @@ class LimitRefusal:
 def refusal_of(demands: Mapping[str, Demand], tats: Mapping[str, int], now_ns: int) -> LimitRefusal | None:
     """The longest wait among the demands that do not fit at these TATs; None when all of them fit."""
     refusals = [
-        LimitRefusal(attribute, demand.retry_after_s(tats.get(attribute, 0), now_ns), demand.units > demand.rate.limit)
+        LimitRefusal(
+            attribute,
+            demand.rate,
+            demand.retry_after_s(tats.get(attribute, 0), now_ns),
+            never=demand.units > demand.rate.limit,
+        )
         for attribute, demand in demands.items()
         if not demand.fits(tats.get(attribute, 0), now_ns)
     ]

@@ -95,17 +95,18 @@ class Limiter:
         result = await self._store.take(subject, now_ns, demands)
         if result.granted:
             return None
-        return refusal_of(demands, result.tats, now_ns) or LimitRefusal(REQUESTS, CROWDED_RETRY_S)
+        return refusal_of(demands, result.tats, now_ns) or _crowded(rates)
 
     async def admit(self, key: KeyRates, tokens: int, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
         """Count one request and its estimated tokens. Raises RateLimited, in which case nothing is counted."""
         limits = self._call_limits(key, account_limits)
-        await self._admit(limits, {REQUESTS: 1, TOKENS: tokens})
-        return self._state(limits)
+        windows = await self._admit(limits, {REQUESTS: 1, TOKENS: tokens})
+        return self._state(limits, windows)
 
     def state(self, key: KeyRates, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
         """The caller's limits as far as this process knows; counts nothing."""
-        return self._state(self._call_limits(key, account_limits))
+        limits = self._call_limits(key, account_limits)
+        return self._state(limits, self._windows_of(limits))
 
     def settle(self, subjects: Iterable[str], estimated_tokens: int, actual_tokens: int) -> None:
         """Carry what a call really used into the next take of each subject."""
@@ -163,9 +164,9 @@ class Limiter:
     def _failed_auth_limit(self, ip: str) -> "_CallLimit":
         return _CallLimit(_FAILED_AUTH, f"ipfail:{ip}", self._failed_auth_rates)
 
-    async def _admit(self, limits: "Sequence[_CallLimit]", units: Mapping[str, int]) -> None:
+    async def _admit(self, limits: "Sequence[_CallLimit]", units: Mapping[str, int]) -> Sequence[Window]:
         """Take from all limits or from none; what is known to be refused costs no I/O."""
-        windows, now_ns = [self._window(limit.subject, limit.rates) for limit in limits], self._now_ns()
+        windows, now_ns = self._windows_of(limits), self._now_ns()
         for limit, window in zip(limits, windows, strict=True):
             if refusal := window.known_refusal(units, now_ns):
                 raise limit.error(refusal)
@@ -174,13 +175,16 @@ class Limiter:
                 for taken in windows[:index]:
                     taken.give_back(units, self._now_ns())
                 raise limit.error(refusal)
+        return windows
 
-    def _state(self, limits: "Sequence[_CallLimit]") -> LimitState:
+    def _state(self, limits: "Sequence[_CallLimit]", windows: Sequence[Window]) -> LimitState:
         now_ns = self._now_ns()
-        windows = [self._window(limit.subject, limit.rates) for limit in limits]
         requests = [window.bucket(REQUESTS, now_ns) for window in windows if REQUESTS in window.rates]
         tokens = [window.bucket(TOKENS, now_ns) for window in windows if TOKENS in window.rates]
         return LimitState(tightest(requests), tightest(tokens), tuple(limit.subject for limit in limits))
+
+    def _windows_of(self, limits: "Sequence[_CallLimit]") -> list[Window]:
+        return [self._window(limit.subject, limit.rates) for limit in limits]
 
     async def _take(self, subject: str, window: Window, units: Mapping[str, int], *, lazy: bool) -> LimitRefusal | None:
         """Count here, share or ask, as the module's docstring says."""
@@ -265,7 +269,7 @@ class _CallLimit:
     def error(self, refusal: LimitRefusal) -> RateLimited:
         quantity = _QUANTITY[refusal.attribute]
         units = "failed authentications" if self.scope == _FAILED_AUTH else quantity
-        limit = f"{self.rates[refusal.attribute].limit} {units} per minute"
+        limit = f"{refusal.rate.limit} {units} per minute"
         advice = (
             "This request alone is larger than that; make it smaller."
             if refusal.never
@@ -294,7 +298,12 @@ def _rates(requests_per_minute: int | None, tokens_per_minute: int | None) -> di
 
 
 def _refusal(window: Window, units: Mapping[str, int], now_ns: int) -> LimitRefusal:
-    return window.refusal(units, now_ns) or LimitRefusal(REQUESTS, CROWDED_RETRY_S)
+    return window.refusal(units, now_ns) or _crowded(window.rates)
+
+
+def _crowded(rates: Mapping[str, Rate]) -> LimitRefusal:
+    attribute, rate = next(iter(rates.items()))
+    return LimitRefusal(attribute, rate, CROWDED_RETRY_S)
 
 
 def _require(refusal: LimitRefusal | None) -> None:
