@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.support.customers import Customer
 from tests.e2e.support.stack import ROOT, LocalStack
-from tests.e2e.support.toolchains import require
+from tests.support.needs import require
 
 README = (ROOT / "README.md").read_text()
 TIMEOUT_S = 60
