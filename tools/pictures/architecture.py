@@ -36,6 +36,7 @@ NOTES = {
     "ledger": "the money protocol, without I/O",
     "web": "HTTP, DynamoDB, S3, secrets",
     "observability": "log lines, metrics",
+    "context": "what is known of a request",
     "config": "settings, ids, usage, retries",
     "money": "amounts, error tree, clocks",
 }
