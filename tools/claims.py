@@ -24,7 +24,7 @@ from tests.e2e.support.events import events_of
 from tests.e2e.support.many_streams import chats, disturbed
 from tests.e2e.support.people import Visitor, demo_admin, new_person
 from tests.e2e.support.prices import embedding_small
-from tests.e2e.support.stack import LocalStack
+from tests.e2e.support.stack import ROOT, LocalStack
 from tests.e2e.support.waiting import until
 
 CALLS, AFFORDABLE, TOKENS = 200, 40, 100
@@ -58,7 +58,7 @@ def measured(folder: Path) -> list[Claim]:
     """All claims, printed as they are made, on a stack that is gone afterwards."""
     with LocalStack(folder) as stack:
         claims = []
-        for claim in (rush, killed_streams, broken_streams, abandoned_streams, approvals, books):
+        for claim in (rush, killed_streams, broken_streams, abandoned_streams, approvals, books, idle_month):
             claims.append(claim(stack))
             print(f"{'✓' if claims[-1].holds else '✗'} {claims[-1].text}", flush=True)
         return claims
@@ -200,6 +200,15 @@ def books(stack: LocalStack) -> Claim:
     totals = stack.cli("reconcile")["totals"]
     text = f"Reconciliation of {totals['usage_rows']} usage rows: drift {totals['drift_nano']} n$"
     return Claim(text, (totals["drift_nano"], totals["unverified"], totals["live_holds"]) == (0, 0, 0))
+
+
+def idle_month(_: LocalStack) -> Claim:
+    """The parts of docs/cost.md added up; the suite holds their counts to the template and to the code."""
+    section = (ROOT / "docs" / "cost.md").read_text().partition("## A month without a call")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| ")][1:]
+    *parts, stated = (Decimal(cells[-1].strip().strip("*")) for cells in rows)
+    text = f"A month without a call: {sum(parts)} USD, in {len(parts)} parts"
+    return Claim(text, sum(parts) == stated)
 
 
 def _rows(customer: Customer) -> list[dict[str, Any]]:

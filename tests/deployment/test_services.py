@@ -36,8 +36,9 @@ def services_asked(app: FastAPI) -> set[str]:
 
 
 def _names(dependant: Dependant) -> Iterator[str]:
-    if getattr(dependant.call, "__qualname__", "") == ASKED:
-        yield str(getclosurevars(dependant.call).nonlocals["name"])
+    call = dependant.call
+    if call is not None and call.__qualname__ == ASKED:
+        yield str(getclosurevars(call).nonlocals["name"])
     for each in dependant.dependencies:
         yield from _names(each)
 
