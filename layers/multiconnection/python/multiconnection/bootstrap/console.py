@@ -114,6 +114,8 @@ def build_console(state: State, settings: Settings) -> Process:
     """Everything that browsers of signed-in users call."""
     base = build_base(settings)
     set_up_console(state, base)
+    # For a key's own usage rows and balance, which the same function serves.
+    state.usage = UsageService(base.ledger.store)
     return serve(state, base)
 
 
