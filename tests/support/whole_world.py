@@ -194,7 +194,7 @@ class WholeWorld(ConsoleWorld):
 
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
-        session = (await self.identity.sessions.begun(tokens)).session
+        session = (await self.identity.sessions.started(tokens)).session
         await self.identity.profile.account(session, person.email)
         return Somebody(person, session, tokens)
 
@@ -230,9 +230,10 @@ class WholeWorld(ConsoleWorld):
     def _identity(self, quotas: AttemptQuotas) -> Identity:
         return identity(
             self.cognito,
-            IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock),
+            IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock),
             self.ledger,
             ProfilesTable(self.driver, "balances", "credits"),
+            self.limiter,
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
