@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from local.packaging.artefacts import build_function
-from local.packaging.bytecode import compile_tree, interpreter_for, uncompiled
-from local.packaging.check import LAYERS, LAYERS_BYTES_MAX, check
-from local.packaging.machines import machine_of
-from local.packaging.release import UNRELEASED, release_of, stamp
-from local.packaging.sizes import package_bytes, table
-from local.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
-from local.packaging.trim import trim
 from local.template_values import read_yaml
+from tools.packaging.build import build_function, trim
+from tools.packaging.bytecode import compile_tree, interpreter_for, uncompiled
+from tools.packaging.check import LAYERS, LAYERS_BYTES_MAX, check, machine_of, package_bytes, table
+from tools.packaging.sam import UNRELEASED, release_of, stamp
+from tools.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
 
 ROOT = Path(__file__).parents[2]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

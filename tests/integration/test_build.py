@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from local.packaging.bytecode import interpreter_for, uncompiled, without_bytecode
-from local.packaging.check import LAYERS, check
-from local.packaging.sam import sam_build
-from local.packaging.sizes import MEGABYTE, tree_bytes
-from local.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 from local.template import load
+from tools.packaging.bytecode import interpreter_for, uncompiled, without_bytecode
+from tools.packaging.check import LAYERS, MEGABYTE, check, tree_bytes
+from tools.packaging.sam import sam_build
+from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = load(ROOT / "template.yaml").functions()
@@ -126,6 +126,12 @@ def test_the_build_passes_its_own_check(build_dir: Path, target: Target) -> None
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_does_not_grow_unseen(layer: str, build_dir: Path) -> None:
     assert tree_bytes(build_dir / layer) < EXPECTED_MB[layer] * MEGABYTE
+
+
+def test_cloudformation_gets_no_merge_keys_and_no_aliases(build_dir: Path) -> None:
+    built = [build_dir / "template.yaml", build_dir / "Observability" / "template.yaml"]
+    for template in built:
+        assert not re.search(r"<<:|[:-] [&*]\w", template.read_text()), template
 
 
 def test_a_function_is_nothing_but_its_folder(build_dir: Path) -> None:

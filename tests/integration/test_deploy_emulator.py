@@ -16,28 +16,30 @@ import httpx
 import pytest
 
 from local.demo_people import DemoPeople, Person
-from local.emulator.aws import emulated_aws
-from local.emulator.deployment import STACK, Deployment, build, deploy
-from local.emulator.run import demo_people, seed
-from local.environment import aws_environment, child_environment
+from local.environment import REGION, aws_environment, child_environment
 from local.mailbox import mails
-from local.sample_events import QUEUED_HOLD, QUEUED_ROW
 from local.seed import DEMO_CREDIT_NANO
-from local.template import load
+from local.template import METHODS, load
 from local.template_values import read_yaml
 from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.ledger.dynamo import encode
 from multiconnection.ledger.models import UsageRow
+from tools.emulator.deployment import STACK, Deployment, build, deploy, emulated_aws
+from tools.emulator.run import demo_people, seed
+from tools.sample_events import QUEUED_HOLD, QUEUED_ROW
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load(ROOT / "template.yaml")
-DOCUMENT = read_yaml(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = {
+    name: resource
+    for file in ("template.yaml", "observability.yaml")
+    for name, resource in read_yaml(ROOT / file)["Resources"].items()
+}
 # SAM gives each version of a layer a name of its own.
 LAYERS = {"DependenciesLayer", "MultiConnectionLayer"}
 MODEL = "deepseek-v4-flash"
 DELIVERY_S = 60
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BUFFERED = {
     "/v1/models": "list",
     f"/v1/models/{MODEL}": "model",
@@ -198,11 +200,22 @@ def test_the_streaming_function_is_published_behind_its_alias(stack: Stack) -> N
 
 
 def test_only_alarms_on_more_than_one_metric_are_left_out(stack: Stack) -> None:
-    resources = DOCUMENT["Resources"]
-    several = {name for name, one in resources.items() if "Metrics" in one.get("Properties", {})}
+    several = {name for name, one in RESOURCES.items() if "Metrics" in one.get("Properties", {})}
     assert set(stack.deployment.left_out) == several
-    conditional = {name for name, one in resources.items() if "Condition" in one}
-    assert resources.keys() - several - conditional - LAYERS <= stack.deployment.resources.keys()
+    conditional = {name for name, one in RESOURCES.items() if "Condition" in one}
+    assert RESOURCES.keys() - several - conditional - LAYERS <= stack.deployment.resources.keys()
+
+
+def test_alarms_and_filters_watch_the_resources_of_the_stack(stack: Stack) -> None:
+    resources = stack.deployment.resources
+    found = stack.deployment.client("cloudwatch").describe_alarms(AlarmNames=[resources["SweeperSilentAlarm"]])
+    [alarm] = found["MetricAlarms"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": resources["SweeperFunction"]}]
+    assert alarm["AlarmActions"] == [resources["AlarmTopic"]]
+    logs = stack.deployment.client("logs")
+    filters = logs.describe_metric_filters(logGroupName=resources["CallsLogGroup"])["metricFilters"]
+    assert len(filters) == 3
+    assert stack.deployment.outputs["DashboardName"] == f"{STACK}-operations-{REGION}"
 
 
 def test_the_emulator_still_cannot_stream(stack: Stack) -> None:
