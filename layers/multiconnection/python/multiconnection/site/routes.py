@@ -1,14 +1,15 @@
 """GET of every page, of its assets, of the OpenAPI document, and /api/site."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from multiconnection.errors import GatewayError, UrlUnknown
-from multiconnection.site.openapi.document import openapi_document
-from multiconnection.web.context import SCOPE_KEY, header
+from multiconnection.web.context import SCOPE_KEY, header, service
 
 from .pages import FORMS, SiteService, docs_page, home_page, model_page, models_page, status_page
 from .render import IMMUTABLE, Pages, Visitor, page_response, visitor_of
@@ -25,12 +26,7 @@ def pages() -> Pages:
     return Pages()
 
 
-async def site_of(request: Request) -> SiteService:
-    found: SiteService = request.app.state.container.site
-    return found
-
-
-SiteDep = Annotated[SiteService, Depends(site_of)]
+SiteDep = Annotated[SiteService, service("site")]
 
 
 class Visit:
@@ -164,6 +160,14 @@ async def robots(visit: VisitDep) -> Response:
     prefix = visit.visitor.prefix
     text = f"User-agent: *\nDisallow: {prefix}/console\nDisallow: {prefix}/admin\nDisallow: {prefix}/api/\n"
     return Response(text, headers={"cache-control": PUBLIC_CACHE}, media_type="text/plain; charset=utf-8")
+
+
+@lru_cache(maxsize=8)
+def openapi_document(server: str) -> bytes:
+    """The document that `tools/openapi.py` generates; `server` is what stands before /v1."""
+    document = orjson.loads((files("multiconnection") / "data/openapi.json").read_bytes())
+    document["servers"] = [{"url": server or "/"}]
+    return orjson.dumps(document)
 
 
 @router.get("/openapi.json")

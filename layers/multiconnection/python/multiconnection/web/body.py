@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from multiconnection.config import Settings
 from multiconnection.errors import MediaTypeUnsupported, RequestInvalid, RequestTooLarge
 from multiconnection.turns import give_way
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 SHORT_BYTES = 256 * 1024
 
 
-async def read_json(request: Request, bytes_max: int) -> object:
-    """Raises RequestTooLarge, MediaTypeUnsupported or RequestInvalid, or Starlette's ClientDisconnect."""
+async def read_json(request: Request, bytes_max: int | None = None) -> object:
+    """The parsed body of at most `bytes_max`, or the function's own maximum.
+
+    Raises RequestTooLarge, MediaTypeUnsupported or RequestInvalid, or Starlette's ClientDisconnect.
+    """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise MediaTypeUnsupported(
@@ -32,7 +36,7 @@ async def read_json(request: Request, bytes_max: int) -> object:
         )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaTypeUnsupported("Send the body without a content-encoding.")
-    raw = await _read(request, bytes_max)
+    raw = await _read(request, bytes_max or body_bytes_max(request))
     if len(raw) <= SHORT_BYTES:
         return _shallow(_parsed(raw), raw)
     if tree_is_too_large(raw):
@@ -43,6 +47,11 @@ async def read_json(request: Request, bytes_max: int) -> object:
     _shallow(value, raw)
     await give_way()
     return value
+
+
+def body_bytes_max(request: Request) -> int:
+    settings: Settings = request.app.state.settings
+    return settings.body_bytes_max
 
 
 def _parsed(raw: bytes) -> object:
@@ -123,12 +132,13 @@ class Form:
         return values[-1] if values else None
 
 
-async def read_form(request: Request, bytes_max: int) -> Form:
+async def read_form(request: Request, bytes_max: int | None = None) -> Form:
     """The whole form, in memory. Raises MediaTypeUnsupported, RequestTooLarge or RequestInvalid.
 
     Parts may come in any order, so nothing can be decided before the last one.
     """
     parts = FormParts(_boundary(request))
+    bytes_max = bytes_max or body_bytes_max(request)
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise too_large(bytes_max)

@@ -8,9 +8,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, InternalError, MethodNotAllowed, RequestInvalid, UrlUnknown
 
-from .context import SCOPE_KEY, RequestContext
+from .context import SCOPE_KEY
 
 # As web servers log it: the client left before its request was complete. Not one of our errors.
 CLIENT_LEFT = 499
@@ -31,7 +32,7 @@ class ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context: RequestContext | None = scope.get(SCOPE_KEY)
         if context is not None:
-            context.facts.error_code = self._metric_code
+            context.error_code = self._metric_code
         await super().__call__(scope, receive, send)
 
 

@@ -51,12 +51,6 @@ ACCOUNT = (
     _own("PATCH", "/api/account", "Account", "Change the profile", "Account", "AccountChange"),
     _own("GET", "/api/balance", "Account", "Available, in flight, credited, charged", "AccountBalance"),
     _list("/api/credits", "Account", "Credits: grants, orders, adjustments, refunds", "CreditList", PAGE),
-    _list("/api/keys", "Keys", "List API keys", "KeyList", {**PAGE, "session": "true: playground keys as well"}),
-    _own("POST", "/api/keys", "Keys", "Create an API key; its secret is shown once", "KeyWithSecret", "KeyFields", 201),
-    _own("PATCH", "/api/keys/{id}", "Keys", "Change or disable an API key", "Key", "KeyChange"),
-    _own("DELETE", "/api/keys/{id}", "Keys", "Delete an API key", None, None, 204),
-    _own("POST", "/api/keys/{id}/rotate", "Keys", "Replace an API key, with overlap", "RotatedKey", "Rotation", 201),
-    _own("POST", "/api/keys/session", "Keys", "A short-lived key for the playground", "SessionKey", "Empty", 201),
     _list("/api/usage", "Usage", "List calls, newest first", "CallList", {**CALLS, **PAGE}),
     _own("GET", "/api/usage/{request_id}", "Usage", "One call", "Call"),
     _list(
