@@ -28,8 +28,8 @@ class StateInUse(RuntimeError):
 class MiniStack:
     """Listens on 127.0.0.1 only; keeps its state under `state_dir` and its log in `state_dir/ministack.log`.
 
-    State is written when it is told to end, which also happens when this process is killed (see tether.py); only a
-    MiniStack that is killed itself loses what came since its start.
+    State is written on SIGTERM, which is also sent when this process is killed (see end_with_parent.py); only a
+    MiniStack that is itself killed loses the changes since its start.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 HOST = "127.0.0.1"
-_TETHER = Path(__file__).with_name("tether.py")
+_END_WITH_PARENT = Path(__file__).with_name("end_with_parent.py")
 _TAIL_LINES = 20
 # Only the end of a log is read for its tail; a line of ours is far shorter than a hundredth of it.
 _TAIL_BYTES = 64 * 1024
@@ -48,11 +48,11 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> "Child":
         """Its output goes to the log file (overwritten), or without one to our stdout, each line led by the name."""
-        tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
+        ending_with_us = [sys.executable, "-I", "-S", str(_END_WITH_PARENT), str(os.getpid()), *command]
         output: IO[bytes] | int = log_path.open("wb") if log_path else subprocess.PIPE
         try:
             process = subprocess.Popen(
-                tethered,
+                ending_with_us,
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

@@ -75,7 +75,7 @@ QUEUED_ROW = replace(
 
 
 class SameEachTime:
-    """An `Rng` for a key that may be published: it opens nothing until somebody stores it."""
+    """An `Rng` for a key that may be published: it opens nothing unless an account stores it."""
 
     def below(self, bound: int) -> int:
         return bound // 7

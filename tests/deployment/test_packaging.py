@@ -1,4 +1,4 @@
-"""Building layers and functions: what is taken, what is left out, and what stops a build."""
+"""Builds of layers and functions: what they contain, what they leave out, and what stops them."""
 
 import ast
 import os
@@ -46,7 +46,7 @@ def elf(path: Path, machine: str) -> None:
 
 
 def nowhere(tmp_path: Path) -> dict[str, str]:
-    """An environment in which no Python is found."""
+    """An environment without any Python."""
     return {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
 
 

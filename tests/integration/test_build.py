@@ -1,4 +1,4 @@
-"""What `sam build` makes of this repository, imported by the deployed Python as Lambda would."""
+"""The output of `sam build`, imported by the deployed Python as on Lambda."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = load(ROOT / "template.yaml").functions()
 STREAMING = "ChatFunction"
-# What the runtime ships: boto3 and what it needs.
+# Shipped by Lambda's runtime: boto3 and its dependencies.
 SHIPPED_BY_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
-# Half as much again as measured, so that a package that creeps in is seen.
+# Half as much again as measured, so that an additional package is noticed.
 EXPECTED_MB = {"DependenciesLayer": 110, "MultiConnectionLayer": 5}
 
-# Tells what importing `app` loaded, and which of the modules had to be compiled from source.
+# Prints what importing `app` loaded, and which modules had to be compiled from source.
 PROBE = """
 import json, sys
 from importlib.machinery import SourceFileLoader

@@ -50,7 +50,7 @@ BUFFERED = {
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The deployment, tools on its tables, and a client with a key that they made."""
+    """The deployment, workers on its tables, and a client with a key that they created."""
 
     deployment: Deployment
     workers: Workers
@@ -83,7 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
-    """Our error shape, with the headers that every answer of ours has."""
+    """The error of a response, checked for our shape and for the headers that every response has."""
     assert answer.headers["x-request-id"].startswith("req_")
     assert answer.headers["access-control-allow-origin"] == "*"
     error: dict[str, Any] = answer.json()["error"]
@@ -224,7 +224,7 @@ def test_the_emulator_still_cannot_stream(stack: Stack) -> None:
 
 
 def operator(stack: Stack, *arguments: str) -> dict[str, Any]:
-    """What an operator's command on a deployed stack prints."""
+    """Output of an operator's command on a deployed stack."""
     command = [sys.executable, "-m", "local", "--stack", STACK, *arguments, "--json"]
     env = child_environment(aws_environment(stack.deployment.endpoint_url))
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
@@ -253,7 +253,7 @@ def test_a_stack_that_is_not_there_is_said(stack: Stack) -> None:
 
 @dataclass(slots=True)
 class Browser:
-    """A signed-in person. The emulated gateway says https where it serves http, so the origin is https too."""
+    """A signed-in user. The emulated gateway reports https although it serves http, so the origin is https too."""
 
     stack: Stack
     cookies: str = ""

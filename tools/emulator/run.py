@@ -135,15 +135,15 @@ template.yaml is deployed on the local AWS.
 curl {url}/models {authorization}
 curl {url}/balance {authorization}
 
-The emulated API Gateway does not stream: /chat/completions answers 500 here, `make run` serves it. It also says
-https where it serves http, so /api/auth takes an Origin of https only: sign in with a program, or at `make run`.
+The emulated API Gateway does not stream: /chat/completions returns 500 here; use `make run` for it. It also reports
+https although it serves http, so /api/auth accepts only an https Origin: sign in from a program, or at `make run`.
 {_left_out(deployment)}Ctrl-C stops everything and removes it; each `make deploy-local` starts from nothing.
 """
 
 
 def _left_out(deployment: Deployment) -> str:
     names = ", ".join(deployment.left_out)
-    return f"The emulated CloudFormation cannot make these, so they are left out: {names}.\n" if names else ""
+    return f"The emulated CloudFormation cannot create these, so they are left out: {names}.\n" if names else ""
 
 
 def _step(name: str, work: Callable[[], T]) -> T:

@@ -28,7 +28,7 @@ class Target:
 
 
 def target_of(env: Mapping[str, str], samconfig: Path) -> Target:
-    """From LAYER_INTERPRETER (a path), LAYER_ARCH, or else the architecture that `sam deploy` deploys.
+    """Target by LAYER_INTERPRETER (a path) or LAYER_ARCH, else the architecture that samconfig deploys.
 
     Raises BuildError.
     """
