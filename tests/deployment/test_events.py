@@ -23,9 +23,9 @@ from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import Order, OrderStatus
 from multiconnection.orders.store import OrdersTable
-from tests.support.dynamo_server import dynamo_server, table_keys
 from tests.support.handler_process import HandlerProcess
-from tests.support.memory_dynamo import MemoryDynamo
+from tools.memory_dynamo.driver import MemoryDynamo
+from tools.memory_dynamo.server import dynamo_server, table_keys
 from tools.sample_events import (
     ACCOUNT,
     EXAMPLE_ROW,

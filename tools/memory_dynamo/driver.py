@@ -5,11 +5,11 @@ from typing import Any
 
 from multiconnection.aws.dynamo import ConditionFailed, Item, RequestRejected, TransactionCancelled
 
-from . import memory_reads
+from . import reads
 from .expressions.updates import UpdateRefused
 from .expressions.values import copy_item
-from .memory_table import Table, TableKeys
-from .memory_writes import Write, bind, returned
+from .table import Table, TableKeys
+from .writes import Write, bind, returned
 
 __all__ = ["MemoryDynamo", "TableKeys"]
 
@@ -29,9 +29,9 @@ class MemoryDynamo:
         self._tables = {name: Table(keys) for name, keys in tables.items()}
         self._tokens: dict[str, Any] = {}
         self._reads: dict[str, Callable[[Table, Mapping[str, Any]], dict[str, Any]]] = {
-            "GetItem": memory_reads.get_item,
-            "Query": memory_reads.query,
-            "Scan": memory_reads.scan,
+            "GetItem": reads.get_item,
+            "Query": reads.query,
+            "Scan": reads.scan,
         }
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:

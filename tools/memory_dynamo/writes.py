@@ -10,7 +10,7 @@ from .expressions.evaluate import Names, Values
 from .expressions.plan import Plan, plan_of
 from .expressions.updates import UpdateRefused
 from .expressions.values import bytes_bound, copy_item, normalise_item
-from .memory_table import Key, Row, Table
+from .table import Key, Row, Table
 
 _COMMON = {
     "TableName",

@@ -33,7 +33,7 @@ class Update:
 
 
 def parse_update(cursor: Cursor) -> list[Action]:
-    """At most one each of SET, REMOVE and ADD, in any order."""
+    """Parse SET, REMOVE and ADD, each at most once, in any order."""
     actions: list[Action] = []
     clauses: list[str] = []
     while cursor.token.kind != "end":

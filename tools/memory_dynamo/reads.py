@@ -8,7 +8,7 @@ from multiconnection.aws.dynamo import Item, RequestRejected
 from .expressions.evaluate import Names, Test, Values, resolve
 from .expressions.plan import Plan, plan_of
 from .expressions.values import copy_item, item_bytes, normalise_item
-from .memory_table import Row, Schema, Table
+from .table import Row, Schema, Table
 
 PAGE_BYTES_MAX = 1024 * 1024
 _COMMON = {"TableName", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"}

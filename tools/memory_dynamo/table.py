@@ -52,7 +52,7 @@ class Schema:
         return all(name in item for name in self.attributes)
 
     def same(self, left: Item, right: Item) -> bool:
-        """Whether two items have the same place."""
+        """True when two items have the same key in this schema."""
         for name in self.attributes:  # noqa: SIM110 - a generator would cost more than the comparison
             if left.get(name) != right.get(name):
                 return False

@@ -10,7 +10,7 @@ from typing import Any
 from local.template import TableSpec
 from multiconnection.aws.dynamo import ConditionFailed, RequestRejected, TransactionCancelled
 
-from .memory_dynamo import MemoryDynamo, TableKeys
+from .driver import MemoryDynamo, TableKeys
 
 _TYPE = "com.amazonaws.dynamodb.v20120810#"
 Answer = tuple[int, Mapping[str, Any]]
@@ -31,7 +31,7 @@ def dynamo_server(dynamo: MemoryDynamo) -> Iterator[str]:
 
 
 def table_keys(spec: TableSpec) -> TableKeys:
-    """As template.yaml declares the table."""
+    """Keys and indexes of a table that template.yaml declares."""
     indexes = spec.definition.get("GlobalSecondaryIndexes", [])
     return TableKeys(
         *_keys(spec.definition["KeySchema"]),

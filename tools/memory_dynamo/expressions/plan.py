@@ -1,4 +1,4 @@
-"""What is known of a request from its expressions alone: parsed once, then only bound to names and values."""
+"""Plan of a request by its expressions alone: parsed once, then only bound to names and values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class Token(NamedTuple):
 
 @cache
 def reserved_words() -> frozenset[str]:
-    """The words that DynamoDB refuses as bare names; moto ships the documented list as a file."""
+    """Words that DynamoDB refuses as bare names; moto ships the documented list as a file."""
     spec = importlib.util.find_spec("moto")
     if spec is None or spec.origin is None:
         raise RuntimeError("moto is not installed")
@@ -51,7 +51,7 @@ def tokenise(expression: str) -> list[Token]:
 
 
 class Cursor:
-    """Reads tokens from left to right and remembers the placeholders it met."""
+    """Reads tokens from left to right and remembers the placeholders it has seen."""
 
     def __init__(self, expression: str) -> None:
         self._expression = expression
@@ -86,7 +86,7 @@ class Cursor:
         return self.token.kind == "word" and self.peek() == Token("sign", "(")
 
     def at_doubled_parentheses(self) -> bool:
-        """Whether this parenthesis holds nothing but another pair of parentheses."""
+        """True for a parenthesis that contains only another pair of parentheses."""
         if not (self.at_sign("(") and self.peek() == Token("sign", "(")):
             return False
         return self._closing(self._position + 1) + 1 == self._closing(self._position)
