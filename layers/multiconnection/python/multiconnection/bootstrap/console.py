@@ -115,6 +115,7 @@ def build_console(state: State, settings: Settings) -> Process:
     """Everything that browsers of signed-in users call."""
     base = build_base(settings)
     set_up_console(state, base)
+    state.usage = UsageService(base.ledger.store)
     return serve(state, base)
 
 
