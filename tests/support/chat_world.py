@@ -46,12 +46,12 @@ from multiconnection.observability.metrics import Emf
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects
 from .fake_upstream import DONE, FakeUpstream, a_provider
 from .limit_world import SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .virtual_time import LoopClock
 
 IP = "192.0.2.1"

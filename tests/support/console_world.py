@@ -25,9 +25,9 @@ from multiconnection.keys.store import KeyChangesTable, KeysTable
 from multiconnection.ledger.models import AccountLimits, UsageRow
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .chat_world import IP, ChatWorld, an_entry
-from .memory_dynamo import MemoryDynamo, TableKeys
 
 ROUTERS = (keys_routes.router, credits_routes.router, history_routes.console_router, history_routes.export_router)
 HOST = "https://gateway"

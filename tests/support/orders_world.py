@@ -20,9 +20,9 @@ from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine, FakeWorkflow
 from tests.support.limit_world import SeededRng
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.order_keys import ORDER_KEYS
 from tests.support.virtual_time import LoopClock
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 ORDERS, BALANCES, USAGE, CREDITS = "Orders", "Balances", "Usage", "Credits"
 TABLES = {

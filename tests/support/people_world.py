@@ -33,11 +33,11 @@ from multiconnection.limits.store import LimitsTable
 from multiconnection.money import NANO_PER_USD
 from multiconnection.ports import Clock
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
 from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
 from .limit_world import HandClock, SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo
 
 HOST = "console.example"
 ORIGIN = f"https://{HOST}"

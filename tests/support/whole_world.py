@@ -38,6 +38,7 @@ from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
 from multiconnection.web.app import Process, SetUp
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed
@@ -47,7 +48,6 @@ from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito, Person
 from .fake_http import FakeReply, json_reply
 from .fake_workflow import Engine, FakeWorkflow
 from .function_apps import process_of
-from .memory_dynamo import MemoryDynamo
 from .orders_world import TERMS, TTL_S, Mailbox
 from .people_world import TEST_CREDIT_NANO
 from .site_app import CONFIG, States
