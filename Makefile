@@ -8,7 +8,7 @@ MINISTACK_STAMP := .tools/ministack/.installed
 SAM_STAMP := .tools/sam/.installed
 PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: run test bench reconcile build deploy deploy-local lock lint clean
+.PHONY: run test bench claims pictures reconcile build deploy deploy-local lock lint clean
 
 run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
 	@exec $(BIN)/python -m local run
@@ -22,7 +22,13 @@ lint: $(DEV_STAMP) $(SAM_STAMP) ## the static part of the suite only
 bench: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## CPU per call, per stream and per cold start, beside the bare minimum
 	@$(BIN)/python -m benchmarks
 
-reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local ledger; fails on drift
+claims: $(DEV_STAMP) $(MINISTACK_STAMP) ## the figures of the README: concurrency, broken streams, approvals
+	@$(BIN)/python -m tools.claims
+
+pictures: $(DEV_STAMP) $(MINISTACK_STAMP) ## docs/images made anew; needs Chromium
+	@$(BIN)/python -m tools.pictures
+
+reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local accounts from their rows; fails on drift
 	@$(BIN)/python -m local reconcile
 
 build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or x86_64

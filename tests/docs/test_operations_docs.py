@@ -134,14 +134,6 @@ def test_every_command_is_described() -> None:
     assert verbs <= commands, "commands that are not there"
 
 
-def test_every_group_of_commands_is_in_the_readme() -> None:
-    """As words in backticks: `account create|show|list`."""
-    readme = (ROOT / "README.md").read_text().partition("## Manage the local stack")[2].partition("\n## ")[0]
-    named = {shown.split(" ")[0] for shown in re.findall(r"`([^`]+)`", readme)}
-    groups = {words[1] if words[0] == "admin" else words[0] for words in leaves(parser())} - {"run"}
-    assert groups - named == set()
-
-
 def test_how_to_do_the_usual_things_is_described() -> None:
     headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE))
     assert headings >= {"Rotate a provider key", "Restore a table", "Change a price", "Roll back", "Tear down"}
