@@ -32,13 +32,13 @@ reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local accounts from 
 	@$(BIN)/python -m local reconcile
 
 build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or x86_64
-	@.tools/sam/bin/python -m local.packaging all $(if $(ARCH),--arch $(ARCH))
+	@.tools/sam/bin/python -m tools.packaging all $(if $(ARCH),--arch $(ARCH))
 
 deploy: $(RUN_STAMP) $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
-	@.tools/sam/bin/python -m local.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
+	@.tools/sam/bin/python -m tools.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
 
 deploy-local: $(RUN_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## the same deployment onto a local AWS, with a key that works
-	@exec $(BIN)/python -m local.emulator.run
+	@exec $(BIN)/python -m tools.emulator.run
 
 lock: ## resolve pyproject.toml again into requirements/*.txt
 	@$(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install --quiet uv

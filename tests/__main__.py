@@ -36,7 +36,7 @@ STATIC = (
     Step("format", (str(BIN / "ruff"), "format", "--check", *SOURCES)),
     Step("types", (str(BIN / "mypy"), *(part for package in PACKAGES for part in ("-p", package)))),
     Step("import rules", (str(BIN / "lint-imports"),)),
-    Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
+    Step("template", (str(BIN / "cfn-lint"), "template.yaml", "observability.yaml")),
     Step("template, as SAM reads it", (str(ROOT / ".tools/sam/bin/sam"), "validate", "--lint")),
 )
 WITH_SERVERS = frozenset({"adapter", "conformance", "e2e", "integration"})

@@ -1,7 +1,6 @@
 """The documentation tells what the code does: errors, settings and routes, each in both directions."""
 
 import ast
-import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -10,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
 from starlette.routing import Route
 
-import multiconnection.config
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.calls.streaming import CHUNKS, NAMED_EVENTS
+from multiconnection.config import Settings
 from multiconnection.errors import RateLimited, UpstreamFailed, UpstreamRejected
+from multiconnection.money import nano_to_usd
 from tests.support.chat_app import ROUTERS
 from tests.support.errors import ALL, SAMPLES
 from tools.openapi import document
@@ -25,12 +27,6 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 TEMPLATE = load(ROOT / "template.yaml")
-# The functions of config.py that read one variable; the third argument is its default.
-READERS = {
-    name
-    for name, reader in inspect.getmembers(multiconnection.config, inspect.isfunction)
-    if list(inspect.signature(reader).parameters)[:2] == ["env", "name"]
-}
 # Said to be planned.
 TO_COME = {"bench-peers"}
 # Read by make run alone, besides what the functions read.
@@ -50,29 +46,27 @@ def table(page: str, first_heading: str) -> list[list[str]]:
 
 
 def settings_read() -> dict[str, str]:
-    """Variable and default of each call of a reader in config.py."""
-    source = Path(multiconnection.config.__file__).read_text()
-    found = {"AWS_ENDPOINT_URL": "none"}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS:
-            name, *default = node.args[1:]
-            if isinstance(name, ast.Constant):
-                found[str(name.value)] = _default(default[0]) if default else "none"
-    return found
+    """Variable and default of each setting."""
+    fields = {name: field for name, field in Settings.model_fields.items() if name != "environment"}
+    return {str(field.alias): _default(name, field) for name, field in fields.items()}
 
 
-def _default(node: ast.expr) -> str:
-    if isinstance(node, ast.Call):
-        return str(ast.literal_eval(node.args[0]))
-    if isinstance(node, ast.Name):
-        return str(getattr(multiconnection.config, node.id))
-    product = node
-    value = 1
-    while isinstance(product, ast.BinOp):
-        value *= ast.literal_eval(product.right)
-        product = product.left
-    literal = ast.literal_eval(product)
-    return str(literal * value) if isinstance(literal, int) else str(literal)
+def _default(name: str, field: FieldInfo) -> str:
+    default = field.default
+    if name == "region":
+        assert isinstance(field.validation_alias, AliasChoices)
+        return str(field.validation_alias.choices[1])
+    if field.is_required() or default in (None, frozenset()):
+        return "none"
+    if name.endswith("_nano"):
+        return _usd(default)
+    if isinstance(default, dict):
+        return json.dumps({code: _usd(rate) for code, rate in default.items()}, separators=(",", ":"))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _usd(nano: int) -> str:
+    return nano_to_usd(nano).rstrip("0").rstrip(".")
 
 
 # --- errors
@@ -117,7 +111,7 @@ def test_every_answer_of_api_gateway_is_documented_and_is_one_of_our_codes() -> 
 
 def test_every_member_and_reason_that_the_code_knows_is_documented() -> None:
     page = (DOCS / "errors.md").read_text()
-    package = Path(multiconnection.config.__file__).parent
+    package = Path(str(files("multiconnection")))
     reasons: set[str] = set()
     for source in package.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):

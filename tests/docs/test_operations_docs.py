@@ -1,4 +1,4 @@
-"""docs/operations.md knows every alarm and every metric that the template and the code have."""
+"""docs/operations.md explains every alarm and every metric that the templates and the code have."""
 
 import argparse
 import re
@@ -15,8 +15,11 @@ from multiconnection.observability.metrics import Group
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 PACKAGE = ROOT / "layers/multiconnection/python/multiconnection"
-DOCUMENT: dict[str, Any] = read_yaml(ROOT / "template.yaml")
-RESOURCES: dict[str, Any] = DOCUMENT["Resources"]
+RESOURCES: dict[str, Any] = {
+    name: spec
+    for file in ("template.yaml", "observability.yaml")
+    for name, spec in read_yaml(ROOT / file)["Resources"].items()
+}
 ALARMS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::CloudWatch::Alarm"}
 FILTERS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::Logs::MetricFilter"}
 DASHBOARD: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from local.packaging.bytecode import interpreter_for, uncompiled
-from local.packaging.check import LAYERS, check
-from local.packaging.sam import sam_build
-from local.packaging.sizes import MEGABYTE, tree_bytes
-from local.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 from local.template import load
 from tests.support.needs import cannot_run
+from tools.packaging.bytecode import interpreter_for, uncompiled
+from tools.packaging.check import LAYERS, MEGABYTE, check, tree_bytes
+from tools.packaging.sam import sam_build
+from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = load(ROOT / "template.yaml").functions()
