@@ -11,20 +11,11 @@ import orjson
 from starlette.datastructures import State
 
 from local.lifespans import Lifespan
-from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import Driver, RequestRejected
-from multiconnection.bootstrap.admin import put_admin
-from multiconnection.bootstrap.console import (
-    Identity,
-    IdentityConfig,
-    OrderDesk,
-    identity,
-    order_desk,
-    put_console,
-    put_identity,
-    put_orders,
-)
+from multiconnection.bootstrap.console import Identity, IdentityConfig, identity, put_console, put_identity
+from multiconnection.bootstrap.orders import put_orders
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
@@ -33,7 +24,9 @@ from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, CreditRow
 from multiconnection.limits.store import LimitsTable
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import NoticeFailed
+from multiconnection.orders.service import OrderAccess
 from multiconnection.orders.store import OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
@@ -134,7 +127,7 @@ class WholeWorld(ConsoleWorld):
         self.identity = self._identity(quotas or AttemptQuotas())
         self.engine = Engine("orders", lambda: self.driver, self._recharge_step, TTL_S)
         self.workflow = FakeWorkflow(self.engine)
-        self.orders = self._order_desk()
+        self.orders = OrderAccess(OrdersTable(self.driver, "orders"), self.workflow, self.alarms, self.clock, self.rng)
         self.steps = RechargeSteps(
             OrdersTable(self.driver, "orders"),
             self._recharge_ledger(),
@@ -157,9 +150,10 @@ class WholeWorld(ConsoleWorld):
             if function in CONSOLE + ADMIN:
                 put_identity(state, self.identity)
                 put_console(state, self.console)
-                put_orders(state, self.orders)
+                put_orders(state, self.orders, TERMS, self.objects)
             if function in ADMIN:
-                put_admin(state, self.admin.desk)
+                self.admin.put(state)
+                state.decisions = OrderDecisions(self.orders, self.ledger.store, self.objects, self.admin.log)
             return process
 
         return set_up
@@ -241,19 +235,6 @@ class WholeWorld(ConsoleWorld):
             self.clock,
             self.rng,
             IdentityConfig(CreditTerms(TEST_CREDIT_NANO), quotas, answer_s=0.0),
-        )
-
-    def _order_desk(self) -> OrderDesk:
-        return order_desk(
-            OrdersTable(self.driver, "orders"),
-            self.workflow,
-            self.ledger.store,
-            self.objects,
-            self.admin.log,
-            TERMS,
-            alarms=self.alarms,
-            clock=self.clock,
-            rng=self.rng,
         )
 
     def _recharge_ledger(self) -> Ledger:
