@@ -10,9 +10,9 @@ from aiodynamo.credentials import Key, StaticCredentials
 from botocore.config import Config
 from moto import mock_aws
 
+from multiconnection.aws.boto import BotoDriver
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import BotoDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def boto_driver(endpoint_url: str) -> Iterator[Driver]:
 @asynccontextmanager
 async def hot_driver(endpoint_url: str) -> AsyncIterator[Driver]:
     async with aiohttp.ClientSession() as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), REGION, endpoint_url)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), REGION, endpoint_url)
 
 
 def memory_driver() -> Driver:

@@ -14,7 +14,7 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 from local.people import ensure_user
 from multiconnection.audit.log import AuditFilter
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.bootstrap.base import SystemClock
 from multiconnection.catalog.admin import PriceWish
 from multiconnection.catalog.health import CloudWatchMetrics
@@ -82,7 +82,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def world(running: MiniStack, http: aiohttp.ClientSession) -> AdminWorld:
-    driver = HotDriver(http, CREDENTIALS, running.region, running.endpoint_url)
+    driver = AsyncDriver(http, CREDENTIALS, running.region, running.endpoint_url)
     return AdminWorld(driver, SystemClock(), seed=time.time_ns())
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from multiconnection.aws.dynamo import Driver
@@ -11,8 +12,9 @@ from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore
 from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import Notice, NoticeFailed, Order, WorkflowUnavailable, execution_name
+from multiconnection.orders.receipts import receipt_url
 from multiconnection.orders.service import OrderAccess, OrderService
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
@@ -101,7 +103,8 @@ class Recharge:
         """The decisions in a process of its own; its audit log does not fail."""
         access, driver = self._access(plan)
         log = audit_table(MemoryDynamo({AUDIT: AUDIT_KEYS}), self.world.clock)
-        return OrderDecisions(access, DynamoStore(driver, LEDGER_TABLES), FakeObjects(self.world.clock), log)
+        objects = FakeObjects(self.world.clock)
+        return OrderDecisions(access, DynamoStore(driver, LEDGER_TABLES), partial(receipt_url, objects), log)
 
     def _access(self, plan: Plan) -> tuple[OrderAccess, Driver]:
         process = self.world.process(plan)
@@ -150,11 +153,12 @@ class Recharge:
     async def _invoke(self, payload: dict[str, Any]) -> Any:
         """The recharge function: a process of its own for every step."""
         process = self.world.process(self.step_plan(len(self.steps), payload["step"]))
+        driver = self.world.driver(process)
         self.steps.append(payload["step"])
         self.ios.append(process.ios)
         steps = RechargeSteps(
-            OrdersTable(self.world.driver(process), ORDERS),
-            self.world.ledger(process),
+            OrdersTable(driver, ORDERS),
+            OrderCredits(DynamoStore(driver, LEDGER_TABLES), ORDERS),
             FaultyNotices(process, self.sent),
             self.world.alarms,
             self.world.clock,

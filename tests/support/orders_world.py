@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from multiconnection.audit.log import AuditEntries, AuditEntry, AuditFilter, AuditTable, AuditTrail
@@ -13,10 +14,10 @@ from multiconnection.ledger.models import Account, AccountLimits
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import Notice, NoticeFailed, Order, OrderTerms
-from multiconnection.orders.receipts import ReceiptService
+from multiconnection.orders.receipts import ReceiptService, receipt_url
 from multiconnection.orders.schemas import OrderBody
 from multiconnection.orders.service import OrderAccess, OrderService
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Clock
 from multiconnection.retry import Reliable
@@ -102,8 +103,9 @@ class OrdersWorld:
         self.log_driver = WatchedDriver(self.tables)
         self.log = audit_table(self.log_driver, self.clock)
         self.store = OrdersTable(self.tables, ORDERS)
+        store = DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS))
         self.ledger = Ledger(
-            DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)),
+            store,
             NoQueue(),
             self.alarms,
             self.clock,
@@ -116,8 +118,10 @@ class OrdersWorld:
         self.access = OrderAccess(self.store, self.workflow, self.alarms, self.clock, self.rng)
         self.orders = OrderService(self.access, TERMS)
         self.receipts = ReceiptService(self.access, self.orders, self.objects)
-        self.decisions = OrderDecisions(self.access, self.ledger.store, self.objects, self.log)
-        self.steps = RechargeSteps(self.store, self.ledger, self.mailbox, self.alarms, self.clock, self.rng)
+        self.decisions = OrderDecisions(self.access, self.ledger.store, partial(receipt_url, self.objects), self.log)
+        self.steps = RechargeSteps(
+            self.store, OrderCredits(store, ORDERS), self.mailbox, self.alarms, self.clock, self.rng
+        )
         self.repair = OrderRepair(self.store, self.workflow, self.alarms, self.clock, TTL_S)
 
     async def open_account(self, session: Session = USER) -> None:

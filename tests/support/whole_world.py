@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, SupportsIndex
 
 import httpx
@@ -21,13 +22,13 @@ from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import Session, Tokens
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
-from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, CreditRow
 from multiconnection.limits.store import LimitsTable
 from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import NoticeFailed
+from multiconnection.orders.receipts import receipt_url
 from multiconnection.orders.service import OrderAccess
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
@@ -42,7 +43,7 @@ from .fake_http import FakeReply, json_reply
 from .fake_workflow import Engine, FakeWorkflow
 from .function_apps import process_of
 from .memory_dynamo import MemoryDynamo
-from .orders_world import TERMS, TTL_S, Mailbox, NoQueue
+from .orders_world import TERMS, TTL_S, Mailbox
 from .people_world import TEST_CREDIT_NANO
 from .site_app import CONFIG, States
 
@@ -130,7 +131,7 @@ class WholeWorld(ConsoleWorld):
         self.orders = OrderAccess(OrdersTable(self.driver, "orders"), self.workflow, self.alarms, self.clock, self.rng)
         self.steps = RechargeSteps(
             OrdersTable(self.driver, "orders"),
-            self._recharge_ledger(),
+            OrderCredits(DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")), "orders"),
             self.mailbox,
             self.alarms,
             self.clock,
@@ -153,7 +154,9 @@ class WholeWorld(ConsoleWorld):
                 put_orders(state, self.orders, TERMS, self.objects)
             if function in ADMIN:
                 self.admin.put(state)
-                state.decisions = OrderDecisions(self.orders, self.ledger.store, self.objects, self.admin.log)
+                state.decisions = OrderDecisions(
+                    self.orders, self.ledger.store, partial(receipt_url, self.objects), self.admin.log
+                )
             return process
 
         return set_up
@@ -236,12 +239,6 @@ class WholeWorld(ConsoleWorld):
             self.rng,
             IdentityConfig(CreditTerms(TEST_CREDIT_NANO), quotas, answer_s=0.0),
         )
-
-    def _recharge_ledger(self) -> Ledger:
-        """The worker's: the only one that knows the table of orders."""
-        tables = LedgerTables("balances", "usage", "credits", "orders")
-        store = DynamoStore(self.driver, tables)
-        return Ledger(store, NoQueue(), self.alarms, self.clock, self.rng, self.catalog.model_name, Margins())
 
     async def _recharge_step(self, payload: dict[str, Any]) -> Any:
         """The recharge function."""

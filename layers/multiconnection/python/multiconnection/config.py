@@ -200,8 +200,7 @@ class Settings(BaseModel):
         if self.aws_endpoint_url:
             parts = urlsplit(self.aws_endpoint_url)
             return f"{parts.scheme}://{parts.netloc}"
-        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        return f"https://{self.payload_bucket}.s3.{self.region}.{domain}"
+        return f"https://{self.payload_bucket}.s3.{self.region}.{aws_domain(self.region)}"
 
     def provider(self, env_prefix: str) -> ProviderSettings:
         """`<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL`."""
@@ -209,6 +208,11 @@ class Settings(BaseModel):
             api_key=self.environment.get(f"{env_prefix}_API_KEY") or None,
             base_url=(self.environment.get(f"{env_prefix}_BASE_URL") or "").rstrip("/") or None,
         )
+
+
+def aws_domain(region: str) -> str:
+    """The domain of AWS's endpoints: China's regions have one of their own."""
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def _problem(error: ErrorDetails) -> str:

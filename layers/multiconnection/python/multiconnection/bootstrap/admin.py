@@ -1,6 +1,7 @@
 """Administration: the function below /api/admin, and the same services for tools and the daily run."""
 
 from collections.abc import Awaitable, Callable, Container, Sequence
+from functools import partial
 
 from starlette.datastructures import State
 
@@ -22,6 +23,7 @@ from multiconnection.keys.service import KeyService
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.orders.decisions import OrderDecisions
+from multiconnection.orders.receipts import receipt_url
 from multiconnection.orders.store import OrdersTable
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.reports.service import (
@@ -130,7 +132,7 @@ def build_admin(state: State, settings: Settings) -> Process:
         Maintenance(base.ledger, base.clock, base.alarms),
     )
     access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
-    state.decisions = OrderDecisions(access, base.ledger.store, base.objects, admin.log)
+    state.decisions = OrderDecisions(access, base.ledger.store, partial(receipt_url, base.objects), admin.log)
     return serve(state, base)
 
 

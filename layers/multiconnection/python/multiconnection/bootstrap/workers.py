@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from multiconnection.accounts.admin import AdminAccounts
 from multiconnection.audit.log import AuditTrail
-from multiconnection.aws.s3 import BotoLinks
 from multiconnection.catalog.admin import AdminModels, AdminProviders
 from multiconnection.catalog.providers import configured_providers, provider_names
 from multiconnection.catalog.service import CatalogService, never_changing
@@ -24,7 +23,7 @@ from multiconnection.reports.service import AdminReconciliation, AdminRevenue, D
 
 from .admin import Administration, provider_metrics
 from .base import SystemClock, SystemRng, build_ledger, build_telemetry
-from .orders import build_order_repair, build_recharge, order_access
+from .orders import boto_receipt_url, build_order_repair, build_recharge, order_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
 
     Tools pass an `emf` of their own, as a person's command is not a metric.
     """
-    from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+    from multiconnection.aws.boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
     emf = emf or Emf(settings.metrics_namespace)
@@ -68,13 +67,13 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     switches = SwitchesTable(driver, settings.catalog_table)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
-    maintenance = Maintenance(ledger, clock, alarms, build_telemetry(settings, emf))
+    telemetry = build_telemetry(settings, emf)
+    maintenance = Maintenance(ledger, clock, alarms, telemetry.swept, telemetry.reconciled)
     records = KeysTable(driver, settings.keys_table, settings.balances_table)
     changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
     keys = KeyService(records, ledger.store, clock, rng)
     admin = Administration(settings, driver, ledger, clock, rng)
     access = order_access(settings, driver, alarms, clock, rng)
-    links = BotoLinks(settings.payload_bucket, settings.region, settings.aws_endpoint_url)
     return Workers(
         settings=settings,
         clock=clock,
@@ -84,9 +83,9 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         key_changes=KeyChanges(records, changes, ledger.store, clock, rng),
         catalog=table,
         models=catalog,
-        recharge=build_recharge(settings, driver, ledger, alarms, clock, rng),
+        recharge=build_recharge(settings, driver, alarms, clock, rng),
         order_repair=build_order_repair(settings, driver, alarms, clock),
-        decisions=OrderDecisions(access, ledger.store, links, admin.log),
+        decisions=OrderDecisions(access, ledger.store, boto_receipt_url(settings), admin.log),
         accounts=admin.accounts(keys, None),
         adjustments=admin.adjustments(),
         prices=admin.models(),

@@ -1,11 +1,10 @@
 """Administrators' decisions about orders: look at the queue, approve, reject. Only the workflow credits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from multiconnection.audit.log import AuditTable
-from multiconnection.aws.s3 import PayloadStore
 from multiconnection.errors import OrderAmountMismatch, RequestInvalid, SelfApprovalForbidden
 from multiconnection.identity.models import Session
 from multiconnection.ledger.models import Account
@@ -13,7 +12,6 @@ from multiconnection.ledger.store import Store
 from multiconnection.money import MoneyError, nano_to_usd
 
 from .models import Order, OrderRefused, OrderStatus, amount_text, credit_of, parse_amount
-from .receipts import receipt_url
 from .service import OrderAccess, checked_cursor, not_pending
 
 # Orders of one account that are counted; an account with more is shown as having this many.
@@ -23,6 +21,8 @@ _REACHED = {
     OrderStatus.APPROVED: (OrderStatus.APPROVED, OrderStatus.CREDITED),
     OrderStatus.REJECTED: (OrderStatus.REJECTED,),
 }
+ReceiptUrl = Callable[[Order], Awaitable[str | None]]
+"""A URL at which an administrator sees an order's receipt; None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class ReviewedOrder:
 class OrderDecisions:
     """Decide about orders, each once, and log every decision before and after it."""
 
-    def __init__(self, access: OrderAccess, ledger: Store, payloads: PayloadStore, audit: AuditTable) -> None:
+    def __init__(self, access: OrderAccess, ledger: Store, receipt_url: ReceiptUrl, audit: AuditTable) -> None:
         self._access = access
         self._ledger = ledger
-        self._payloads = payloads
+        self._receipt_url = receipt_url
         self._audit = audit
 
     async def queue(
@@ -84,7 +84,7 @@ class OrderDecisions:
         account_id = order.account_id
         account = await self._access.reliably(lambda: self._ledger.account(account_id))
         page = await self._access.reliably(lambda: self._access.table.of_account(account_id, COUNTED_MAX))
-        return ReviewedOrder(order, account, len(page.orders), await receipt_url(self._payloads, order))
+        return ReviewedOrder(order, account, len(page.orders), await self._receipt_url(order))
 
     async def _decidable(self, admin: Session, order_id: str) -> Order:
         order = await self._access.get(order_id)

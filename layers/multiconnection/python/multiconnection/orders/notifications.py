@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Clients:
-    """AWS clients by service, for operations that may be repeated."""
+    """AWS clients by service; every operation here may be repeated."""
 
     def __init__(self, region: str, endpoint_url: str | None) -> None:
         self._region = region
@@ -29,13 +29,9 @@ class _Clients:
 
     def __getitem__(self, service: str) -> Any:
         if service not in self._made:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
-            config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-            self._made[service] = botocore.session.get_session().create_client(
-                service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
-            )
+            self._made[service] = client(service, self._region, self._endpoint_url)
         return self._made[service]
 
 

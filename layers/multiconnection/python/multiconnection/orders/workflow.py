@@ -6,8 +6,7 @@ Every step reads the order first and may be repeated after any failure.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from multiconnection.ledger.credit import CreditRefused
-from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.credit import CreditRefused, credit_order
 from multiconnection.ledger.models import CreditRow
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Alarms, Clock, Rng
@@ -27,7 +26,7 @@ from .models import (
     amount_text,
     first_order_id,
 )
-from .store import OrdersTable
+from .store import OrderCredits, OrdersTable
 
 ATTEMPTS_MAX = 4
 # The repair leaves orders alone that changed less than this ago: they move by themselves. It is also longer than the
@@ -58,10 +57,16 @@ class RechargeSteps:
     """The order's row decides about money, never a step's input or answer."""
 
     def __init__(
-        self, orders: OrdersTable, ledger: Ledger, notices: Notices, alarms: Alarms, clock: Clock, rng: Rng
+        self,
+        orders: OrdersTable,
+        order_credits: OrderCredits,
+        notices: Notices,
+        alarms: Alarms,
+        clock: Clock,
+        rng: Rng,
     ) -> None:
         self._orders = orders
-        self._ledger = ledger
+        self._credits = order_credits
         self._notices = notices
         self._alarms = alarms
         self._clock = clock
@@ -113,7 +118,7 @@ class RechargeSteps:
         note = f"{order.reference}: {amount_text(order.cents)} {order.currency}"
         row = CreditRow(order.account_id, order.order_id, order.credit, "order", note, order.decided_by, now_ms)
         try:
-            await self._ledger.credit_order(row)
+            await credit_order(self._retry, row, self._credits.put)
         except CreditRefused as exc:
             self._alarms.alarm("order_not_credited", order_id=order.order_id, error=str(exc))
         return await self._retry(lambda: self._orders.get(order.order_id), ATTEMPTS_MAX) or order

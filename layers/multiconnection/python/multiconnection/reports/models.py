@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from multiconnection.ledger.models import UsageRow
-from multiconnection.ledger.reconcile import Report, totals
+from multiconnection.ledger.reconcile import ReconcileReport, totals
 
 DAY_S = 86_400
 FINDINGS_MAX = 200
@@ -74,7 +74,7 @@ class Reconciliation:
     unverified: int
     stale_holds: int
     complete: bool
-    findings: Sequence[Report]
+    findings: Sequence[ReconcileReport]
 
 
 def day_name(number: int) -> str:
@@ -94,7 +94,7 @@ def summed(parts: Iterable[tuple[str, RevenueFigures]]) -> dict[str, RevenueFigu
     return found
 
 
-def summary(reports: Sequence[Report], at_s: int, *, whole: bool = True) -> Reconciliation:
+def summary(reports: Sequence[ReconcileReport], at_s: int, *, whole: bool = True) -> Reconciliation:
     """The reconciliation of these accounts, worst findings first."""
     sums = totals(list(reports))
     wrong = [report for report in reports if report.drift or not report.verified or report.stale_holds]
