@@ -13,7 +13,7 @@ from moto import mock_aws
 from multiconnection.aws.boto import BotoDriver
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

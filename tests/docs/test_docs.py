@@ -25,7 +25,10 @@ from tools.openapi import document
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
 TEMPLATE = load(ROOT / "template.yaml")
+# Said to be planned.
+TO_COME = {"bench-peers"}
 # Read by make run alone, besides what the functions read.
 LOCAL_VARIABLES = {"PORT", "MULTICONNECTION_LOCAL_DIR", "UPSTREAM_PRICE_INPUT", "UPSTREAM_PRICE_OUTPUT"}
 
@@ -268,10 +271,35 @@ def test_links_between_the_pages_lead_somewhere(page: str) -> None:
     assert [target for target in targets if "://" not in target and not (DOCS / target).exists()] == []
 
 
-def test_the_readme_names_every_route_and_page() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [
-        f"{method} {path}" for method, path in sorted(documented_routes()) if f"{method} {path}" not in readme
-    ] == []
-    for page in ("api.md", "errors.md", "settings.md"):
-        assert f"docs/{page}" in readme
+# --- the README
+
+
+def test_the_readme_leads_to_every_page_and_is_short() -> None:
+    assert [path.name for path in DOCS.glob("*.md") if f"](docs/{path.name})" not in README] == []
+    assert len(README.splitlines()) <= 150
+
+
+def test_every_link_of_the_root_pages_leads_somewhere() -> None:
+    for page in ROOT.glob("*.md"):
+        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        assert [each for each in targets if "://" not in each and not (ROOT / each).exists()] == [], page.name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/why.md", "docs/benchmarks.md"])
+def test_every_make_command_of_a_page_is_in_the_makefile(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    shown = re.findall(r"(?:^|`|\$ |… )make ([a-z][\w-]*)", (ROOT / page).read_text(), re.MULTILINE)
+    assert {name for name in shown if not re.search(rf"^{name}:", makefile, re.MULTILINE)} <= TO_COME
+
+
+def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
+    [per_call], [per_stream] = (
+        [row for row in table("benchmarks.md", "CPU per request, ms") if row[0] == name]
+        for name in ("call", "stream of 202 chunks")
+    )
+    for _, gateway, _, ratio in (per_call, per_stream):
+        assert f"{gateway.split()[0]} ms" in README
+        assert ratio.split(",")[0] in README
+    idle = (DOCS / "cost.md").read_text().partition("## A month without a call")[2].partition("\n## ")[0]
+    [total] = re.findall(r"\| \*\*together\*\* \| .*\*\*([\d.]+)\*\*", idle)
+    assert f"{total} USD a month" in README

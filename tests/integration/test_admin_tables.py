@@ -25,7 +25,7 @@ from multiconnection.identity.models import IdentityRefused, Session, account_id
 from multiconnection.ledger.models import breaches
 from multiconnection.money import NANO_PER_USD
 from tests.support.admin_world import ADMIN, FUNDS, SECOND, TABLES, AdminWorld
-from tests.support.memory_dynamo import TableKeys
+from tools.memory_dynamo.driver import TableKeys
 
 CREDENTIALS = StaticCredentials(Key("test", "test"))
 PRICES = {"input": "1.00", "cached_input": "0.25", "output": "2.00"}

@@ -18,7 +18,7 @@ from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
-from tests.support.limit_world import BALANCES, KEYS, LIMITS, START_S, Defaults, HandClock, some_key
+from tests.support.limit_world import BALANCES, DEFAULTS, KEYS, LIMITS, START_S, HandClock, some_key
 from tests.support.moto_driver import create_table
 
 CALLS, FITTING = 200, 37
@@ -50,7 +50,7 @@ async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits
 
     async def one(number: int) -> bool:
         try:
-            await limiters[number % len(limiters)].admit(key, 9, limits or AccountLimits())
+            await limiters[number % len(limiters)].admit(key.rates, 9, limits or AccountLimits())
         except RateLimited:
             return False
         return True
@@ -60,7 +60,7 @@ async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits
 
 def processes(driver: AsyncDriver, count: int, errors: list[str]) -> list[Limiter]:
     clock = HandClock()
-    return [Limiter(LimitsTable(driver, LIMITS), clock, Defaults(), errors.append) for _ in range(count)]
+    return [Limiter(LimitsTable(driver, LIMITS), clock, DEFAULTS, errors.append) for _ in range(count)]
 
 
 async def test_two_processes_let_in_exactly_what_a_keys_limit_allows(endpoint: str) -> None:

@@ -33,9 +33,9 @@ from multiconnection.orders.models import (
 )
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from tests.support.limit_world import SeededRng
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.moto_driver import MotoDriver
 from tests.support.orders_world import BALANCES, CREDITS, ORDERS, TABLES, USAGE
+from tools.memory_dynamo.driver import MemoryDynamo
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 RNG = SeededRng(7)

@@ -20,8 +20,8 @@ from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.orders_world import ADMIN, AUDIT, AUDIT_KEYS, TERMS, USER, audit_table, request
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .audit import ORDERS
 from .faults import NoFaults, Plan

@@ -17,8 +17,8 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.ledger.settle import Settlement
 from multiconnection.retry import StoreError
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.virtual_time import START_S
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .at_once import AtOnce, at_once
 from .audit import BALANCES, CREDITS, KEYS, TABLES, USAGE, Auditor

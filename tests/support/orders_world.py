@@ -25,9 +25,9 @@ from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine, FakeWorkflow
 from tests.support.limit_world import SeededRng, WatchedDriver
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.order_keys import ORDER_KEYS
 from tests.support.virtual_time import LoopClock
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 AUDIT_KEYS = TableKeys("audit_month", "entry_id")
 ORDERS, BALANCES, USAGE, CREDITS, AUDIT = "Orders", "Balances", "Usage", "Credits", "Audit"

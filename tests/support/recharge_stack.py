@@ -30,7 +30,6 @@ from tests.support.asl import load as load_asl
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import ASL
 from tests.support.lambda_host import forwarded_function, state_machine
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.orders_world import (
     ADMIN,
     AUDIT,
@@ -42,6 +41,7 @@ from tests.support.orders_world import (
     model_name,
     request,
 )
+from tools.memory_dynamo.driver import MemoryDynamo
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLE = ROOT / ".tools" / "ministack" / "bin" / "ministack"

@@ -33,6 +33,7 @@ from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
 from multiconnection.web.app import Process, SetUp
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed
@@ -42,7 +43,6 @@ from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito, Person
 from .fake_http import FakeReply, json_reply
 from .fake_workflow import Engine, FakeWorkflow
 from .function_apps import process_of
-from .memory_dynamo import MemoryDynamo
 from .orders_world import TERMS, TTL_S, Mailbox
 from .people_world import TEST_CREDIT_NANO
 from .site_app import CONFIG, States
@@ -192,7 +192,7 @@ class WholeWorld(ConsoleWorld):
 
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
-        session = (await self.identity.sessions.begun(tokens)).session
+        session = (await self.identity.sessions.started(tokens)).session
         await self.identity.profile.account(session, person.email)
         return Somebody(person, session, tokens)
 
@@ -228,9 +228,10 @@ class WholeWorld(ConsoleWorld):
     def _identity(self, quotas: AttemptQuotas) -> Identity:
         return identity(
             self.cognito,
-            IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock),
+            IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock),
             self.ledger,
             ProfilesTable(self.driver, "balances", "credits"),
+            self.limiter,
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,

@@ -23,8 +23,8 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, SqsFallbackQueue
 from multiconnection.ledger.ledger import SETTLE_S, Ledger, Margins
 from multiconnection.ledger.sweep import ModelName
-from multiconnection.limits.accounts import AccountsSeen
-from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.accounts import KnownAccounts
+from multiconnection.limits.limiter import DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
@@ -52,7 +52,7 @@ class Base:
     catalog_table: CatalogTable
     catalog: CatalogService
     ledger: Ledger
-    seen: AccountsSeen
+    seen: KnownAccounts
     objects: S3Objects
     uploads: UploadService
 
@@ -71,7 +71,7 @@ def build_base(settings: Settings) -> Base:
     secret = _secret_source(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)
-    limiter = Limiter(limits, clock, settings, lambda name: alarms.alarm("limiter", error=name))
+    limiter = Limiter(limits, clock, default_rates(settings), lambda name: alarms.alarm("limiter", error=name))
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
     switches = SwitchesTable(driver, settings.catalog_table)
@@ -94,9 +94,18 @@ def build_base(settings: Settings) -> Base:
         catalog_table=table,
         catalog=catalog,
         ledger=ledger,
-        seen=AccountsSeen(ledger.store),
+        seen=KnownAccounts(ledger.store.account),
         objects=objects,
         uploads=UploadService(objects, clock, rng, _upload_config(settings)),
+    )
+
+
+def default_rates(settings: Settings) -> DefaultRates:
+    return DefaultRates(
+        account_requests_per_minute=settings.account_requests_per_minute,
+        account_tokens_per_minute=settings.account_tokens_per_minute,
+        ip_requests_per_minute=settings.ip_requests_per_minute,
+        ip_failed_auth_per_minute=settings.ip_failed_auth_per_minute,
     )
 
 

@@ -1,6 +1,5 @@
 """The control plane: everything of the data plane, and what people in browsers need besides."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import State
@@ -14,12 +13,12 @@ from multiconnection.config import Settings
 from multiconnection.credits.service import BalanceService
 from multiconnection.history.service import ConsoleUsage, UsageHistory, UsageReader, UsageService
 from multiconnection.history.store import UsageHistoryTable
-from multiconnection.identity.attempts import AttemptQuotas, Attempts
+from multiconnection.identity.attempts import AttemptLimits, AttemptQuotas
 from multiconnection.identity.challenges import Challenges
 from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.identity.id_tokens import IdTokens
-from multiconnection.identity.models import IdentityProvider, TokenVerifier
-from multiconnection.identity.sessions import SessionEnds, Sessions
+from multiconnection.identity.models import IdentityProvider
+from multiconnection.identity.sessions import SessionRevoker, Sessions
 from multiconnection.identity.sign_in import Passwords, SignIn, SignUp, Totp
 from multiconnection.keys.models import KeyRecords
 from multiconnection.keys.schemas import CatalogReader, KeyWishes
@@ -27,8 +26,7 @@ from multiconnection.keys.service import ConsoleKeys, KeyChanges, KeyChangeStore
 from multiconnection.keys.store import KeyChangesTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.store import Store
-from multiconnection.limits.gcra import LimitStore
-from multiconnection.limits.limiter import ConsoleQuota
+from multiconnection.limits.limiter import ConsoleQuota, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.web.app import Process
@@ -55,8 +53,7 @@ def console(
     reader: UsageReader,
     versions: PriceVersions,
     catalog: CatalogReader,
-    limits: LimitStore,
-    on_limit_error: Callable[[str], None],
+    limiter: Limiter,
     clock: Clock,
     rng: Rng,
 ) -> Console:
@@ -72,7 +69,7 @@ def console(
         clock=clock,
     )
     usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
-    return Console(keys, usage, BalanceService(books), ConsoleQuota(limits, clock, on_limit_error))
+    return Console(keys, usage, BalanceService(books), ConsoleQuota(limiter))
 
 
 # Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
@@ -93,6 +90,8 @@ def build_console(state: State, settings: Settings) -> Process:
     """Everything that browsers of signed-in users call."""
     base = build_base(settings)
     set_up_console(state, base)
+    # For a key's own usage rows and balance, which the same function serves.
+    state.usage = UsageService(base.ledger.store)
     access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
     put_orders(state, access, order_terms(settings), base.objects)
     return serve(state, base)
@@ -123,8 +122,7 @@ def build_console_services(base: Base) -> Console:
         reader=UsageHistoryTable(driver, settings.usage_table),
         versions=PriceVersionsTable(driver, settings.catalog_table),
         catalog=base.catalog,
-        limits=LimitsTable(driver, settings.limits_table),
-        on_limit_error=lambda name: base.alarms.alarm("limiter", error=name),
+        limiter=base.limiter,
         clock=base.clock,
         rng=base.rng,
     )
@@ -142,10 +140,11 @@ def build_identity(base: Base) -> Identity:
     )
     return identity(
         provider=Cognito(base.session, base.credentials, pool),
-        verifier=IdTokens(JwksUrl(base.session, pool.jwks_url), pool.issuer, pool.client_id, base.clock),
+        id_tokens=IdTokens(JwksUrl(base.session, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
         ledger=ledger,
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
-        limits=LimitsTable(driver, settings.limits_table),
+        limiter=base.limiter,
+        slots=LimitsTable(driver, settings.limits_table),
         keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
         settings=settings,
         alarms=base.alarms,
@@ -182,10 +181,11 @@ class IdentityConfig:
 
 def identity(
     provider: IdentityProvider,
-    verifier: TokenVerifier,
+    id_tokens: IdTokens,
     ledger: Ledger,
     profiles: ProfilesTable,
-    limits: LimitsTable,
+    limiter: Limiter,
+    slots: LimitsTable,
     keys: KeyService,
     settings: Settings,
     alarms: Alarms,
@@ -194,17 +194,16 @@ def identity(
     config: IdentityConfig,
 ) -> Identity:
     """Put together from its ports."""
-    attempts = Attempts(limits, clock, config.quotas)
-    sessions = Sessions(provider, verifier, attempts, clock)
-    ends = SessionEnds(provider, keys, clock)
-    onboarding = Onboarding(ledger, profiles, limits, clock, rng, config.test_credit)
+    attempts = AttemptLimits(limiter, config.quotas)
+    sessions = Sessions(provider, id_tokens, attempts, clock)
+    revoker = SessionRevoker(provider, keys.end_session_keys)
+    challenges = Challenges(provider.client_secret, clock)
+    onboarding = Onboarding(ledger, profiles, slots, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,
-        sign_up=SignUp(provider, attempts, ends, config.answer_s),
-        sign_in=SignIn(
-            provider, sessions, attempts, onboarding, ends, Challenges(provider, clock), alarms, config.answer_s
-        ),
-        passwords=Passwords(provider, sessions, attempts, ends, config.answer_s),
+        sign_up=SignUp(provider, attempts, revoker, config.answer_s),
+        sign_in=SignIn(provider, sessions, attempts, onboarding.ensure, revoker, challenges, alarms, config.answer_s),
+        passwords=Passwords(provider, sessions, attempts, revoker, config.answer_s),
         totp=Totp(provider, attempts),
         profile=AccountService(onboarding, ledger.store, keys, provider, settings),
         public_origins=config.public_origins,

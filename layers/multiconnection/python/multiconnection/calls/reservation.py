@@ -17,7 +17,7 @@ from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger, suspended
 from multiconnection.ledger.models import ACTIVE, Account, Hold
 from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
@@ -59,7 +59,7 @@ class Reserver:
     """Turns refusals of the ledger into the errors of the contract."""
 
     def __init__(
-        self, ledger: Ledger, renewal: CallerRenewal, seen: AccountsSeen, clock: Clock, in_flight_max: int
+        self, ledger: Ledger, renewal: CallerRenewal, seen: KnownAccounts, clock: Clock, in_flight_max: int
     ) -> None:
         self._ledger = ledger
         self._renewal = renewal
