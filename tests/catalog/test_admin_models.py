@@ -101,7 +101,7 @@ async def test_a_published_version_never_gets_other_prices(other: dict[str, Any]
 
 async def test_of_two_who_publish_at_once_one_wins() -> None:
     world, app = await published()
-    models = world.desk.models
+    models = world.prices
     wishes = [PriceWish(PRICES | {"output": price}, 7) for price in ("2.10", "2.20", "2.30")]
     results = await asyncio.gather(
         *(models.publish(who, "m-1", wish) for who, wish in zip((ADMIN, SECOND, ADMIN), wishes, strict=True)),
@@ -252,7 +252,7 @@ async def test_a_model_that_is_not_there(path: str) -> None:
 
 async def test_a_version_that_exists_is_never_written_over() -> None:
     world, _ = await published()
-    store = world.desk.models.store
+    store = world.prices.store
     head = await store.head("m-1")
     assert head is not None
     log = world.entries.of("a", "model.price", "m-1", {}, {})

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from multiconnection.identity.browser import AdminDep, body_of, list_object
+from multiconnection.identity.browser import AdminDep, body_of, list_object, reason_of
 from multiconnection.web.context import service
-from multiconnection.web.validation import MaybeReasonBody
 
 from .admin import (
     AdminModels,
@@ -60,13 +59,6 @@ async def disable_model(model_id: str, request: Request, models: ModelsDep, admi
     """Calls that run are settled at their own version."""
     why = await reason_of(request)
     return model_object(await models.set_enabled(admin, model_id, enabled=False, why=why))
-
-
-async def reason_of(request: Request) -> str:
-    """The reason, where a body says one."""
-    if not await request.body():
-        return ""
-    return (await body_of(request, MaybeReasonBody)).reason
 
 
 def wish_of(body: PriceBody) -> PriceWish:
