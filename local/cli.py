@@ -18,7 +18,7 @@ from local.run_file import demo_account
 from multiconnection.bootstrap.workers import Workers
 from multiconnection.catalog.models import CatalogError
 from multiconnection.errors import GatewayError
-from multiconnection.keys.service import AccountNotFound, AccountRefusedKey, KeyNotFound
+from multiconnection.keys.models import AccountRefusedKey
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.money import MoneyError
 from multiconnection.retry import StoreError
@@ -34,8 +34,6 @@ REFUSALS = (
     MoneyError,
     GatewayError,
     StoreError,
-    KeyNotFound,
-    AccountNotFound,
     AccountRefusedKey,
 )
 _AHEAD = re.compile(r"\+(\d+)([smhd])")

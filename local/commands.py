@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import ValidationError
+
 from local.seed import catalog_file
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
 from multiconnection.history.routes import usage_row_object
 from multiconnection.ids import new_short_id
-from multiconnection.keys.models import DISABLED, ApiKey
+from multiconnection.keys.models import ApiKey
+from multiconnection.keys.schemas import KeyBody, KeyPatch
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow
 from multiconnection.ledger.reconcile import Report, totals
 from multiconnection.money import nano_to_usd, usd_to_nano
+from multiconnection.web.validation import invalid
 
 Row = dict[str, Any]
 ACTOR = "local"
@@ -48,21 +52,24 @@ async def credit_grant(workers: Workers, options: Namespace) -> Row:
 
 
 async def key_create(workers: Workers, options: Namespace) -> Row:
-    key, secret = await workers.keys.create(
-        options.account,
-        options.name,
-        expires_s=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
-        models=tuple(options.model or ()),
-        ip_ranges=tuple(options.ip or ()),
-        rpm=options.rpm,
-        tpm=options.tpm,
-        budget_nano=usd_to_nano(options.budget) if options.budget else None,
-    )
+    try:
+        body = KeyBody(
+            name=options.name,
+            budget=options.budget or None,
+            requests_per_minute=options.rpm,
+            tokens_per_minute=options.tpm,
+            models=options.model,
+            ips=options.ip,
+            expires_at=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
+        )
+    except ValidationError as exc:
+        raise invalid(exc) from exc
+    key, secret = await workers.keys.issue(options.account, body.name, **body.fields())
     return {"api_key": secret} | _key_row(key)
 
 
 async def key_disable(workers: Workers, options: Namespace) -> Row:
-    await workers.key_changes.change(options.account, options.key_id, {"status": DISABLED})
+    await workers.keys.change(options.account, options.key_id, KeyPatch(disabled=True))
     return {"key_id": options.key_id, "status": "disabled"}
 
 

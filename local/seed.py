@@ -56,7 +56,7 @@ async def working_key(workers: Workers, remembered: str | None, account_id: str 
         key = known.get(hash_secret(remembered))
         if key is not None and key.is_usable(workers.clock.now()):
             return remembered
-    _, secret = await workers.keys.create(account_id, "make run")
+    _, secret = await workers.keys.issue(account_id, "make run")
     return secret
 
 

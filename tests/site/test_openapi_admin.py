@@ -83,7 +83,7 @@ async def test_answers_about_accounts_are_documented() -> None:
     world = AdminWorld()
     app = AdminApp(world)
     await world.open()
-    await world.keys.create(USER.account_id, "production")
+    await world.keys.issue(USER.account_id, "production")
     large = {"amount": "150", "reason": "contract", "client_token": "client-token"}
     proposed = await app.post(f"{ACCOUNT}/adjust", large)
     waiting = await app.get("adjustments")

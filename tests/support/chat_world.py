@@ -279,7 +279,7 @@ class ChatWorld:
         await self.ledger.create_account(account_id, "test", limits or AccountLimits())
         if usd_to_nano(usd):
             await self.credit(usd, account_id)
-        _, secret = await self.keys.create(account_id, "test", **key)
+        _, secret = await self.keys.issue(account_id, "test", **key)
         return secret
 
     async def credit(self, usd: str, account_id: str = "a1") -> None:

@@ -21,7 +21,7 @@ from multiconnection.identity.models import Session
 from multiconnection.identity.sessions import Current, Presented
 from multiconnection.ids import id_bound, random_text
 from multiconnection.keys import routes as keys_routes
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.models import AccountLimits, UsageRow
 from multiconnection.limits.store import LimitsTable
 from multiconnection.usage import Ended, Usage, UsageSource
@@ -57,8 +57,7 @@ class ConsoleWorld(ChatWorld):
 
     def _console(self) -> Console:
         return console(
-            records=self.key_records,
-            changes=KeyChangesTable(self.driver, "keys", "balances"),
+            keys_table=self.key_records,
             books=self.ledger.store,
             reader=UsageHistoryTable(self.driver, "usage"),
             versions=PriceVersionsTable(self.versions, "catalog"),

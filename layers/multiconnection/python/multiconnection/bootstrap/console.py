@@ -11,7 +11,7 @@ from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit.log import Audit, AuditEntries, AuditTable
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.s3 import BotoLinks, PayloadStore
-from multiconnection.catalog.service import PriceBook, PriceVersions
+from multiconnection.catalog.service import CatalogService, PriceBook, PriceVersions
 from multiconnection.catalog.store import PriceVersionsTable
 from multiconnection.config import Settings
 from multiconnection.credits.balance import ConsoleMoney
@@ -22,12 +22,10 @@ from multiconnection.identity.challenges import Challenges
 from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import IdentityProvider, TokenVerifier
-from multiconnection.identity.sessions import SessionEnds, SessionKeys, Sessions
+from multiconnection.identity.sessions import SessionEnds, Sessions
 from multiconnection.identity.sign_in import Passwords, SignIn, SignUp, Totp
-from multiconnection.keys.models import KeyRecords
-from multiconnection.keys.schemas import CatalogReader, KeyWishes
-from multiconnection.keys.service import ConsoleKeys, KeyChanges, KeyChangeStore, KeyService
-from multiconnection.keys.store import KeyChangesTable
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.store import Store
@@ -52,19 +50,19 @@ from .gateway import serve
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    keys: ConsoleKeys
-    usage: ConsoleUsage
+    keys: KeyService
+    usage: UsageService
+    history: ConsoleUsage
     money: ConsoleMoney
     quota: ConsoleQuota
 
 
 def console(
-    records: KeyRecords,
-    changes: KeyChangeStore,
+    keys_table: KeysTable,
     books: Store,
     reader: UsageReader,
     versions: PriceVersions,
-    catalog: CatalogReader,
+    catalog: CatalogService,
     limits: LimitStore,
     on_limit_error: Callable[[str], None],
     clock: Clock,
@@ -72,17 +70,10 @@ def console(
 ) -> Console:
     """Put together from its ports."""
     history = UsageHistory(reader, rng)
-    keys = ConsoleKeys(
-        keys=KeyService(records, books, clock, rng),
-        records=records,
-        changes=KeyChanges(records, changes, books, clock, rng),
-        accounts=books,
-        wishes=KeyWishes(catalog),
-        history=history,
-        clock=clock,
-    )
-    usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
-    return Console(keys, usage, ConsoleMoney(books), ConsoleQuota(limits, clock, on_limit_error))
+    keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
+    usage = UsageService(books)
+    calls = ConsoleUsage(history, usage, PriceBook(versions), keys_table, clock)
+    return Console(keys, usage, calls, ConsoleMoney(books), ConsoleQuota(limits, clock, on_limit_error))
 
 
 # Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
@@ -120,8 +111,9 @@ def build_console(state: State, settings: Settings) -> Process:
 
 def set_up_console(state: State, base: Base) -> None:
     audit = AuditTable(base.driver, base.settings.audit_table, AuditEntries(base.clock, base.rng))
-    put_identity(state, build_identity(base))
-    put_console(state, build_console_services(base))
+    services = build_console_services(base)
+    put_identity(state, build_identity(base, services.keys))
+    put_console(state, services)
     put_orders(state, build_order_desk(base, audit))
 
 
@@ -133,7 +125,8 @@ def put_identity(state: State, made: Identity) -> None:
 
 
 def put_console(state: State, made: Console) -> None:
-    state.keys, state.history, state.money, state.quota = made.keys, made.usage, made.money, made.quota
+    state.keys, state.usage, state.history = made.keys, made.usage, made.history
+    state.money, state.quota = made.money, made.quota
 
 
 def put_orders(state: State, made: OrderDesk) -> None:
@@ -143,8 +136,7 @@ def put_orders(state: State, made: OrderDesk) -> None:
 def build_console_services(base: Base) -> Console:
     settings, driver = base.settings, base.driver
     return console(
-        records=base.keys,
-        changes=KeyChangesTable(driver, settings.keys_table, settings.balances_table),
+        keys_table=base.keys,
         books=base.ledger.store,
         reader=UsageHistoryTable(driver, settings.usage_table),
         versions=PriceVersionsTable(driver, settings.catalog_table),
@@ -159,7 +151,7 @@ def build_console_services(base: Base) -> Console:
 # Accounts and sessions: the user pool, the verifier of its tokens, and the use cases over both.
 
 
-def build_identity(base: Base) -> Identity:
+def build_identity(base: Base, keys: KeyService) -> Identity:
     """Nothing is fetched before the first request that has to do with a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
     # Functions without sessions have no pool and never ask.
@@ -172,7 +164,7 @@ def build_identity(base: Base) -> Identity:
         ledger=ledger,
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
         limits=LimitsTable(driver, settings.limits_table),
-        keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
+        keys=keys,
         defaults=settings,
         alarms=base.alarms,
         clock=base.clock,
@@ -299,7 +291,7 @@ def identity(
     ledger: Books,
     profiles: ProfileStore,
     limits: PeopleLimits,
-    keys: SessionKeys,
+    keys: KeyService,
     defaults: LimitDefaults,
     alarms: Alarms,
     clock: Clock,
@@ -309,7 +301,7 @@ def identity(
     """Put together from its ports."""
     attempts = Attempts(limits, clock, config.quotas)
     sessions = Sessions(provider, verifier, attempts, clock)
-    ends = SessionEnds(provider, keys, clock)
+    ends = SessionEnds(provider, keys.end_playground_keys)
     onboarding = Onboarding(ledger, ledger.store, profiles, limits, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,

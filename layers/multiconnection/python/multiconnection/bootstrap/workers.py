@@ -7,8 +7,8 @@ from multiconnection.catalog.providers import configured_providers, provider_nam
 from multiconnection.catalog.service import CatalogService, never_changing
 from multiconnection.catalog.store import CatalogTable, SwitchesTable
 from multiconnection.config import Settings
-from multiconnection.keys.service import KeyChanges, KeyService
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.observability.logging import configure_logging
@@ -31,7 +31,6 @@ class Workers:
     ledger: Ledger
     maintenance: Maintenance
     keys: KeyService
-    key_changes: KeyChanges
     catalog: CatalogTable
     models: CatalogService
     recharge: RechargeSteps
@@ -58,9 +57,8 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     maintenance = Maintenance(ledger, clock, alarms, build_telemetry(settings, emf))
-    records = KeysTable(driver, settings.keys_table, settings.balances_table)
-    changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
-    keys = KeyService(records, ledger.store, clock, rng)
+    keys_table = KeysTable(driver, settings.keys_table, settings.balances_table)
+    keys = KeyService(keys_table, ledger.store, clock, rng)
     audit = AuditTable(driver, settings.audit_table, AuditEntries(clock, rng))
     names = ProviderNames(provider_names(), providers, never_changing)
     return Workers(
@@ -69,7 +67,6 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         ledger=ledger,
         maintenance=maintenance,
         keys=keys,
-        key_changes=KeyChanges(records, changes, ledger.store, clock, rng),
         catalog=table,
         models=catalog,
         recharge=build_recharge(settings, driver, ledger, alarms, clock, rng),

@@ -74,6 +74,11 @@ class CatalogService:
             raise LedgerUnavailable("The model catalog cannot be read at the moment.", retry_after_s=2)
         return self._catalog
 
+    async def model_id(self, name: str) -> str | None:
+        """The id of a model by its id or alias. Raises LedgerUnavailable."""
+        model = (await self.catalog()).by_name.get(name)
+        return model.id if model else None
+
     async def find(self, name: str) -> Model:
         """Raises ModelNotFound, also for a model that no configured provider serves.
 

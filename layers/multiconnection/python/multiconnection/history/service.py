@@ -13,7 +13,8 @@ from typing import Literal, Protocol, TypeVar
 from multiconnection.catalog.service import PriceBook, version_of
 from multiconnection.errors import ApiKeyInvalid, LedgerUnavailable, RequestInvalid, UsageNotFound
 from multiconnection.ids import TIME_MAX, began_s, hold_id_of, id_bound, request_id_of
-from multiconnection.keys.models import ApiKey, KeyRecords
+from multiconnection.keys.models import LastUses
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.models import Account, UsageRow
 from multiconnection.ledger.store import Store
 from multiconnection.money import nano_to_usd
@@ -28,6 +29,8 @@ ROWS_READ_MAX = 2000
 # Rows of one read while looking for those that a filter lets through.
 ROWS_PER_READ = 500
 READ_ATTEMPTS_MAX = 3
+# The last use of a key is read from the newest calls: a write per call would cost more than it is worth.
+LAST_USED_ROWS = 200
 T = TypeVar("T")
 _HOLD_ID = re.compile(r"[0-9A-Za-z]{12}")
 
@@ -79,24 +82,6 @@ class FiguresRead:
     found: Sequence[Figures]
     read: int
     after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LastUses:
-    """When each secret was last used, by key id and `ApiKey.digits`, as far as the newest calls tell.
-
-    `since_s` is the time of the oldest call that was looked at, 0 where that was all of them.
-    """
-
-    times: Mapping[tuple[str, str], int]
-    since_s: int
-
-    def of(self, key: ApiKey) -> int | None:
-        """A call whose secret is not known counts for every secret that existed then: none looks idle by mistake."""
-        known_s, unknown_s = self.times.get((key.key_id, key.digits)), self.times.get((key.key_id, ""))
-        if unknown_s is None or unknown_s < key.created_s:
-            return known_s
-        return unknown_s if known_s is None else max(known_s, unknown_s)
 
 
 class UsageReader(Protocol):
@@ -163,10 +148,10 @@ class UsageHistory:
             if after is None or read >= rows_max:
                 return
 
-    async def last_uses(self, account_id: str, rows_max: int) -> LastUses:
-        """As far as the newest `rows_max` calls tell. Raises LedgerUnavailable."""
+    async def last_uses(self, account_id: str) -> LastUses:
+        """The last uses of an account's keys, according to its newest calls. Raises LedgerUnavailable."""
         times: dict[tuple[str, str], int] = {}
-        batch = await self._read(partial(self._reader.figures, account_id, UsageFilter(), None, rows_max))
+        batch = await self._read(partial(self._reader.figures, account_id, UsageFilter(), None, LAST_USED_ROWS))
         for row in batch.found:
             times.setdefault((row.key_id, row.secret), began_s(row.hold_id))
         return LastUses(times, 0 if batch.after is None else began_s(batch.after))
@@ -303,7 +288,7 @@ class ConsoleUsage:
     history: UsageHistory
     one: UsageService
     prices: PriceBook
-    keys: KeyRecords
+    keys: KeysTable
     clock: Clock
 
     async def page(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> ExplainedPage:
@@ -349,7 +334,7 @@ class ConsoleUsage:
 
     async def _key_names(self, account_id: str) -> Mapping[str, str]:
         with readable("Your keys"):
-            keys: Sequence[ApiKey] = await self.keys.list(account_id)
+            keys = await self.keys.list(account_id)
         return {key.key_id: key.name for key in keys}
 
 

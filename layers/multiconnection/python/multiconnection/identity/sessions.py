@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from multiconnection.errors import IdentityUnavailable, LedgerUnavailable, RateLimited, SessionExpired, SessionRequired
-from multiconnection.keys.models import SESSION, ApiKey
-from multiconnection.keys.service import KeyNotFound
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
 
@@ -173,18 +170,12 @@ def session_of(claims: Claims) -> Session:
 # Out everywhere: browsers' sessions end at the identity provider, the playground's keys here.
 
 
-class SessionKeys(Protocol):
-    """The part of `KeyService` that ends keys."""
-
-    async def list(self, account_id: str) -> Sequence[ApiKey]: ...
-    async def delete(self, account_id: str, key_id: str) -> None: ...
-
-
 class SessionEnds:
-    def __init__(self, provider: IdentityProvider, keys: SessionKeys, clock: Clock) -> None:
+    """`end_playground_keys` ends those of an account and raises StoreError."""
+
+    def __init__(self, provider: IdentityProvider, end_playground_keys: Callable[[str], Awaitable[None]]) -> None:
         self._provider = provider
-        self._keys = keys
-        self._clock = clock
+        self._end_playground_keys = end_playground_keys
 
     async def of_user(self, user_id: str) -> None:
         """Refresh tokens and playground keys end at once, ID tokens within their quarter of an hour.
@@ -195,7 +186,7 @@ class SessionEnds:
         with suppress(IdentityRefused):
             await self._provider.sign_out_everywhere(user_id)
         try:
-            await self._end_keys(user_id)
+            await self._end_playground_keys(account_id_of(user_id))
         except StoreError as exc:
             message = "Your sessions have ended, but not the playground's keys; please try again."
             raise LedgerUnavailable(message, retry_after_s=1) from exc
@@ -208,14 +199,7 @@ class SessionEnds:
         with _logged():
             await self._provider.sign_out_everywhere(user)
         with _logged():
-            await self._end_keys(await self._provider.user_id_of(user))
-
-    async def _end_keys(self, user_id: str) -> None:
-        account_id, now_s = account_id_of(user_id), self._clock.now()
-        for key in await self._keys.list(account_id):
-            if key.kind == SESSION and key.is_usable(now_s):
-                with suppress(KeyNotFound):
-                    await self._keys.delete(account_id, key.key_id)
+            await self._end_playground_keys(account_id_of(await self._provider.user_id_of(user)))
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from multiconnection.identity.browser import ActiveUserDep, UserDep, body_of, li
 from multiconnection.money import nano_to_usd
 from multiconnection.web.context import service
 
-from .models import PREFIX
+from .models import PREFIX, KeyView
 from .schemas import KeyBody, KeyPatch, RotateBody, SessionKeyBody
-from .service import ConsoleKeys, KeyView
+from .service import KeyService
 
-KeysDep = Annotated[ConsoleKeys, service("keys")]
+KeysDep = Annotated[KeyService, service("keys")]
 
 router = APIRouter()
 
@@ -20,7 +20,7 @@ router = APIRouter()
 @router.get("/api/keys")
 async def list_keys(keys: KeysDep, user: UserDep, session: bool = False) -> dict[str, Any]:
     """All of them, newest first; those of the playground only where `session` asks for them."""
-    found = await keys.list(user.account_id, with_sessions=session)
+    found = await keys.views(user.account_id, with_sessions=session)
     return list_object([key_object(view) for view in found])
 
 
@@ -57,8 +57,8 @@ async def delete_key(key_id: str, keys: KeysDep, user: UserDep) -> Response:
 async def rotate_key(key_id: str, request: Request, keys: KeysDep, user: ActiveUserDep) -> dict[str, Any]:
     """The same key with a new secret, shown once; the old one is accepted for `overlap_s` more."""
     body = await body_of(request, RotateBody)
-    new, old, secret = await keys.rotate(user.account_id, key_id, body.overlap_s)
-    return {"new": key_object(new) | {"secret": secret}, "old": key_object(old)}
+    rotated = await keys.rotate(user.account_id, key_id, body.overlap_s)
+    return {"new": key_object(rotated.new) | {"secret": rotated.secret}, "old": key_object(rotated.old)}
 
 
 def key_object(view: KeyView) -> dict[str, Any]:
