@@ -12,7 +12,7 @@ from multiconnection.audio.duration.types import Audio, AudioError, Steps
 from multiconnection.audio.transcription import WAITING_MAX, WORKERS, AudioFiles, HeardFile
 from multiconnection.errors import RateLimited, RequestInvalid
 from multiconnection.uploads.service import UploadService
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_audio_hostile import HOSTILE
 from tests.support.audio_files import wav
 from tests.support.transcription_world import TranscriptionWorld

@@ -26,7 +26,7 @@ from multiconnection.errors import ParameterMissing, RateLimited, RequestInvalid
 from multiconnection.keys.models import Caller
 from multiconnection.uploads.service import REFERENCE_PREFIX, UploadService
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 from multiconnection.web.validation import invalid
 
 from .schemas import TranscriptionForm

@@ -15,7 +15,7 @@ from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 
 from .inputs import Drawn, DrawnImage, Files, ImageCall, ImageUpstream, Sources, form_sources, json_sources
 from .request import ImageRequest, ImageTariff, body_of, parse_image_request, require_drawable

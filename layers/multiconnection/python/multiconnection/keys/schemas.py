@@ -1,15 +1,16 @@
-"""Bodies of /api/keys. Strict: a misspelt member of our own pages is a mistake, not an extension."""
+"""Bodies and answers of /api/keys. Bodies are strict: a misspelt member of our own pages is a mistake."""
 
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from multiconnection.errors import RequestInvalid
-from multiconnection.money import MoneyError, usd_to_nano
+from multiconnection.money import MoneyError, nano_to_usd, usd_to_nano
+from multiconnection.web.openapi import AnswerModel, Money, Time
 from multiconnection.web.validation import items
 
-from .models import ACTIVE, DISABLED
+from .models import ACTIVE, DISABLED, PREFIX, KeyView
 
 NAME_CHARS_MAX = 80
 OVERLAP_S_MAX = 7 * 86400
@@ -125,6 +126,69 @@ class RotateBody(ConsoleBody):
 
 class SessionKeyBody(ConsoleBody):
     """Empty: the limits of a playground key are fixed."""
+
+
+class KeyAnswer(AnswerModel):
+    """A key without its secret; `last_used` is null for a key that was never used or not lately."""
+
+    id: str
+    name: str
+    prefix: str
+    last4: str
+    created: Time
+    last_used: Time | None
+    unused_since: Time | None
+    replaced: bool
+    status: Literal["active", "disabled", "expired"]
+    expires_at: Time | None
+    budget: Money | None
+    budget_left: Money | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    models: list[str]
+    ips: list[str]
+    kind: Literal["api", "session"]
+
+    @classmethod
+    def of(cls, view: KeyView, **more: Any) -> Self:
+        key = view.key
+        return cls(
+            id=key.public_id,
+            name=key.name,
+            prefix=f"{PREFIX}…",
+            last4=key.last4,
+            created=key.created_s,
+            last_used=view.last_used_s,
+            unused_since=view.unused_since_s,
+            replaced=bool(key.replaced_by),
+            status=view.status,
+            expires_at=key.expires_s,
+            budget=None if key.budget_nano is None else nano_to_usd(key.budget_nano),
+            budget_left=None if view.budget_left_nano is None else nano_to_usd(view.budget_left_nano),
+            requests_per_minute=key.requests_per_minute,
+            tokens_per_minute=key.tokens_per_minute,
+            models=list(key.models),
+            ips=list(key.ip_ranges),
+            kind=key.kind,
+            **more,
+        )
+
+
+class NewKeyAnswer(KeyAnswer):
+    """The only answer with the secret."""
+
+    secret: str
+
+
+class RotatedKeyAnswer(AnswerModel):
+    new: NewKeyAnswer
+    old: KeyAnswer
+
+
+class SessionKeyAnswer(AnswerModel):
+    secret: str
+    key_id: str
+    expires_at: Time
 
 
 def _printable(text: str, chars_max: int, param: str) -> str:
