@@ -11,8 +11,9 @@ from multiconnection.audit.routes import entry_object
 from multiconnection.bootstrap.admin import AdminDesk
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.catalog.admin import PriceWish, prices_of
+from multiconnection.catalog.admin import quoted_prices
 from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
+from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.routes import adjustment_object
 from multiconnection.identity.models import Session
 from multiconnection.ids import new_short_id
@@ -112,12 +113,12 @@ async def prices_show(workers: Workers, options: Namespace) -> Row:
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
-    change = await _desk(workers).models.diff(options.model, await _wish(workers, options))
+    change = await _desk(workers).models.diff(options.model, await _price_body(workers, options))
     return change_object(change, dry_run=True)
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
-    change = await _desk(workers).models.publish(operator(), options.model, await _wish(workers, options))
+    change = await _desk(workers).models.publish(operator(), options.model, await _price_body(workers, options))
     return change_object(change, dry_run=False)
 
 
@@ -154,14 +155,15 @@ async def reconciliation(workers: Workers, options: Namespace) -> Row:
     return reconciliation_object(await (desk.run(operator()) if options.now else desk.latest()))
 
 
-async def _wish(workers: Workers, options: Namespace) -> PriceWish:
+async def _price_body(workers: Workers, options: Namespace) -> PriceBody:
     """The current prices with those of the command line in their places."""
     head = (await _desk(workers).models.get(options.model)).head
-    prices = copy.deepcopy(prices_of(head.entry))
+    prices = copy.deepcopy(quoted_prices(head.entry))
     for path, price in options.prices:
         _put(prices, path.split("."), price)
     base = options.base_version or head.price_version
-    return PriceWish(prices, base, confirmed=getattr(options, "confirm", False), why=options.reason)
+    confirm = getattr(options, "confirm", False)
+    return PriceBody(prices=prices, base_version=base, confirm=confirm, reason=options.reason)
 
 
 def _put(prices: dict[str, Any], path: list[str], price: str) -> None:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from local import commands
 from local.admin_cli import add_admin
 from local.connection import NoLocalStack, connected
@@ -35,6 +37,7 @@ REFUSALS = (
     GatewayError,
     StoreError,
     AccountRefusedKey,
+    ValidationError,
 )
 _AHEAD = re.compile(r"\+(\d+)([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

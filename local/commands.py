@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import ValidationError
-
 from local.seed import catalog_file
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
@@ -18,7 +16,6 @@ from multiconnection.keys.schemas import KeyBody, KeyPatch
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow
 from multiconnection.ledger.reconcile import Report, totals
 from multiconnection.money import nano_to_usd, usd_to_nano
-from multiconnection.web.validation import invalid
 
 Row = dict[str, Any]
 ACTOR = "local"
@@ -52,18 +49,15 @@ async def credit_grant(workers: Workers, options: Namespace) -> Row:
 
 
 async def key_create(workers: Workers, options: Namespace) -> Row:
-    try:
-        body = KeyBody(
-            name=options.name,
-            budget=options.budget or None,
-            requests_per_minute=options.rpm,
-            tokens_per_minute=options.tpm,
-            models=options.model,
-            ips=options.ip,
-            expires_at=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
-        )
-    except ValidationError as exc:
-        raise invalid(exc) from exc
+    body = KeyBody(
+        name=options.name,
+        budget=options.budget or None,
+        requests_per_minute=options.rpm,
+        tokens_per_minute=options.tpm,
+        models=options.model,
+        ips=options.ip,
+        expires_at=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
+    )
     key, secret = await workers.keys.issue(options.account, body.name, **body.fields())
     return {"api_key": secret} | _key_row(key)
 

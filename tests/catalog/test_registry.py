@@ -6,7 +6,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import configured_providers
 from multiconnection.config import Settings, SettingsError
 

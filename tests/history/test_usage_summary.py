@@ -2,7 +2,8 @@
 
 import pytest
 
-from multiconnection.history.service import UsageFilter, summarise
+from multiconnection.history.models import UsageFilter
+from multiconnection.history.service import summarise
 from tests.support.console_world import ConsoleWorld
 
 pytestmark = pytest.mark.virtual_time

@@ -12,7 +12,8 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 from multiconnection.aws.dynamo_async import HotDriver
 from multiconnection.aws.dynamo_boto import dynamodb_client
-from multiconnection.history.service import UsageFilter, UsageHistory, summarise
+from multiconnection.history.models import UsageFilter
+from multiconnection.history.service import UsageHistory, summarise
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.keys.schemas import KeyPatch
 from multiconnection.keys.service import KeyService

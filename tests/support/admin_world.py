@@ -16,9 +16,10 @@ from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditFilter, 
 from multiconnection.aws.dynamo import Driver
 from multiconnection.bootstrap.admin import AdminTables, ProviderNames, admin_desk, put_admin
 from multiconnection.catalog import admin_routes
-from multiconnection.catalog.health import Figures, MetricsUnavailable
-from multiconnection.catalog.service import CatalogService, never_changing
-from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable, CatalogTable
+from multiconnection.catalog.health import MetricsUnavailable, ProviderFigures
+from multiconnection.catalog.models import parse_costs
+from multiconnection.catalog.service import CatalogService, PriceBook, never_changing
+from multiconnection.catalog.store import AdminCatalogTable
 from multiconnection.credits import routes as credits_routes
 from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
 from multiconnection.history.store import UsageHistoryTable
@@ -36,7 +37,7 @@ from multiconnection.orders.store import OrdersTable
 from multiconnection.ports import Clock
 from multiconnection.reports import routes as reports_routes
 from multiconnection.reports.reconciliation import DailyRun
-from multiconnection.reports.revenue import CostBook, RollUp, TakingsCounter
+from multiconnection.reports.revenue import RollUp, TakingsCounter
 from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import OutcomeUnknown, Reliable, StoreError
 from multiconnection.usage import Ended, Usage, UsageSource
@@ -119,11 +120,11 @@ class PeopleList:
 class Measured:
     """Implements `ProviderMetrics`."""
 
-    found: dict[str, Figures] = field(default_factory=dict)
+    found: dict[str, ProviderFigures] = field(default_factory=dict)
     down: bool = False
     readings: int = 0
 
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         self.readings += 1
         if self.down:
             raise MetricsUnavailable("no answer")
@@ -138,12 +139,9 @@ class AdminWorld:
         self.clock, self.rng, self.alarms = clock or LoopClock(), SeededRng(seed), Alarms()
         self.people, self.metrics = PeopleList([(USER.email, USER.user_id)]), Measured()
         writes, self.entries = AuditedWrites(self.driver, "audit"), AuditEntries(self.clock, self.rng)
-        self.published = CatalogTable(self.driver, "catalog")
+        self.published = AdminCatalogTable(self.driver, "catalog", writes)
         self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = AdminSwitchesTable(self.driver, "catalog", writes)
-        self.catalog = CatalogService(
-            self.published, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.catalog = CatalogService(self.published, self.providers, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             Queue(),
@@ -160,8 +158,7 @@ class AdminWorld:
         tables = AdminTables(
             accounts=AdminAccountsTable(self.driver, "balances", "credits", writes),
             adjustments=self.adjustments,
-            catalog=AdminCatalogTable(self.driver, "catalog", writes),
-            switches=self.switches,
+            catalog=self.published,
             reports=self.reports,
             log=self.log,
             usage=UsageHistoryTable(self.driver, "usage"),
@@ -181,7 +178,7 @@ class AdminWorld:
             clock=self.clock,
             rng=self.rng,
         )
-        counter = TakingsCounter(self.ledger.store, tables.usage, CostBook(tables.catalog), self.clock)
+        counter = TakingsCounter(self.ledger.store, tables.usage, PriceBook(tables.catalog, parse_costs), self.clock)
         self.roll_up = RollUp(self.reports, counter, self.clock, self.alarms)
         self.daily = DailyRun(self.maintenance, self.reports, self.roll_up, Reliable(self.rng), self.alarms, self.clock)
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.datastructures import State
 
 from multiconnection.bootstrap.console import Console, console, put_console
-from multiconnection.catalog.store import CatalogTable, PriceVersionsTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.credits import routes as credits_routes
 from multiconnection.errors import SessionRequired
 from multiconnection.history import routes as history_routes
@@ -59,8 +59,8 @@ class ConsoleWorld(ChatWorld):
         return console(
             keys_table=self.key_records,
             books=self.ledger.store,
-            reader=UsageHistoryTable(self.driver, "usage"),
-            versions=PriceVersionsTable(self.versions, "catalog"),
+            usage_table=UsageHistoryTable(self.driver, "usage"),
+            catalog_table=self.published,
             catalog=self.catalog,
             limits=LimitsTable(self.driver, "limits"),
             on_limit_error=self.alarms.alarm,

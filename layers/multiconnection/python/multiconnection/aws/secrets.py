@@ -14,7 +14,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=3.0, sock_connect=1.0)
 
 
 class SecretsManagerSource:
-    """Implements `SecretSource` for one secret, whose text is a JSON object of texts."""
+    """One secret, whose text is a JSON object of texts."""
 
     def __init__(
         self, session: aiohttp.ClientSession, credentials: Credentials, arn: str, endpoint_url: str | None = None

@@ -11,15 +11,16 @@ from multiconnection.accounts.service import CreditTerms
 from multiconnection.accounts.store import AdminAccountsTable
 from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditReader, AuditTable, AuditTrail
 from multiconnection.aws.dynamo import Driver
-from multiconnection.catalog.admin import AdminModels, AdminProviders, CatalogStore, SwitchStore
+from multiconnection.catalog.admin import AdminModels, AdminProviders
 from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth, ProviderMetrics
+from multiconnection.catalog.models import parse_costs
 from multiconnection.catalog.providers import provider_names
-from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable
+from multiconnection.catalog.service import PriceBook
+from multiconnection.catalog.store import AdminCatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits.adjustments import AdjustmentStore, AdminAdjustments
 from multiconnection.credits.balance import ConsoleMoney
 from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
-from multiconnection.history.service import UsageReader
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.cognito import CognitoPeople, UserPool
 from multiconnection.keys.service import KeyService
@@ -29,7 +30,7 @@ from multiconnection.ledger.store import Store
 from multiconnection.orders.store import OrdersTable
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.reports.reconciliation import AdminReconciliation, DailyRun, EntryStore, ReportStore
-from multiconnection.reports.revenue import AdminRevenue, CostBook, EntryVersions, RollUp, TakingsCounter, TakingsStore
+from multiconnection.reports.revenue import AdminRevenue, RollUp, TakingsCounter, TakingsStore
 from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import Reliable
 from multiconnection.web.app import Process
@@ -130,13 +131,9 @@ def build_daily(
     rng: Rng,
 ) -> DailyRun:
     tables = _tables(settings, driver, clock, rng)
-    counter = TakingsCounter(ledger.store, tables.usage, CostBook(tables.catalog), clock)
+    counter = TakingsCounter(ledger.store, tables.usage, PriceBook(tables.catalog, parse_costs), clock)
     roll_up = RollUp(tables.reports, counter, clock, alarms)
     return DailyRun(maintenance, tables.reports, roll_up, Reliable(rng), alarms, clock)
-
-
-class AdminCatalog(CatalogStore, EntryVersions, Protocol):
-    """The catalog's table, as administrators use it."""
 
 
 class AuditLog(AuditReader, EntryStore, Protocol):
@@ -151,11 +148,10 @@ class AdminReports(TakingsStore, ReportStore, Protocol):
 class AdminTables:
     accounts: AccountStore
     adjustments: AdjustmentStore
-    catalog: AdminCatalog
-    switches: SwitchStore
+    catalog: AdminCatalogTable
     reports: AdminReports
     log: AuditLog
-    usage: UsageReader
+    usage: UsageHistoryTable
     orders: OrderLister
 
 
@@ -166,7 +162,6 @@ def _tables(settings: Settings, driver: Driver, clock: Clock, rng: Rng) -> Admin
         accounts=AdminAccountsTable(driver, settings.balances_table, settings.credits_table, writes),
         adjustments=AdjustmentsTable(driver, booked, writes),
         catalog=AdminCatalogTable(driver, settings.catalog_table, writes),
-        switches=AdminSwitchesTable(driver, settings.catalog_table, writes),
         reports=ReportsTable(driver, settings.reports_table),
         log=AuditTable(driver, settings.audit_table, AuditEntries(clock, rng)),
         usage=UsageHistoryTable(driver, settings.usage_table),
@@ -193,7 +188,7 @@ def admin_desk(
     accounts = AdminAccounts(
         tables.accounts, people, keys, tables.orders, ConsoleMoney(books), entries, reliable, terms, clock
     )
-    counter = TakingsCounter(books, tables.usage, CostBook(tables.catalog), clock)
+    counter = TakingsCounter(books, tables.usage, PriceBook(tables.catalog, parse_costs), clock)
     return AdminDesk(
         accounts=accounts,
         adjustments=AdminAdjustments(tables.adjustments, accounts, entries, reliable, clock, four_eyes_nano),
@@ -202,7 +197,6 @@ def admin_desk(
             providers.names,
             providers.configured,
             providers.refresh,
-            tables.switches,
             tables.catalog,
             ProviderHealth(metrics, providers.names, clock),
             entries,

@@ -11,11 +11,11 @@ from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit.log import Audit, AuditEntries, AuditTable
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.s3 import BotoLinks, PayloadStore
-from multiconnection.catalog.service import CatalogService, PriceBook, PriceVersions
-from multiconnection.catalog.store import PriceVersionsTable
+from multiconnection.catalog.service import CatalogService, PriceBook
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits.balance import ConsoleMoney
-from multiconnection.history.service import ConsoleUsage, UsageHistory, UsageReader, UsageService
+from multiconnection.history.service import CallHistory, UsageHistory, UsageService
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.attempts import AttemptQuotas, Attempts
 from multiconnection.identity.challenges import Challenges
@@ -52,7 +52,7 @@ from .gateway import serve
 class Console:
     keys: KeyService
     usage: UsageService
-    history: ConsoleUsage
+    history: CallHistory
     money: ConsoleMoney
     quota: ConsoleQuota
 
@@ -60,8 +60,8 @@ class Console:
 def console(
     keys_table: KeysTable,
     books: Store,
-    reader: UsageReader,
-    versions: PriceVersions,
+    usage_table: UsageHistoryTable,
+    catalog_table: CatalogTable,
     catalog: CatalogService,
     limits: LimitStore,
     on_limit_error: Callable[[str], None],
@@ -69,10 +69,10 @@ def console(
     rng: Rng,
 ) -> Console:
     """Put together from its ports."""
-    history = UsageHistory(reader, rng)
+    history = UsageHistory(usage_table, rng)
     keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
     usage = UsageService(books)
-    calls = ConsoleUsage(history, usage, PriceBook(versions), keys_table, clock)
+    calls = CallHistory(history, usage, PriceBook(catalog_table), keys_table, clock)
     return Console(keys, usage, calls, ConsoleMoney(books), ConsoleQuota(limits, clock, on_limit_error))
 
 
@@ -138,8 +138,8 @@ def build_console_services(base: Base) -> Console:
     return console(
         keys_table=base.keys,
         books=base.ledger.store,
-        reader=UsageHistoryTable(driver, settings.usage_table),
-        versions=PriceVersionsTable(driver, settings.catalog_table),
+        usage_table=UsageHistoryTable(driver, settings.usage_table),
+        catalog_table=base.catalog_table,
         catalog=base.catalog,
         limits=LimitsTable(driver, settings.limits_table),
         on_limit_error=lambda name: base.alarms.alarm("limiter", error=name),

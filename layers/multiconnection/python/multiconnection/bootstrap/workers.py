@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from multiconnection.audit.log import AuditEntries, AuditTable
 from multiconnection.catalog.providers import configured_providers, provider_names
 from multiconnection.catalog.service import CatalogService, never_changing
-from multiconnection.catalog.store import CatalogTable, SwitchesTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.keys.service import KeyService
 from multiconnection.keys.store import KeysTable
@@ -53,8 +53,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
     table = CatalogTable(driver, settings.catalog_table)
     providers = configured_providers(settings)
-    switches = SwitchesTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
+    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     maintenance = Maintenance(ledger, clock, alarms, build_telemetry(settings, emf))
     keys_table = KeysTable(driver, settings.keys_table, settings.balances_table)

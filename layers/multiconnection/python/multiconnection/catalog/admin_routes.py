@@ -13,10 +13,9 @@ from .admin import (
     AdminProviders,
     ModelRecord,
     PriceChange,
-    PriceWish,
     ProviderRecord,
     difference_object,
-    prices_of,
+    quoted_prices,
 )
 from .models import Head, PriceVersion
 from .schemas import PriceBody
@@ -44,8 +43,8 @@ async def change_prices(
     model_id: str, request: Request, models: ModelsDep, admin: AdminDep, dry_run: bool = False
 ) -> dict[str, Any]:
     """A new immutable version; `dry_run` only tells what it would be."""
-    wish = wish_of(await body_of(request, PriceBody))
-    change = await (models.diff(model_id, wish) if dry_run else models.publish(admin, model_id, wish))
+    body = await body_of(request, PriceBody)
+    change = await (models.diff(model_id, body) if dry_run else models.publish(admin, model_id, body))
     return change_object(change, dry_run=dry_run)
 
 
@@ -69,17 +68,13 @@ async def reason_of(request: Request) -> str:
     return (await body_of(request, MaybeReasonBody)).reason
 
 
-def wish_of(body: PriceBody) -> PriceWish:
-    return PriceWish(body.prices, body.base_version, body.cost_prices, body.confirm, body.reason)
-
-
 def change_object(change: PriceChange, *, dry_run: bool) -> dict[str, Any]:
     return {
         "object": "price_change",
         "dry_run": dry_run,
         "model": change.entry["id"],
         "version": change.entry["price_version"],
-        "prices": prices_of(change.entry),
+        "prices": quoted_prices(change.entry),
         "diff": [difference_object(each) for each in change.differences],
         "cost_diff": [difference_object(each) for each in change.cost_differences],
         "needs_confirmation": change.needs_confirmation,
@@ -101,7 +96,7 @@ def _head_object(head: Head) -> dict[str, Any]:
         "aliases": list(entry.get("aliases", ())),
         "enabled": head.enabled,
         "price_version": head.price_version,
-        "prices": prices_of(entry),
+        "prices": quoted_prices(entry),
         "cost_prices": entry.get("cost_prices"),
         "upstreams": entry["upstreams"],
     }
@@ -111,7 +106,7 @@ def _version_object(version: PriceVersion) -> dict[str, Any]:
     """Versions that a file published know no time and no author."""
     return {
         "version": version.number,
-        "prices": prices_of(version.entry),
+        "prices": quoted_prices(version.entry),
         "cost_prices": version.entry.get("cost_prices"),
         "created": version.created_s,
         "created_by": version.created_by or None,

@@ -14,25 +14,18 @@ from multiconnection.money import BASIS_POINTS
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import StoreError
 
-from .models import Catalog, CatalogError, Model, Switches, UpstreamRef
-from .provider import Provider
+from .models import Catalog, CatalogError, Entry, Model, Provider, Switches, UpstreamRef, parse_model
+from .store import CatalogTable
 
 
-class ModelSource(Protocol):
+class CatalogSource(Protocol):
+    """`CatalogTable`, or models in memory."""
+
     async def models(self) -> list[Model]:
-        """Every enabled model at its current price version."""
+        """Every enabled model at its current price version. Raises StoreError or CatalogError."""
 
-
-class SwitchSource(Protocol):
     async def switches(self) -> Switches:
         """Raises StoreError."""
-
-
-class AllOn:
-    """Where there are no switches: implements `SwitchSource`."""
-
-    async def switches(self) -> Switches:
-        return Switches()
 
 
 async def never_changing() -> None:
@@ -44,13 +37,12 @@ class CatalogService:
 
     def __init__(
         self,
-        source: ModelSource,
+        source: CatalogSource,
         providers: Mapping[str, Provider],
         clock: Clock,
         alarms: Alarms,
         cache_s: float,
         refresh_providers: Callable[[], Awaitable[None]] = never_changing,
-        switch_source: SwitchSource | None = None,
     ) -> None:
         self._source = source
         self._providers = providers
@@ -58,7 +50,6 @@ class CatalogService:
         self._alarms = alarms
         self._cache_s = cache_s
         self._refresh_providers = refresh_providers
-        self._switch_source = switch_source or AllOn()
         self._switches = Switches()
         self._catalog: Catalog | None = None
         self._fresh_until = 0.0
@@ -117,7 +108,7 @@ class CatalogService:
 
     async def _load(self) -> None:
         try:
-            models, switches = await asyncio.gather(self._source.models(), self._switch_source.switches())
+            models, switches = await asyncio.gather(self._source.models(), self._source.switches())
             self._catalog, self._switches = Catalog.of(models), switches
         except (StoreError, CatalogError) as exc:
             self._alarms.alarm("catalog_unreadable", error=str(exc))
@@ -210,33 +201,33 @@ VERSIONS_MAX = 1000
 Version = tuple[str, int]
 
 
-class PriceVersions(Protocol):
-    async def version(self, model_id: str, price_version: int) -> Model | None:
-        """Raises StoreError or CatalogError."""
-
-
 class PriceBook:
-    """One per process."""
+    """Models at the price versions that calls were charged at. A version never changes: a process reads each once."""
 
-    def __init__(self, source: PriceVersions) -> None:
-        self._source = source
+    def __init__(self, table: CatalogTable, parse: Callable[[Entry], Model] = parse_model) -> None:
+        """`parse_costs` instead of `parse_model` gives the prices that we pay upstream."""
+        self._table = table
+        self._parse = parse
         self._known: Bounded[Version, Model] = Bounded(VERSIONS_MAX)
 
     async def of(self, rows: Iterable[UsageRow]) -> Mapping[Version, Model]:
-        """The models of these rows; one that nobody can read any more is missing. Raises StoreError."""
+        """The models of these rows, without those that cannot be read any more. Raises StoreError."""
         versions = list({version_of(row) for row in rows})
-        found = await asyncio.gather(*(self._model(version) for version in versions))
+        found = await asyncio.gather(*(self.model(version) for version in versions))
         return {version: model for version, model in zip(versions, found, strict=True) if model is not None}
 
-    async def _model(self, version: Version) -> Model | None:
+    async def model(self, version: Version) -> Model | None:
+        """None if the version is missing or has no valid prices. Raises StoreError."""
         if (known := self._known.get(version)) is not None:
             return known
+        entry = await self._table.version(*version)
+        if entry is None:
+            return None
         try:
-            model = await self._source.version(*version)
+            model = self._parse(entry)
         except CatalogError:
             return None
-        if model is not None:
-            self._known.put(version, model)
+        self._known.put(version, model)
         return model
 
 

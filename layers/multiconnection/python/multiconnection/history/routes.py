@@ -18,10 +18,11 @@ from multiconnection.money import nano_to_usd
 from multiconnection.usage import Ended
 from multiconnection.web.context import service
 
+from .models import ExplainedCall, Group, Totals, UsageFilter
 from .price_lines import Line
-from .service import ConsoleUsage, Explained, Group, Totals, UsageFilter, UsageService, by_cost
+from .service import CallHistory, UsageService, by_cost
 
-HistoryDep = Annotated[ConsoleUsage, service("history")]
+HistoryDep = Annotated[CallHistory, service("history")]
 UsageDep = Annotated[UsageService, service("usage")]
 
 console_router = APIRouter()
@@ -69,13 +70,13 @@ async def summarise_usage(
     tz_offset_min: OffsetQuery = 0,
 ) -> dict[str, Any]:
     """Days of the last thirty, or of `from` to `to`; `tz_offset_min` is what their midnight is ahead of UTC's."""
-    summary, labels = await history.summary(user.account_id, wanted, group, tz_offset_min)
+    summary = await history.summary(user.account_id, wanted, group, tz_offset_min)
     return {
         "days": [
             {
                 "day": name,
                 **totals_object(day.totals),
-                "groups": [group_object(key, totals, labels) for key, totals in by_cost(day.groups)],
+                "groups": [group_object(key, totals, summary.labels) for key, totals in by_cost(day.groups)],
             }
             for name, day in summary.days.items()
         ],
@@ -89,7 +90,7 @@ async def console_call(request_id: str, history: HistoryDep, user: UserDep) -> d
     return call_object(await history.call(user.account_id, request_id))
 
 
-def call_object(call: Explained) -> dict[str, Any]:
+def call_object(call: ExplainedCall) -> dict[str, Any]:
     """`created` is when the call arrived: the order of the list, and what filters and days go by."""
     row = call.row
     return {

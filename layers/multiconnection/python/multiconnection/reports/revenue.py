@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from multiconnection.bounded import Bounded
 from multiconnection.catalog.bounds import cost_nano
-from multiconnection.catalog.models import CatalogError, Entry, Model, costing_entry, parse_model
+from multiconnection.catalog.models import CatalogError
+from multiconnection.catalog.service import PriceBook, version_of
 from multiconnection.errors import RequestInvalid
-from multiconnection.history.service import UsageFilter, UsageReader
+from multiconnection.history.models import UsageFilter
+from multiconnection.history.store import UsageHistoryTable
 from multiconnection.ids import began_s
 from multiconnection.ledger.models import UsageRow
 from multiconnection.ports import Alarms, Clock
@@ -111,51 +112,10 @@ class Counted:
     whole: bool = True
 
 
-# What calls cost us upstream, at the price version of each call.
-# An entry's `cost_prices` say what the provider takes; a kind without one costs what the list says, without markup.
-
-
-class EntryVersions(Protocol):
-    async def version_entry(self, model_id: str, price_version: int) -> Entry | None:
-        """Raises StoreError."""
-
-
-class CostBook:
-    """One per process: a version never changes, so each is read once."""
-
-    def __init__(self, source: EntryVersions) -> None:
-        self._source = source
-        self._known: Bounded[tuple[str, int], Model] = Bounded(VERSIONS_MAX)
-
-    async def cost(self, row: UsageRow) -> int | None:
-        """n$ of what was consumed, charged or not; None where nobody knows any more. Raises StoreError."""
-        model = await self._model(row.model, row.price_version)
-        if model is None:
-            return None
-        try:
-            return cost_nano(model, row.usage, 0)
-        except CatalogError:
-            return None
-
-    async def _model(self, model_id: str, price_version: int) -> Model | None:
-        key = (model_id, price_version)
-        if (known := self._known.get(key)) is not None:
-            return known
-        entry = await self._source.version_entry(model_id, price_version)
-        if entry is None:
-            return None
-        try:
-            model = parse_model(costing_entry(entry))
-        except CatalogError:
-            return None
-        self._known.put(key, model)
-        return model
-
-
 class TakingsCounter:
     """Reads the rows of a range of days, account by account."""
 
-    def __init__(self, accounts: AccountIds, reader: UsageReader, costs: CostBook, clock: Clock) -> None:
+    def __init__(self, accounts: AccountIds, reader: UsageHistoryTable, costs: PriceBook, clock: Clock) -> None:
         self._accounts = accounts
         self._reader = reader
         self._costs = costs
@@ -188,8 +148,18 @@ class TakingsCounter:
                 return
 
     async def _one(self, row: UsageRow) -> Takings:
-        cost = await self._costs.cost(row)
+        cost = await self._upstream_cost(row)
         return Takings(1, row.cost, cost or 0, int(cost is None))
+
+    async def _upstream_cost(self, row: UsageRow) -> int | None:
+        """n$ of what was consumed, charged or not; None if its price version cannot be read. Raises StoreError."""
+        model = await self._costs.model(version_of(row))
+        if model is None:
+            return None
+        try:
+            return cost_nano(model, row.usage, 0)
+        except CatalogError:
+            return None
 
     def _is_over(self, counted: Counted, bounds: Bounds) -> bool:
         return (
@@ -293,6 +263,3 @@ def summed(parts: Iterable[tuple[str, Takings]]) -> dict[str, Takings]:
     for name, takings in parts:
         found.setdefault(name, Takings()).add(takings)
     return found
-
-
-VERSIONS_MAX = 1000
