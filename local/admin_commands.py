@@ -12,7 +12,7 @@ from multiconnection.bootstrap.admin import AdminDesk
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
 from multiconnection.catalog.admin import quoted_prices
-from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
+from multiconnection.catalog.admin_routes import change_answer, model_answer, provider_answer
 from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.routes import adjustment_object
 from multiconnection.identity.models import Session
@@ -108,33 +108,34 @@ async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
 
 
 async def prices_show(workers: Workers, options: Namespace) -> Row:
-    return model_object(await _desk(workers).models.get(options.model))
+    return model_answer(await _desk(workers).models.get(options.model)).model_dump()
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
     change = await _desk(workers).models.diff(options.model, await _price_body(workers, options))
-    return change_object(change, dry_run=True)
+    return change_answer(change, dry_run=True).model_dump()
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
     change = await _desk(workers).models.publish(operator(), options.model, await _price_body(workers, options))
-    return change_object(change, dry_run=False)
+    return change_answer(change, dry_run=False).model_dump()
 
 
 async def model_switch(workers: Workers, options: Namespace) -> Row:
     models = _desk(workers).models
-    return model_object(await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason))
+    record = await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
+    return model_answer(record).model_dump()
 
 
 async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
-    return [provider_object(record) for record in await _desk(workers).providers.list()]
+    return [provider_answer(record).model_dump() for record in await _desk(workers).providers.list()]
 
 
 async def provider_switch(workers: Workers, options: Namespace) -> Row:
     providers = _desk(workers).providers
     record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
-    return provider_object(record)
+    return provider_answer(record).model_dump()
 
 
 async def revenue(workers: Workers, options: Namespace) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 from local.seed import catalog_file
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.history.routes import usage_row_object
+from multiconnection.history.schemas import UsageRowAnswer
 from multiconnection.ids import new_short_id
 from multiconnection.keys.models import ApiKey
 from multiconnection.keys.schemas import KeyBody, KeyPatch
@@ -78,8 +78,8 @@ async def key_list(workers: Workers, options: Namespace) -> list[Row]:
 
 async def usage_list(workers: Workers, options: Namespace) -> list[Row]:
     """Newest first."""
-    rows = [usage_row_object(row) async for row in workers.ledger.store.usage_rows(options.account)]
-    return rows[::-1][: options.limit]
+    rows = [row async for row in workers.ledger.store.usage_rows(options.account)]
+    return [UsageRowAnswer.of(row).model_dump(mode="json") for row in rows[::-1][: options.limit]]
 
 
 async def models_list(workers: Workers, _: Namespace) -> list[Row]:

@@ -33,7 +33,7 @@ from .models import (
     parse_costs,
     parse_model,
 )
-from .schemas import PriceBody
+from .schemas import PriceBody, PriceDifferenceAnswer
 from .store import AdminCatalogTable
 
 # The table takes no longer ones as keys.
@@ -120,7 +120,7 @@ class AdminModels:
             raise ConfirmationRequired(
                 'A price changes more than tenfold, or is new. Send "confirm": true if this is meant.',
                 param="confirm",
-                details={"diff": [difference_object(each) for each in change.differences]},
+                details={"diff": [difference_answer(each).model_dump() for each in change.differences]},
             )
         head = record.head
         before, after = _audited_prices(head.entry), _audited_prices(change.entry)
@@ -205,8 +205,8 @@ def quoted_prices(entry: Entry) -> dict[str, Any]:
     return {**entry["prices"], **long}
 
 
-def difference_object(each: PriceDifference) -> dict[str, Any]:
-    return {"kind": each.kind, "old": each.old, "new": each.new, "percent": each.percent}
+def difference_answer(each: PriceDifference) -> PriceDifferenceAnswer:
+    return PriceDifferenceAnswer(kind=each.kind, old=each.old, new=each.new, percent=each.percent)
 
 
 def differences(old: QuotedPrices, new: QuotedPrices) -> list[PriceDifference]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from multiconnection import money
@@ -296,6 +297,21 @@ def parse_prices(quoted: Mapping[str, Any]) -> Prices:
     if per_second % 1000:
         raise CatalogError("a price per second needs whole pico-dollars per millisecond")
     return Prices(units, images, per_second // 1000)
+
+
+def with_markup(quoted: Mapping[str, Any], basis_points: int) -> dict[str, Any]:
+    """Quoted prices as they are charged, exact; those of images are tables in the table."""
+    if not basis_points:
+        return dict(quoted)
+    return {
+        kind: with_markup(price, basis_points) if isinstance(price, Mapping) else _with_markup(price, basis_points)
+        for kind, price in quoted.items()
+    }
+
+
+def _with_markup(price: str, basis_points: int) -> str:
+    exact = Decimal(price) * (money.BASIS_POINTS + basis_points) / money.BASIS_POINTS
+    return f"{exact.normalize():f}"
 
 
 def _not_negative(price: int) -> int:

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 from multiconnection.bounded import Bounded
 from multiconnection.errors import LedgerUnavailable, ModelNotFound, NoAvailableUpstream
 from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import UsageRow
-from multiconnection.money import BASIS_POINTS
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import StoreError
 
 from .models import Catalog, CatalogError, Entry, Model, Provider, Switches, UpstreamRef, parse_model
+from .schemas import ModelAnswer, PricedModelAnswer
 from .store import CatalogTable
+
+VERSIONS_MAX = 1000
+Version = tuple[str, int]
+"""A model's id and price version."""
 
 
 class CatalogSource(Protocol):
@@ -78,9 +81,7 @@ class CatalogService:
         await self._refresh_providers()
         model = (await self.catalog()).by_name.get(name)
         if model is None or not model.only(self._providers):
-            raise ModelNotFound(
-                f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model"
-            )
+            raise _not_found(name)
         if not self.upstreams(model):
             raise NoAvailableUpstream(f"`{model.id}` is out of service for now.", retry_after_s=self._cache_s)
         return model
@@ -117,88 +118,28 @@ class CatalogService:
             self._fresh_until = self._clock.now() + self._cache_s
 
 
-# The model list: OpenAI's shape for API callers, and the public price list.
-
-
 @dataclass(frozen=True, slots=True)
 class ListingService:
-    """Prices are shown as they are charged: with the markup."""
+    """Models as they are listed: for a key, and in the public price list. Prices include the markup."""
 
     catalog: CatalogService
     markup_basis_points: int
 
-    async def models(self, api_key: ApiKey) -> list[dict[str, Any]]:
-        """The models this key may use, as OpenAI lists them."""
-        return [self.model_object(model) for model in await self.catalog.served() if api_key.allows_model(model.id)]
+    async def models(self, api_key: ApiKey) -> list[ModelAnswer]:
+        """The models that this key may use."""
+        found = [model for model in await self.catalog.served() if api_key.allows_model(model.id)]
+        return [ModelAnswer.of(model, self.markup_basis_points) for model in found]
 
-    async def model(self, api_key: ApiKey, name: str) -> dict[str, Any]:
+    async def model(self, api_key: ApiKey, name: str) -> ModelAnswer:
         """Raises ModelNotFound, also for a model that this key may not use."""
         model = await self.catalog.find(name)
         if not api_key.allows_model(model.id):
-            raise ModelNotFound(
-                f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model"
-            )
-        return self.model_object(model)
+            raise _not_found(name)
+        return ModelAnswer.of(model, self.markup_basis_points)
 
-    async def price_list(self) -> list[dict[str, Any]]:
-        """Every served model with prices in USD; units are named in the route's answer."""
-        return [self._priced(model) for model in await self.catalog.served()]
-
-    def model_object(self, model: Model) -> dict[str, Any]:
-        return {
-            "id": model.id,
-            "object": "model",
-            "created": model.created_s,
-            "owned_by": model.owned_by,
-            "name": model.name,
-            "kind": model.kind,
-            "context_length": model.context_window or None,
-            "max_output_tokens": model.max_output_tokens or None,
-            "capabilities": list(model.capabilities),
-            "pricing": self._marked_up(model.quoted),
-            **self._long_prompts(model),
-        }
-
-    def _priced(self, model: Model) -> dict[str, Any]:
-        return {
-            "id": model.id,
-            "name": model.name,
-            "aliases": list(model.aliases),
-            "owned_by": model.owned_by,
-            "kind": model.kind,
-            "created": model.created_s,
-            "context_window": model.context_window or None,
-            "max_output_tokens": model.max_output_tokens or None,
-            "capabilities": list(model.capabilities),
-            "price_version": model.price_version,
-            "prices": self._marked_up(model.quoted),
-            **self._long_prompts(model),
-        }
-
-    def _long_prompts(self, model: Model) -> dict[str, Any]:
-        """Only where a long prompt makes the whole call dearer."""
-        long = model.long_context
-        if long is None:
-            return {}
-        return {"long_context": {"above_input_tokens": long.above_input_tokens, "prices": self._marked_up(long.quoted)}}
-
-    def _marked_up(self, quoted: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._marked_up(price) if isinstance(price, Mapping) else self._with_markup(price)
-            for name, price in quoted.items()
-        }
-
-    def _with_markup(self, price: str) -> str:
-        if not self.markup_basis_points:
-            return price
-        exact = Decimal(price) * (BASIS_POINTS + self.markup_basis_points) / BASIS_POINTS
-        return f"{exact.normalize():f}"
-
-
-# The models as they were priced when calls were made: immutable, so each version is read once per process.
-
-VERSIONS_MAX = 1000
-Version = tuple[str, int]
+    async def price_list(self) -> list[PricedModelAnswer]:
+        """Every served model."""
+        return [PricedModelAnswer.of(model, self.markup_basis_points) for model in await self.catalog.served()]
 
 
 class PriceBook:
@@ -233,3 +174,7 @@ class PriceBook:
 
 def version_of(row: UsageRow) -> Version:
     return row.model, row.price_version
+
+
+def _not_found(name: str) -> ModelNotFound:
+    return ModelNotFound(f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model")

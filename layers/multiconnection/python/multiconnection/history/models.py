@@ -100,6 +100,10 @@ class Day:
     totals: Totals = field(default_factory=Totals)
     groups: dict[str, Totals] = field(default_factory=dict)
 
+    def by_cost(self) -> Sequence[tuple[str, Totals]]:
+        """The groups, most expensive first."""
+        return sorted(self.groups.items(), key=lambda pair: (-pair[1].cost, -pair[1].calls, pair[0]))
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

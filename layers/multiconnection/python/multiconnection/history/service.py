@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -275,11 +275,6 @@ async def summarise(
 
 def _iso(number: int) -> str:
     return (EPOCH + timedelta(days=number)).isoformat()
-
-
-def by_cost(groups: Mapping[str, Totals]) -> Iterator[tuple[str, Totals]]:
-    """Most expensive first."""
-    yield from sorted(groups.items(), key=lambda pair: (-pair[1].cost, -pair[1].calls, pair[0]))
 
 
 def csv_header() -> bytes:
