@@ -11,7 +11,7 @@ from multiconnection.errors import GatewayError
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 from .audit import BALANCES, KEYS
@@ -61,7 +61,7 @@ class Environment:
         self.process = process
         self.ledger: Ledger = world.ledger(process)
         self.open_bills = OpenBills()
-        seen = AccountsSeen(self.ledger.store)
+        seen = KnownAccounts(self.ledger.store.account)
         keys = KeysTable(world.driver(process), KEYS, BALANCES)
         self.authenticator = Authenticator(keys, NoIpLimits(), world.clock)
         self.reserver = Reserver(self.ledger, self.authenticator, seen, world.clock, world.in_flight_max)

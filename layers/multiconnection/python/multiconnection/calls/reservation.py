@@ -16,8 +16,8 @@ from multiconnection.errors import (
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger, suspended
 from multiconnection.ledger.models import ACTIVE, Account, Hold
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
@@ -59,7 +59,7 @@ class Reserver:
     """Turns refusals of the ledger into the errors of the contract."""
 
     def __init__(
-        self, ledger: Ledger, renewal: CallerRenewal, seen: AccountsSeen, clock: Clock, in_flight_max: int
+        self, ledger: Ledger, renewal: CallerRenewal, seen: KnownAccounts, clock: Clock, in_flight_max: int
     ) -> None:
         self._ledger = ledger
         self._renewal = renewal
@@ -95,12 +95,12 @@ class Reserver:
     async def _next_try(
         self, exc: ReserveRefused, caller: Caller, wish: Wish, bound: CostBound
     ) -> tuple[Caller, CostBound]:
-        if exc.image is not None and exc.refusal is Refusal.KEY_EPOCH:
+        if exc.image is not None and exc.refusal is ReserveRefusal.KEY_EPOCH:
             return await self._renewal.renew(caller, exc.image.key_epoch), bound
         if exc.image is not None and is_about_funds(exc):
             self._remember_short(exc.image)
             return caller, self._shortened(exc.image, caller, wish, bound)
-        if exc.refusal is Refusal.CONFLICT:
+        if exc.refusal is ReserveRefusal.CONFLICT:
             return caller, bound
         raise refusal_error(exc) from exc
 
@@ -193,7 +193,7 @@ def _hold(caller: Caller, wish: Wish, bound: CostBound) -> Hold:
 
 
 IN_FLIGHT_RETRY_AFTER_S = 1.0
-_FUNDS = (Refusal.BALANCE, Refusal.KEY_BUDGET)
+_FUNDS = (ReserveRefusal.BALANCE, ReserveRefusal.KEY_BUDGET)
 
 
 def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
@@ -238,15 +238,15 @@ def _advice(funds: Funds, affordable_tokens: int | None) -> str:
 
 def refusal_error(exc: ReserveRefused) -> GatewayError:
     """The caller's error for a refusal that is not about money."""
-    if exc.refusal is Refusal.STATUS:
+    if exc.refusal is ReserveRefusal.STATUS:
         return suspended()
-    if exc.refusal is Refusal.IN_FLIGHT:
+    if exc.refusal is ReserveRefusal.IN_FLIGHT:
         return RateLimited(
             "Too many calls of this account are in flight.",
             reason="in_flight",
             retry_after_s=IN_FLIGHT_RETRY_AFTER_S,
         )
-    if exc.refusal is Refusal.NO_ACCOUNT:
+    if exc.refusal is ReserveRefusal.NO_ACCOUNT:
         return ApiKeyInvalid("The account of this API key does not exist.")
     return LedgerUnavailable("The account changed while the call was being reserved.", retry_after_s=1)
 

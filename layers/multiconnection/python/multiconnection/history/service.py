@@ -3,14 +3,13 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from multiconnection.catalog.service import PriceBook, version_of
-from multiconnection.errors import ApiKeyInvalid, LedgerUnavailable, RequestInvalid, UsageNotFound
+from multiconnection.errors import ApiKeyInvalid, RequestInvalid, UsageNotFound
 from multiconnection.ids import TIME_MAX, began_s, hold_id_of, request_id_of
 from multiconnection.keys.models import LastUses
 from multiconnection.keys.store import KeysTable
@@ -18,7 +17,7 @@ from multiconnection.ledger.models import Account, UsageRow
 from multiconnection.ledger.store import Store
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock, Rng
-from multiconnection.retry import Retry, StoreError, readable
+from multiconnection.retry import Reliable, readable, unavailable_as
 from multiconnection.usage import USAGE_COUNTS
 
 from .models import (
@@ -78,7 +77,6 @@ COLUMNS = (
 )
 # A spreadsheet runs a text that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-T = TypeVar("T")
 
 
 class UsageHistory:
@@ -86,7 +84,7 @@ class UsageHistory:
 
     def __init__(self, table: UsageHistoryTable, rng: Rng) -> None:
         self._table = table
-        self._retry = Retry(rng)
+        self._read = Reliable(rng, "Your usage cannot be read at the moment, please try again.", READ_ATTEMPTS_MAX)
 
     async def page(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> UsagePage:
         """Up to `limit` rows; fewer, with a cursor, if the filter let too few of many through.
@@ -136,10 +134,6 @@ class UsageHistory:
             times.setdefault((row.key_id, row.secret), began_s(row.hold_id))
         return LastUses(times, 0 if batch.after is None else began_s(batch.after))
 
-    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
-        with readable("Your usage"):
-            return await self._retry(read, READ_ATTEMPTS_MAX)
-
 
 @dataclass(frozen=True, slots=True)
 class UsageService:
@@ -152,17 +146,13 @@ class UsageService:
         hold_id = hold_id_of(request_id)
         if hold_id is None:
             raise _not_found(request_id)
-        try:
+        with unavailable_as("The usage table cannot be read at the moment."):
             return await self._decided(account_id, hold_id, request_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The usage table cannot be read at the moment.", retry_after_s=1) from exc
 
     async def account(self, account_id: str) -> Account:
         """Raises ApiKeyInvalid or LedgerUnavailable."""
-        try:
+        with unavailable_as("The balance cannot be read at the moment."):
             account = await self.store.account(account_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The balance cannot be read at the moment.", retry_after_s=1) from exc
         if account is None:
             raise ApiKeyInvalid("The account of this API key does not exist.")
         return account

@@ -83,7 +83,7 @@ async def unknown_uses(account_id: str) -> LastUses:
 class KeyService:
     """Keys of one account at a time; another account's key is not found.
 
-    Methods for the console raise GatewayErrors. `list`, `issue` and `end_playground_keys` are for other rooms and for
+    Methods for the console raise GatewayErrors. `list`, `issue` and `end_session_keys` are for other rooms and for
     tools: StoreErrors pass through after bounded repetition.
     """
 
@@ -220,10 +220,11 @@ class KeyService:
             raise _no_slot() from exc
         return key, secret
 
-    async def end_playground_keys(self, account_id: str) -> None:
-        """Raises StoreError."""
+    async def end_session_keys(self, account_id: str) -> None:
+        """Delete the playground keys that are still accepted. May be repeated. Raises StoreError."""
+        now_s = self._clock.now()
         for key in await self.list(account_id):
-            if key.kind == SESSION and key.is_usable(self._clock.now()):
+            if key.kind == SESSION and key.is_usable(now_s):
                 with suppress(KeyNotFound):
                     await self._delete_key(account_id, key.key_id)
 
