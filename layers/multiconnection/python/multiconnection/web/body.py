@@ -1,10 +1,11 @@
-"""Reading a JSON request body, bounded, with our errors."""
+"""Request bodies: bounded JSON and forms, read and validated, with our errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
+from pydantic import BaseModel, ValidationError
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -15,11 +16,12 @@ from multiconnection.errors import MediaTypeUnsupported, RequestInvalid, Request
 from multiconnection.turns import give_way
 
 from .json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply, tree_is_too_large
-from .validation import path_of
+from .validation import invalid, path_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
 # Reading less than this takes a few milliseconds whatever is in it; between the stages of more, others have their turn.
 SHORT_BYTES = 256 * 1024
 
@@ -47,6 +49,24 @@ async def read_json(request: Request, bytes_max: int | None = None) -> object:
     _shallow(value, raw)
     await give_way()
     return value
+
+
+def json_object(body: object) -> dict[str, Any]:
+    """A parsed body that is an object; raises RequestInvalid for anything else."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    return body
+
+
+def validated(schema: type[SchemaT], body: Mapping[str, Any], first_item: int = 0) -> SchemaT:
+    """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does.
+
+    `first_item` is the place of the first item in a list of which only a part is validated.
+    """
+    try:
+        return schema.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc, first_item) from exc
 
 
 def body_bytes_max(request: Request) -> int:
