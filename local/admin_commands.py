@@ -17,7 +17,6 @@ from multiconnection.credits.routes import adjustment_object
 from multiconnection.identity.models import Session
 from multiconnection.ids import new_short_id
 from multiconnection.observability.logging import begin_correlation
-from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.routes import reviewed_object
 from multiconnection.reports.routes import reconciliation_object, revenue_object
 
@@ -35,23 +34,19 @@ def _desk(workers: Workers) -> AdminDesk:
     return workers.admin
 
 
-def _decisions(workers: Workers) -> OrderDecisions:
-    return workers.orders.decisions
-
-
 async def orders_list(workers: Workers, options: Namespace) -> list[Row]:
-    reviewed, _ = await _decisions(workers).queue(options.status, options.limit, None)
+    reviewed, _ = await workers.decisions.queue(options.status, options.limit, None)
     return [reviewed_object(order) for order in reviewed]
 
 
 async def orders_approve(workers: Workers, options: Namespace) -> Row:
-    decisions = _decisions(workers)
+    decisions = workers.decisions
     order = await decisions.approve(operator(), options.order, options.amount, options.account, options.note)
     return reviewed_object(await decisions.reviewed(order))
 
 
 async def orders_reject(workers: Workers, options: Namespace) -> Row:
-    decisions = _decisions(workers)
+    decisions = workers.decisions
     return reviewed_object(await decisions.reviewed(await decisions.reject(operator(), options.order, options.reason)))
 
 

@@ -13,7 +13,7 @@ from multiconnection.history.routes import usage_row_object
 from multiconnection.ids import new_short_id
 from multiconnection.keys.models import DISABLED, ApiKey
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow
-from multiconnection.ledger.reconcile import Report, totals
+from multiconnection.ledger.reconcile import ReconcileReport, totals
 from multiconnection.money import nano_to_usd, usd_to_nano
 
 Row = dict[str, Any]
@@ -151,7 +151,7 @@ def _key_row(key: ApiKey) -> Row:
     }
 
 
-def _report_row(report: Report) -> Row:
+def _report_row(report: ReconcileReport) -> Row:
     figures = {name: getattr(report, name) for name in ("credits_in", "available", "held", "charged", "overrun")}
     return {
         "account_id": report.account_id,

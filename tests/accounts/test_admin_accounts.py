@@ -8,7 +8,7 @@ from multiconnection.accounts.service import Withheld, granted_row
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.identity.models import Session, account_id_of
 from multiconnection.ledger.models import FROZEN, Hold, breaches
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.retry import StoreThrottled
 from tests.support.admin_world import ADMIN, SECOND, TERMS, USER, AdminApp, AdminWorld
 
@@ -90,7 +90,7 @@ async def test_a_suspended_account_is_refused_its_next_call_and_a_resumed_one_is
     assert (await app.post(f"{PATH}/suspend", WHY))["status"] == "suspended"
     with pytest.raises(ReserveRefused) as caught:
         await world.ledger.reserve(some_hold(), key_epoch=0, in_flight_max=4)
-    assert caught.value.refusal is Refusal.STATUS
+    assert caught.value.refusal is ReserveRefusal.STATUS
     assert (await app.post(f"{PATH}/resume", {"reason": "paid"}, SECOND))["status"] == "active"
     reserved = await world.ledger.reserve(some_hold(), key_epoch=0, in_flight_max=4)
     assert breaches(reserved.image) == []

@@ -22,9 +22,9 @@ from multiconnection.retry import OutcomeUnknown, StoreThrottled, StoreUnavailab
 from tests.support.assertions import assert_error
 from tests.support.chat_world import TABLES, Alarms, Queue
 from tests.support.limit_world import HandClock, SeededRng, WatchedDriver
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.people_world import TEST_CREDIT_NANO, PeopleWorld, model_name
 from tests.support.whole_world import whole_world
+from tools.memory_dynamo.driver import MemoryDynamo
 
 USER = "5d2b1c6e-0000-4000-8000-000000000001"
 ADA = Session(account_id_of(USER), "ada@example.com", "Ada", False, USER)

@@ -12,7 +12,7 @@ from multiconnection.audio.transcription import FILE_BYTES_MAX
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.catalog.parameters import TRANSCRIPTIONS, TRANSLATIONS, ParameterPolicy
 from multiconnection.usage import Ended, Usage, UsageSource
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_audio_lies import LIES
 from tests.support.audio_files import encoded, wav
 from tests.support.speech_world import SHIPPED

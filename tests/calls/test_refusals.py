@@ -15,7 +15,7 @@ from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import ApiKey
 from multiconnection.keys.service import KeyChanges
 from multiconnection.keys.store import KeyChangesTable, KeysTable
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.retry import StoreThrottled
 from tests.simulation.scenarios import simulate
@@ -39,7 +39,7 @@ class Process:
 
     def __init__(self, world: ChatWorld) -> None:
         self.world = world
-        seen = AccountsSeen(world.ledger.store)
+        seen = KnownAccounts(world.ledger.store.account)
         keys = KeysTable(world.driver, "keys", "balances")
         self.door = Authenticator(keys, world.limiter, world.clock, world.settings.key_cache_s)
         self.reserver = Reserver(world.ledger, self.door, seen, world.clock, world.settings.in_flight_max, 1000)
@@ -231,7 +231,7 @@ async def test_a_caller_who_comes_while_a_read_is_under_way_waits_for_the_next()
 
     slow = Slow()
     await slow.world.open("0")
-    seen = AccountsSeen(slow)
+    seen = KnownAccounts(slow.account)
     early = asyncio.create_task(seen.read("a1"))
     await asyncio.sleep(0.5)
     await slow.world.credit("1.00")

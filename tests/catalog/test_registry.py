@@ -1,7 +1,6 @@
 """Which providers are configured."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import orjson
 import pytest
@@ -66,6 +65,6 @@ def test_a_bad_key_names_its_variable_and_not_itself() -> None:
 
 def test_an_unknown_auth_is_refused() -> None:
     entry = {"name": "x", "env_prefix": "X", "base_url": "http://h", "auth": "basic", "key_required": False}
-    settings = replace(Settings.of(REQUIRED), region="x")
+    settings = Settings.of(REQUIRED)
     with pytest.raises(SettingsError, match="basic"):
         configured_providers(settings, orjson.dumps({"providers": [entry]}))

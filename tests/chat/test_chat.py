@@ -205,9 +205,9 @@ async def test_an_alias_is_charged_as_its_model() -> None:
 async def test_a_limit_is_counted_before_any_money_is_held_and_corrected_afterwards() -> None:
     world = ChatWorld()
     caller = await world.caller(tpm=10_000)
-    before = world.limiter.state(caller.api_key).tokens.remaining
+    before = world.limiter.state(caller.api_key.rates).tokens.remaining
     await world.call(caller, max_tokens=1000)
-    after = world.limiter.state(caller.api_key).tokens.remaining
+    after = world.limiter.state(caller.api_key.rates).tokens.remaining
     assert before - after == USAGE.prompt_tokens + USAGE.completion_tokens
     long = [{"role": "user", "content": "x" * 50_000}]
     with pytest.raises(RateLimited) as caught:

@@ -14,8 +14,8 @@ from multiconnection.ids import TIME_MAX, began_s, id_bound
 from multiconnection.ledger import items as ledger_items
 from multiconnection.usage import Ended, Usage
 from tests.support.console_world import ConsoleWorld, create_usage_table
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.moto_driver import MotoDriver
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 NOON = 1_790_000_000
 WORLD = ConsoleWorld()

@@ -14,7 +14,7 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 from local.people import ensure_user
 from multiconnection.audit.log import AuditFilter
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.bootstrap.base import SystemClock
 from multiconnection.catalog.admin import PriceWish
 from multiconnection.catalog.health import CloudWatchMetrics
@@ -25,7 +25,7 @@ from multiconnection.identity.models import IdentityRefused, Session, account_id
 from multiconnection.ledger.models import breaches
 from multiconnection.money import NANO_PER_USD
 from tests.support.admin_world import ADMIN, FUNDS, SECOND, TABLES, AdminWorld
-from tests.support.memory_dynamo import TableKeys
+from tools.memory_dynamo.driver import TableKeys
 
 CREDENTIALS = StaticCredentials(Key("test", "test"))
 PRICES = {"input": "1.00", "cached_input": "0.25", "output": "2.00"}
@@ -82,7 +82,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def world(running: MiniStack, http: aiohttp.ClientSession) -> AdminWorld:
-    driver = HotDriver(http, CREDENTIALS, running.region, running.endpoint_url)
+    driver = AsyncDriver(http, CREDENTIALS, running.region, running.endpoint_url)
     return AdminWorld(driver, SystemClock(), seed=time.time_ns())
 
 

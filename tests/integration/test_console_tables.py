@@ -10,8 +10,8 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import dynamodb_client
+from multiconnection.aws.boto import dynamodb_client
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.history.service import UsageFilter, UsageHistory, summarise
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.keys.service import KeyChanges, KeyService
@@ -39,9 +39,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def hot_driver(endpoint: str) -> AsyncIterator[HotDriver]:
+async def hot_driver(endpoint: str) -> AsyncIterator[AsyncDriver]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
 
 
 async def test_changes_and_a_rotation_at_once_lose_nothing(endpoint: str) -> None:

@@ -11,7 +11,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, Hold, UsageRow
 from multiconnection.retry import OutcomeUnknown, StoreError
 from multiconnection.usage import Ended, Usage, UsageSource
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 START_S = 1_800_000_000
 ACCOUNT, FUNDS, AMOUNT, COST = "account", 100, 40, 30

@@ -4,7 +4,7 @@ import pytest
 
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.models import ACTIVE, FROZEN, SUSPENDED, breaches
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.retry import StoreThrottled
 from tests.ledger.books import ACCOUNT, FUNDS, Books, row_of, some_hold
 
@@ -38,7 +38,7 @@ async def test_a_breach_seen_by_a_reserve_refuses_it_freezes_the_account_and_ala
     with pytest.raises(ReserveRefused) as refused:
         await books.reserve(some_hold())
     # then
-    assert refused.value.refusal is Refusal.STATUS
+    assert refused.value.refusal is ReserveRefusal.STATUS
     assert (await books.image()).status == FROZEN
     ((name, context),) = books.alarms.raised
     assert name == "invariant_breached"

@@ -7,7 +7,7 @@ import pytest
 from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import ACTIVE, Account
-from multiconnection.ledger.reconcile import READS_MAX, Report, reconcile_account, totals
+from multiconnection.ledger.reconcile import READS_MAX, ReconcileReport, reconcile_account, totals
 from tests.ledger.books import (
     ACCOUNT,
     AMOUNT,
@@ -27,7 +27,7 @@ from tests.ledger.books import (
 Tamper = Callable[[Books], None]
 
 
-async def report_of(books: Books) -> Report:
+async def report_of(books: Books) -> ReconcileReport:
     report = await books.ledger.reconcile(ACCOUNT)
     assert report is not None
     return report

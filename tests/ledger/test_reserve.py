@@ -6,7 +6,7 @@ import pytest
 
 from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.ledger.models import SUSPENDED
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 from tests.ledger.books import ACCOUNT, AMOUNT, CAPPED_KEY, FUNDS, IN_FLIGHT_MAX, Books, some_hold
 
@@ -51,25 +51,25 @@ async def test_an_earlier_attempt_whose_reply_was_lost_is_recognised_as_success(
 @pytest.mark.parametrize("changes", [{"amount": AMOUNT - 1}, {"key_id": "otherkey"}])
 async def test_a_live_hold_of_this_id_with_other_terms_is_a_conflict(books: Books, changes: dict[str, object]) -> None:
     await books.reserve(some_hold())
-    assert (await refusal(books, **changes)).refusal is Refusal.CONFLICT
+    assert (await refusal(books, **changes)).refusal is ReserveRefusal.CONFLICT
     assert await books.money() == (FUNDS - AMOUNT, AMOUNT, 0)
 
 
 async def test_all_that_is_available_can_be_reserved_and_not_one_more(books: Books) -> None:
-    assert (await refusal(books, amount=FUNDS + 1)).refusal is Refusal.BALANCE
+    assert (await refusal(books, amount=FUNDS + 1)).refusal is ReserveRefusal.BALANCE
     await books.reserve(some_hold(amount=FUNDS))
     assert await books.money() == (0, FUNDS, 0)
 
 
 async def test_an_unknown_account_is_refused_without_an_image(books: Books) -> None:
     found = await refusal(books, account_id="nobody")
-    assert (found.refusal, found.image) == (Refusal.NO_ACCOUNT, None)
+    assert (found.refusal, found.image) == (ReserveRefusal.NO_ACCOUNT, None)
 
 
 async def test_a_suspended_account_is_refused(books: Books) -> None:
     await books.store.set_status(ACCOUNT, SUSPENDED)
     found = await refusal(books)
-    assert found.refusal is Refusal.STATUS
+    assert found.refusal is ReserveRefusal.STATUS
     assert found.image == await books.image()
 
 
@@ -77,7 +77,7 @@ async def test_a_suspended_account_is_refused(books: Books) -> None:
 async def test_any_other_key_epoch_is_refused(books: Books, key_epoch: int) -> None:
     books.tamper(ke=1)
     found = await refusal(books, key_epoch=key_epoch)
-    assert found.refusal is Refusal.KEY_EPOCH
+    assert found.refusal is ReserveRefusal.KEY_EPOCH
     assert found.image is not None
     assert found.image.key_epoch == 1
 
@@ -85,7 +85,7 @@ async def test_any_other_key_epoch_is_refused(books: Books, key_epoch: int) -> N
 async def test_the_call_above_the_in_flight_cap_is_refused(books: Books) -> None:
     for number in range(IN_FLIGHT_MAX):
         await books.reserve(some_hold(f"hold-{number}", amount=1))
-    assert (await refusal(books, hold_id="one-more", amount=1)).refusal is Refusal.IN_FLIGHT
+    assert (await refusal(books, hold_id="one-more", amount=1)).refusal is ReserveRefusal.IN_FLIGHT
 
 
 @pytest.mark.parametrize("cap", [None, AMOUNT - 1])
@@ -93,7 +93,7 @@ async def test_a_capped_key_without_enough_budget_is_refused(cap: int | None) ->
     books = Books()
     await books.open(cap=cap)
     found = await refusal(books, capped=True, key_id=CAPPED_KEY)
-    assert found.refusal is Refusal.KEY_BUDGET
+    assert found.refusal is ReserveRefusal.KEY_BUDGET
     assert await books.money() == (FUNDS, 0, 0)
 
 

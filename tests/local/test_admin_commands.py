@@ -26,8 +26,8 @@ def olga(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def run(world: AdminWorld, *arguments: str, orders: OrdersWorld | None = None) -> Any:
     options = parser().parse_args(["admin", *arguments])
-    desk = orders.desk if orders else None
-    return await options.run(cast("Workers", SimpleNamespace(admin=world.desk, orders=desk)), options)
+    decisions = orders.desk.decisions if orders else None
+    return await options.run(cast("Workers", SimpleNamespace(admin=world.desk, decisions=decisions)), options)
 
 
 async def opened() -> AdminWorld:

@@ -17,7 +17,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow, Hold, UsageRow
 from multiconnection.ledger.reserve import ReserveRefused
 from multiconnection.usage import Ended, Usage, UsageSource
-from tests.support.memory_dynamo import MemoryDynamo
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .at_once import AtOnce, at_once
 from .audit import BALANCES, KEYS, TABLES, Auditor

@@ -11,7 +11,7 @@ from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore
 from multiconnection.orders.models import Notice, NoticeFailed, Order, WorkflowUnavailable
 from multiconnection.orders.notifications import execution_name
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
@@ -147,11 +147,12 @@ class Recharge:
     async def _invoke(self, payload: dict[str, Any]) -> Any:
         """The recharge function: a process of its own for every step."""
         process = self.world.process(self.step_plan(len(self.steps), payload["step"]))
+        driver = self.world.driver(process)
         self.steps.append(payload["step"])
         self.ios.append(process.ios)
         steps = RechargeSteps(
-            OrdersTable(self.world.driver(process), ORDERS),
-            self.world.ledger(process),
+            OrdersTable(driver, ORDERS),
+            OrderCredits(DynamoStore(driver, LEDGER_TABLES), ORDERS),
             FaultyNotices(process, self.sent),
             self.world.alarms,
             self.world.clock,

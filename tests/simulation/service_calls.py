@@ -13,7 +13,7 @@ from multiconnection.errors import GatewayError
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 from .audit import BALANCES, KEYS
@@ -63,7 +63,7 @@ class Environment:
         self.process = process
         self.ledger: Ledger = world.ledger(process)
         self.in_flight = InFlightCalls()
-        seen = AccountsSeen(self.ledger.store)
+        seen = KnownAccounts(self.ledger.store.account)
         keys = KeysTable(world.driver(process), KEYS, BALANCES)
         self.authenticator = Authenticator(keys, NoIpLimits(), world.clock)
         lifetime_s = world.deadline_s + world.margins.hold_s

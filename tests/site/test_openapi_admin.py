@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.schemas import AdjustBody
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.orders.routes import reviewed_object
 from multiconnection.orders.schemas import ApproveBody, RejectBody
 from multiconnection.reports.reconciliation import summary
@@ -128,7 +128,7 @@ async def test_answers_about_the_books_and_the_log_are_documented() -> None:
         assert untrue("Revenue", found) == []
     assert untrue("Reconciliation", await app.get("reconciliation")) == []
     assert untrue("Reconciliation", await app.post("reconciliation")) == []
-    report = Report("acct_1", False, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0, ("a rule",))
+    report = ReconcileReport("acct_1", False, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0, ("a rule",))
     await world.reports.put_reconciliation(summary([report], 1))
     found = await app.get("reconciliation")
     assert found["findings"]

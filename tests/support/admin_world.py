@@ -41,12 +41,12 @@ from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import OutcomeUnknown, Reliable, StoreError
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web import errors as web_errors
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .chat_world import TABLES as CHAT_TABLES
 from .chat_world import Alarms, Queue, an_entry
 from .fake_upstream import a_provider
 from .limit_world import SeededRng
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .order_keys import ORDER_KEYS
 from .virtual_time import LoopClock
 

@@ -10,7 +10,7 @@ from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
-from multiconnection.bootstrap.base import hold_lifetime_s, ledger_margins
+from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
 from multiconnection.calls.pipeline import CallConfig, Calls
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
@@ -37,7 +37,7 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, encode
 from multiconnection.ledger.ledger import Ledger, Standing
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow, breaches
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
@@ -45,12 +45,12 @@ from multiconnection.observability.metrics import Emf
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects
 from .fake_upstream import DONE, FakeUpstream, a_provider
 from .limit_world import SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .virtual_time import LoopClock
 
 IP = "192.0.2.1"
@@ -201,11 +201,13 @@ class ChatWorld:
             self.catalog.model_name,
             ledger_margins(self.settings),
         )
-        self.seen = AccountsSeen(self.ledger.store)
+        self.seen = KnownAccounts(self.ledger.store.account)
         self.in_flight = InFlightCalls()
         keys = KeysTable(self.driver, "keys", "balances")
         self.keys = KeyService(keys, self.ledger.store, self.clock, self.rng)
-        self.limiter = Limiter(LimitsTable(self.driver, "limits"), self.clock, self.settings, self.alarms.alarm)
+        self.limiter = Limiter(
+            LimitsTable(self.driver, "limits"), self.clock, default_rates(self.settings), self.alarms.alarm
+        )
         self.authenticator = Authenticator(keys, self.limiter, self.clock, self.settings.key_cache_s)
         self.reserver = Reserver(
             self.ledger,

@@ -23,12 +23,11 @@ from multiconnection.ids import id_bound, random_text
 from multiconnection.keys import routes as keys_routes
 from multiconnection.keys.store import KeyChangesTable, KeysTable
 from multiconnection.ledger.models import AccountLimits, UsageRow
-from multiconnection.limits.store import LimitsTable
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .chat_world import IP, ChatWorld, an_entry
-from .memory_dynamo import MemoryDynamo, TableKeys
 
 ROUTERS = (keys_routes.router, credits_routes.router, history_routes.console_router, history_routes.export_router)
 HOST = "https://gateway"
@@ -63,8 +62,7 @@ class ConsoleWorld(ChatWorld):
             reader=UsageHistoryTable(self.driver, "usage"),
             versions=PriceVersionsTable(self.versions, "catalog"),
             catalog=self.catalog,
-            limits=LimitsTable(self.driver, "limits"),
-            on_limit_error=self.alarms.alarm,
+            limiter=self.limiter,
             clock=self.clock,
             rng=self.rng,
         )

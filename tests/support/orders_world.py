@@ -6,7 +6,6 @@ from typing import Any
 
 from multiconnection.audit.log import Facts
 from multiconnection.bootstrap.console import order_desk
-from multiconnection.config import parse_rates
 from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
@@ -14,16 +13,16 @@ from multiconnection.ledger.models import Account, AccountLimits
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import Notice, NoticeFailed, Order, OrderTerms
 from multiconnection.orders.service import OrderRequest
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine, FakeWorkflow
 from tests.support.limit_world import SeededRng
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.order_keys import ORDER_KEYS
 from tests.support.virtual_time import LoopClock
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 ORDERS, BALANCES, USAGE, CREDITS = "Orders", "Balances", "Usage", "Credits"
 TABLES = {
@@ -34,7 +33,7 @@ TABLES = {
 }
 TTL_S = 3600
 TERMS = OrderTerms(
-    rates=parse_rates('{"USD":"1","SGD":"0.74","EUR":"1.08"}'),
+    rates={"USD": NANO_PER_USD, "SGD": 740_000_000, "EUR": 1_080_000_000},
     least=5 * NANO_PER_USD,
     most=1000 * NANO_PER_USD,
     ttl_s=TTL_S,
@@ -110,8 +109,9 @@ class OrdersWorld:
         self.clock, self.rng = LoopClock(), SeededRng(1)
         self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), objects(self.clock)
         self.store = OrdersTable(self.tables, ORDERS)
+        store = DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS))
         self.ledger = Ledger(
-            DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)),
+            store,
             NoQueue(),
             self.alarms,
             self.clock,
@@ -132,7 +132,9 @@ class OrdersWorld:
             clock=self.clock,
             rng=self.rng,
         )
-        self.steps = RechargeSteps(self.store, self.ledger, self.mailbox, self.alarms, self.clock, self.rng)
+        self.steps = RechargeSteps(
+            self.store, OrderCredits(store, ORDERS), self.mailbox, self.alarms, self.clock, self.rng
+        )
         self.repair = OrderRepair(self.store, self.workflow, self.alarms, self.clock, TTL_S)
 
     async def open_account(self, session: Session = USER) -> None:

@@ -14,14 +14,14 @@ import httpx
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load as load_template
-from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.bootstrap.base import SystemClock, SystemRng
 from multiconnection.bootstrap.console import OrderDesk, order_desk
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.orders.models import Order, OrderTerms
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from tests.support.asl import load as load_asl
 from tests.support.fake_objects import FakeObjects
@@ -59,13 +59,13 @@ class RechargeStack:
         """Once MiniStack runs; again after it was started anew."""
         endpoint_url = self.aws.endpoint_url
         names = create(load_template(ROOT / "template.yaml"), clients(endpoint_url, REGION))
-        tables = LedgerTables(names["BalancesTable"], names["UsageTable"], names["CreditsTable"], names["OrdersTable"])
+        tables = LedgerTables(names["BalancesTable"], names["UsageTable"], names["CreditsTable"])
         driver = BotoDriver(dynamodb_client(REGION, endpoint_url))
         self.rng = SystemRng()
         self.orders = OrdersTable(driver, names["OrdersTable"])
-        self.ledger = Ledger(
-            DynamoStore(driver, tables), NoQueue(), self.alarms, SystemClock(), self.rng, model_name, Margins()
-        )
+        store = DynamoStore(driver, tables)
+        self.credits = OrderCredits(store, names["OrdersTable"])
+        self.ledger = Ledger(store, NoQueue(), self.alarms, SystemClock(), self.rng, model_name, Margins())
         function = forwarded_function(self.client("lambda"), f"recharge-{self.ttl_s}", f"{self.host_url}/{self.ttl_s}")
         places = {"OrdersTable": names["OrdersTable"], "RechargeFunctionArn": function, "OrderTtlSeconds": self.ttl_s}
         arn = state_machine(self.client("stepfunctions"), f"recharge-{self.ttl_s}", json.dumps(load_asl(ASL, places)))
@@ -107,7 +107,7 @@ class RechargeStack:
 
     @property
     def steps(self) -> RechargeSteps:
-        return RechargeSteps(self.orders, self.ledger, self.notices, self.alarms, SystemClock(), self.rng)
+        return RechargeSteps(self.orders, self.credits, self.notices, self.alarms, SystemClock(), self.rng)
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, str]:
         answer = asyncio.run(self.steps.run(event["step"], event["order_id"]))

@@ -30,15 +30,15 @@ from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import Session, Tokens
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
-from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, CreditRow
 from multiconnection.limits.store import LimitsTable
 from multiconnection.orders.models import NoticeFailed
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
 from multiconnection.web.app import Process, SetUp
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed
@@ -48,8 +48,7 @@ from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito, Person
 from .fake_http import FakeReply, json_reply
 from .fake_workflow import Engine, FakeWorkflow
 from .function_apps import process_of
-from .memory_dynamo import MemoryDynamo
-from .orders_world import TERMS, TTL_S, Mailbox, NoQueue
+from .orders_world import TERMS, TTL_S, Mailbox
 from .people_world import TEST_CREDIT_NANO
 from .site_app import CONFIG, States
 
@@ -137,7 +136,7 @@ class WholeWorld(ConsoleWorld):
         self.orders = self._order_desk()
         self.steps = RechargeSteps(
             OrdersTable(self.driver, "orders"),
-            self._recharge_ledger(),
+            OrderCredits(DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")), "orders"),
             self.mailbox,
             self.alarms,
             self.clock,
@@ -195,7 +194,7 @@ class WholeWorld(ConsoleWorld):
 
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
-        session = (await self.identity.sessions.begun(tokens)).session
+        session = (await self.identity.sessions.started(tokens)).session
         await self.identity.profile.account(session, person.email)
         return Somebody(person, session, tokens)
 
@@ -231,9 +230,10 @@ class WholeWorld(ConsoleWorld):
     def _identity(self, quotas: AttemptQuotas) -> Identity:
         return identity(
             self.cognito,
-            IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock),
+            IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock),
             self.ledger,
             ProfilesTable(self.driver, "balances", "credits"),
+            self.limiter,
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
@@ -255,12 +255,6 @@ class WholeWorld(ConsoleWorld):
             clock=self.clock,
             rng=self.rng,
         )
-
-    def _recharge_ledger(self) -> Ledger:
-        """The worker's: the only one that knows the table of orders."""
-        tables = LedgerTables("balances", "usage", "credits", "orders")
-        store = DynamoStore(self.driver, tables)
-        return Ledger(store, NoQueue(), self.alarms, self.clock, self.rng, self.catalog.model_name, Margins())
 
     async def _recharge_step(self, payload: dict[str, Any]) -> Any:
         """The recharge function."""

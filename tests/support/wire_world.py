@@ -27,8 +27,7 @@ from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.money import NANO_PER_USD
 from multiconnection.web.app import Process, create_app
-
-from .memory_dynamo import MemoryDynamo, TableKeys
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 ACCOUNT = "acct_wire"
 PROVIDER_KEY = "sk-provider-0123456789abcdef"

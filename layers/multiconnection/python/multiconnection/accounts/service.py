@@ -3,14 +3,13 @@
 import contextlib
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from multiconnection.errors import LedgerUnavailable
 from multiconnection.identity.models import IdentityProvider, Session
 from multiconnection.identity.schemas import AuthBody, Name
 from multiconnection.identity.sessions import Access
@@ -19,7 +18,7 @@ from multiconnection.ledger.credit import CreditRefused
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.store import AccountRefused
 from multiconnection.ports import Clock, Rng
-from multiconnection.retry import OutcomeUnknown, Retry, StoreError
+from multiconnection.retry import OutcomeUnknown, Retry, unavailable_as
 
 
 class AccountBody(AuthBody):
@@ -37,7 +36,8 @@ CreditMode = Literal["automatic", "approval", "off"]
 # Why an account has no test credit. The first two can be granted by an administrator.
 Withheld = Literal["awaiting_approval", "network_limit", "mailbox_used"]
 AWAITED: tuple[Withheld, ...] = ("awaiting_approval", "network_limit")
-T = TypeVar("T")
+_CANNOT_BE_OPENED = "Your account cannot be opened right now, please try again."
+_CANNOT_BE_READ = "Your account cannot be read right now, please try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,20 @@ class Onboarding:
 
     async def ensure(self, session: Session, ip: str) -> Account:
         """The account's image, credit included. Raises LedgerUnavailable."""
-        return await _available(self._ensure(session, ip))
+        with unavailable_as(_CANNOT_BE_OPENED):
+            return await self._ensure(session, ip)
 
     async def withheld(self, account_id: str) -> Withheld | None:
         """Why the account has no test credit, while one is offered. Raises LedgerUnavailable."""
         if not self._terms.is_offered:
             return None
-        return await _available(self._retry(lambda: self._profiles.withheld(account_id), ATTEMPTS_MAX))
+        with unavailable_as(_CANNOT_BE_OPENED):
+            return await self._retry(lambda: self._profiles.withheld(account_id), ATTEMPTS_MAX)
 
     async def remember(self, session: Session, name: str) -> None:
         """Raises LedgerUnavailable."""
-        await _available(self._remember(session, name))
+        with unavailable_as(_CANNOT_BE_OPENED):
+            await self._remember(session, name)
 
     async def _ensure(self, session: Session, ip: str) -> Account:
         account = await self._opened(session)
@@ -200,13 +203,6 @@ def _network(ip: str) -> str:
     return str(ip_network((int(address), _IPV4_PREFIX), strict=False))
 
 
-async def _available(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except StoreError as exc:
-        raise LedgerUnavailable("Your account cannot be opened right now, please try again.", retry_after_s=1) from exc
-
-
 # What the console's first page says about an account, and the person's own name.
 
 
@@ -258,21 +254,17 @@ class Profile:
 
     async def account(self, session: Session, ip: str) -> Account:
         """Opened here if the sign-in's books are gone. Raises LedgerUnavailable."""
-        try:
+        with unavailable_as(_CANNOT_BE_READ):
             found = await self._books.account(session.account_id)
-        except StoreError as exc:
-            raise _unavailable() from exc
         return found or await self._onboarding.ensure(session, ip)
 
     async def overview(self, session: Session, ip: str) -> Overview:
         """Raises LedgerUnavailable."""
         account = await self.account(session, ip)
-        try:
+        with unavailable_as(_CANNOT_BE_READ):
             # A page's own short-lived key is no first step of its owner.
             has_key = any(key.kind == API for key in await self._keys.list(session.account_id))
             has_call = await self._has_call(account)
-        except StoreError as exc:
-            raise _unavailable() from exc
         # Who has had any money is not waiting for the first.
         withheld = None if account.credits_in else await self._onboarding.withheld(session.account_id)
         return Overview(account, self._limits(account.limits), has_key, has_call, withheld)
@@ -297,10 +289,6 @@ class Profile:
             own.tokens_per_minute or defaults.account_tokens_per_minute,
             own.in_flight_max or defaults.in_flight_max,
         )
-
-
-def _unavailable() -> LedgerUnavailable:
-    return LedgerUnavailable("Your account cannot be read right now, please try again.", retry_after_s=1)
 
 
 # Which addresses reach the same mailbox, as far as an address tells.

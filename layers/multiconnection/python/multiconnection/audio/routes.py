@@ -8,8 +8,9 @@ from multiconnection.calls.streaming import StreamedResponse, response
 from multiconnection.catalog.parameters import TRANSCRIPTIONS, TRANSLATIONS
 from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
-from multiconnection.web.body import read_form, read_json
+from multiconnection.web.body import read_json
 from multiconnection.web.context import SCOPE_KEY
+from multiconnection.web.forms import read_form
 
 
 async def create_speech(request: Request) -> Response:

@@ -16,7 +16,7 @@ from multiconnection.context import RequestContext
 from multiconnection.errors import ParameterMissing, RateLimited, RequestInvalid, RequestTooLarge
 from multiconnection.keys.models import Caller
 from multiconnection.uploads.service import REFERENCE_PREFIX, UploadService
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 
 from .transcription_request import AudioFile, parse_transcription_request, require_transcription_model
 from .transcription_upstream import OpenAiTranscription

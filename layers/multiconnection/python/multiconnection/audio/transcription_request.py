@@ -10,7 +10,8 @@ from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import TRANSCRIPTIONS, TRANSLATIONS, base_name, refuse_costly
 from multiconnection.errors import RequestInvalid
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form, validated
+from multiconnection.web.body import validated
+from multiconnection.web.forms import Form
 
 from .schemas import TranscriptionForm
 

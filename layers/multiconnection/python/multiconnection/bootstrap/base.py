@@ -1,4 +1,4 @@
-"""What every API function stands on: one asynchronous driver, one pool of connections to AWS, the ledger."""
+"""Parts of every API function: one asynchronous driver, one pool of connections to AWS, the ledger."""
 
 import secrets
 import time
@@ -9,7 +9,7 @@ import aiohttp
 from aiodynamo.credentials import Credentials
 
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
 from multiconnection.calls.telemetry import Telemetry
@@ -23,8 +23,8 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, SqsFallbackQueue
 from multiconnection.ledger.ledger import SETTLE_S, Ledger, Margins
 from multiconnection.ledger.sweep import ModelName
-from multiconnection.limits.accounts import AccountsSeen
-from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.accounts import KnownAccounts
+from multiconnection.limits.limiter import DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
@@ -52,7 +52,7 @@ class Base:
     catalog_table: CatalogTable
     catalog: CatalogService
     ledger: Ledger
-    seen: AccountsSeen
+    seen: KnownAccounts
     objects: S3Objects
     uploads: UploadService
 
@@ -62,16 +62,16 @@ class Base:
 
 
 def build_base(settings: Settings) -> Base:
-    """Nothing is fetched before the first request. Call it on a running event loop."""
+    """Fetches nothing before the first request. Call it on a running event loop."""
     configure_logging(settings.log_level)
     emf = Emf(settings.metrics_namespace)
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
     session, credentials = _session(), Credentials.auto()
-    driver = HotDriver(session, credentials, settings.region, settings.aws_endpoint_url)
+    driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
     secret = _secret_source(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)
-    limiter = Limiter(limits, clock, settings, lambda name: alarms.alarm("limiter", error=name))
+    limiter = Limiter(limits, clock, default_rates(settings), lambda name: alarms.alarm("limiter", error=name))
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
     switches = SwitchesTable(driver, settings.catalog_table)
@@ -94,9 +94,18 @@ def build_base(settings: Settings) -> Base:
         catalog_table=table,
         catalog=catalog,
         ledger=ledger,
-        seen=AccountsSeen(ledger.store),
+        seen=KnownAccounts(ledger.store.account),
         objects=objects,
         uploads=UploadService(objects, clock, rng, _upload_config(settings)),
+    )
+
+
+def default_rates(settings: Settings) -> DefaultRates:
+    return DefaultRates(
+        account_requests_per_minute=settings.account_requests_per_minute,
+        account_tokens_per_minute=settings.account_tokens_per_minute,
+        ip_requests_per_minute=settings.ip_requests_per_minute,
+        ip_failed_auth_per_minute=settings.ip_failed_auth_per_minute,
     )
 
 
@@ -131,9 +140,6 @@ def _upload_config(settings: Settings) -> UploadConfig:
     )
 
 
-# What functions, workers and tools have in common: time, chance, the ledger, the metrics.
-
-
 class SystemClock:
     def now(self) -> float:
         return time.time()
@@ -153,9 +159,8 @@ def build_ledger(
     model_name: ModelName,
 ) -> Ledger:
     """The ledger over any driver: the data plane's, a worker's or a tool's."""
-    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table, settings.orders_table)
     return Ledger(
-        store=DynamoStore(driver, tables),
+        store=ledger_store(settings, driver),
         queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
         alarms=alarms,
         clock=clock,
@@ -163,6 +168,10 @@ def build_ledger(
         model_name=model_name,
         margins=ledger_margins(settings),
     )
+
+
+def ledger_store(settings: Settings, driver: Driver) -> DynamoStore:
+    return DynamoStore(driver, LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table))
 
 
 def ledger_margins(settings: Settings) -> Margins:

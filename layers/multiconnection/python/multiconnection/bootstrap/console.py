@@ -1,8 +1,9 @@
 """The control plane: everything of the data plane, and what people in browsers need besides."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
 from starlette.datastructures import State
 
@@ -10,19 +11,19 @@ from multiconnection.accounts.service import CreditTerms, GrantSlots, LimitDefau
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit.log import Audit, AuditEntries, AuditTable
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.s3 import BotoLinks, PayloadStore
+from multiconnection.aws.s3 import PayloadStore
 from multiconnection.catalog.service import PriceBook, PriceVersions
 from multiconnection.catalog.store import PriceVersionsTable
 from multiconnection.config import Settings
 from multiconnection.credits.balance import ConsoleMoney
 from multiconnection.history.service import ConsoleUsage, UsageHistory, UsageReader, UsageService
 from multiconnection.history.store import UsageHistoryTable
-from multiconnection.identity.attempts import AttemptQuotas, Attempts
+from multiconnection.identity.attempts import AttemptLimits, AttemptQuotas
 from multiconnection.identity.challenges import Challenges
 from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.identity.id_tokens import IdTokens
-from multiconnection.identity.models import IdentityProvider, TokenVerifier
-from multiconnection.identity.sessions import SessionEnds, SessionKeys, Sessions
+from multiconnection.identity.models import IdentityProvider
+from multiconnection.identity.sessions import SessionRevoker, Sessions
 from multiconnection.identity.sign_in import Passwords, SignIn, SignUp, Totp
 from multiconnection.keys.models import KeyRecords
 from multiconnection.keys.schemas import CatalogReader, KeyWishes
@@ -31,20 +32,19 @@ from multiconnection.keys.store import KeyChangesTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.store import Store
-from multiconnection.limits.gcra import LimitStore
-from multiconnection.limits.limiter import ConsoleQuota
+from multiconnection.limits.limiter import ConsoleQuota, Limiter
 from multiconnection.limits.store import LimitsTable
-from multiconnection.orders.decisions import AccountReader, OrderDecisions
-from multiconnection.orders.models import OrderStore, OrderTerms, Workflow
+from multiconnection.orders.decisions import AccountReader, OrderDecisions, ReceiptUrl
+from multiconnection.orders.models import Order, OrderStore, OrderTerms, Workflow
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
-from multiconnection.orders.receipts import ReceiptService
+from multiconnection.orders.receipts import SHOWN_S, ReceiptService, receipt_key
 from multiconnection.orders.service import OrderAccess, OrderService
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.web.app import Process
 
-from .base import Base, build_base
+from .base import Base, build_base, ledger_store
 from .gateway import serve
 
 # The console's API as one object: what the routes below /api need besides accounts, orders and administration.
@@ -65,8 +65,7 @@ def console(
     reader: UsageReader,
     versions: PriceVersions,
     catalog: CatalogReader,
-    limits: LimitStore,
-    on_limit_error: Callable[[str], None],
+    limiter: Limiter,
     clock: Clock,
     rng: Rng,
 ) -> Console:
@@ -82,7 +81,7 @@ def console(
         clock=clock,
     )
     usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
-    return Console(keys, usage, ConsoleMoney(books), ConsoleQuota(limits, clock, on_limit_error))
+    return Console(keys, usage, ConsoleMoney(books), ConsoleQuota(limiter))
 
 
 # Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
@@ -115,6 +114,8 @@ def build_console(state: State, settings: Settings) -> Process:
     """Everything that browsers of signed-in users call."""
     base = build_base(settings)
     set_up_console(state, base)
+    # For a key's own usage rows and balance, which the same function serves.
+    state.usage = UsageService(base.ledger.store)
     return serve(state, base)
 
 
@@ -149,8 +150,7 @@ def build_console_services(base: Base) -> Console:
         reader=UsageHistoryTable(driver, settings.usage_table),
         versions=PriceVersionsTable(driver, settings.catalog_table),
         catalog=base.catalog,
-        limits=LimitsTable(driver, settings.limits_table),
-        on_limit_error=lambda name: base.alarms.alarm("limiter", error=name),
+        limiter=base.limiter,
         clock=base.clock,
         rng=base.rng,
     )
@@ -168,10 +168,11 @@ def build_identity(base: Base) -> Identity:
     )
     return identity(
         provider=Cognito(base.session, base.credentials, pool),
-        verifier=IdTokens(JwksUrl(base.session, pool.jwks_url), pool.issuer, pool.client_id, base.clock),
+        id_tokens=IdTokens(JwksUrl(base.session, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
         ledger=ledger,
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
-        limits=LimitsTable(driver, settings.limits_table),
+        limiter=base.limiter,
+        slots=LimitsTable(driver, settings.limits_table),
         keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
         defaults=settings,
         alarms=base.alarms,
@@ -211,13 +212,13 @@ def build_order_desk(base: Base, audit: Audit) -> OrderDesk:
     )
 
 
-def build_recharge(
-    settings: Settings, driver: Driver, ledger: Ledger, alarms: Alarms, clock: Clock, rng: Rng
-) -> RechargeSteps:
+def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> RechargeSteps:
     """The one place from which orders are credited."""
     channels = NoticeChannels(settings.notice_sender, settings.admin_email, settings.admin_topic_arn)
     notices = AwsNotices(channels, settings.region, settings.aws_endpoint_url)
-    return RechargeSteps(OrdersTable(driver, settings.orders_table), ledger, notices, alarms, clock, rng)
+    orders = OrdersTable(driver, settings.orders_table)
+    order_credits = OrderCredits(ledger_store(settings, driver), settings.orders_table)
+    return RechargeSteps(orders, order_credits, notices, alarms, clock, rng)
 
 
 def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock) -> OrderRepair:
@@ -227,19 +228,28 @@ def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock
 
 def build_order_tools(
     settings: Settings, driver: Driver, ledger: Ledger, audit: Audit, alarms: Alarms, clock: Clock, rng: Rng
-) -> OrderDesk:
-    """The same desk for operators' tools."""
-    return order_desk(
-        OrdersTable(driver, settings.orders_table),
-        _workflow(settings),
-        ledger.store,
-        BotoLinks(settings.payload_bucket, settings.region, settings.aws_endpoint_url),
-        audit,
-        order_terms(settings),
-        alarms=alarms,
-        clock=clock,
-        rng=rng,
-    )
+) -> OrderDecisions:
+    """An administrator's decisions for operators' tools."""
+    access = OrderAccess(OrdersTable(driver, settings.orders_table), _workflow(settings), alarms, rng)
+    return OrderDecisions(access, ledger.store, boto_receipt_url(settings), audit, clock)
+
+
+def boto_receipt_url(settings: Settings) -> ReceiptUrl:
+    """Presign with botocore, which knows an operator's profiles; it is loaded at the first use."""
+
+    @cache
+    def s3() -> Any:
+        from multiconnection.aws.boto import client
+
+        return client("s3", settings.region, settings.aws_endpoint_url)
+
+    async def url(order: Order) -> str | None:
+        if order.receipt is None:
+            return None
+        place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, order.receipt)}
+        return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=SHOWN_S))
+
+    return url
 
 
 def order_terms(settings: Settings) -> OrderTerms:
@@ -279,10 +289,6 @@ class Books(Protocol):
     async def credit(self, row: CreditRow) -> CreditRow: ...
 
 
-class PeopleLimits(LimitStore, GrantSlots, Protocol):
-    """Attempts, and grants of a day."""
-
-
 @dataclass(frozen=True, slots=True)
 class IdentityConfig:
     """`public_origins` are browsers' origins besides the host a request was sent to, `https://console.example.com`."""
@@ -295,11 +301,12 @@ class IdentityConfig:
 
 def identity(
     provider: IdentityProvider,
-    verifier: TokenVerifier,
+    id_tokens: IdTokens,
     ledger: Books,
     profiles: ProfileStore,
-    limits: PeopleLimits,
-    keys: SessionKeys,
+    limiter: Limiter,
+    slots: GrantSlots,
+    keys: KeyService,
     defaults: LimitDefaults,
     alarms: Alarms,
     clock: Clock,
@@ -307,17 +314,16 @@ def identity(
     config: IdentityConfig,
 ) -> Identity:
     """Put together from its ports."""
-    attempts = Attempts(limits, clock, config.quotas)
-    sessions = Sessions(provider, verifier, attempts, clock)
-    ends = SessionEnds(provider, keys, clock)
-    onboarding = Onboarding(ledger, ledger.store, profiles, limits, clock, rng, config.test_credit)
+    attempts = AttemptLimits(limiter, config.quotas)
+    sessions = Sessions(provider, id_tokens, attempts, clock)
+    revoker = SessionRevoker(provider, keys.end_session_keys)
+    challenges = Challenges(provider.client_secret, clock)
+    onboarding = Onboarding(ledger, ledger.store, profiles, slots, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,
-        sign_up=SignUp(provider, attempts, ends, config.answer_s),
-        sign_in=SignIn(
-            provider, sessions, attempts, onboarding, ends, Challenges(provider, clock), alarms, config.answer_s
-        ),
-        passwords=Passwords(provider, sessions, attempts, ends, config.answer_s),
+        sign_up=SignUp(provider, attempts, revoker, config.answer_s),
+        sign_in=SignIn(provider, sessions, attempts, onboarding.ensure, revoker, challenges, alarms, config.answer_s),
+        passwords=Passwords(provider, sessions, attempts, revoker, config.answer_s),
         totp=Totp(provider, attempts),
         profile=Profile(onboarding, ledger.store, keys, provider, defaults),
         public_origins=config.public_origins,
@@ -339,4 +345,4 @@ def order_desk(
     access = OrderAccess(store, workflow, alarms, rng)
     own = OrderService(access, terms, clock, rng)
     receipts = ReceiptService(access, own, payloads, clock)
-    return OrderDesk(own, receipts, OrderDecisions(access, accounts, receipts, audit, clock))
+    return OrderDesk(own, receipts, OrderDecisions(access, accounts, receipts.url, audit, clock))

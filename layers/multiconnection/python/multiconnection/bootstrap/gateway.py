@@ -19,7 +19,7 @@ from multiconnection.web.app import Process
 
 from .base import Base, build_base, build_telemetry, hold_lifetime_s
 
-# A process that is told to stop settles its cancelled calls first; what is left then is swept.
+# At shutdown a process settles its cancelled calls first; the sweeper ends the rest.
 DRAIN_S = 8.0
 
 
@@ -87,7 +87,7 @@ def build_uploads(state: State, settings: Settings) -> Process:
 
 
 def serve(state: State, base: Base, aclose: Callable[[], Awaitable[None]] | None = None) -> Process:
-    """What all functions have in common: who calls, within which limits, and the metrics of the answer."""
+    """Adds the parts of all functions: authentication, limits, and the metrics of an answer."""
     state.settings = base.settings
     state.clock = base.clock
     state.limiter = base.limiter
@@ -140,7 +140,7 @@ class PaidCalls:
 
 
 async def _settled(in_flight: InFlightCalls, alarms: Alarms) -> None:
-    """Before the sockets close: the calls that were cancelled write their rows."""
+    """Lets cancelled calls write their rows before the sockets close."""
     if left := await in_flight.drained(DRAIN_S):
         alarms.alarm("stopped_with_open_calls", calls=left)
 

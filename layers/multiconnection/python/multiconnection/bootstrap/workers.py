@@ -13,13 +13,14 @@ from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Clock
 from multiconnection.reports.reconciliation import DailyRun
 
 from .admin import AdminDesk, ProviderNames, build_daily, build_desk
 from .base import SystemClock, SystemRng, build_ledger, build_telemetry
-from .console import OrderDesk, build_order_repair, build_order_tools, build_recharge
+from .console import build_order_repair, build_order_tools, build_recharge
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Workers:
     models: CatalogService
     recharge: RechargeSteps
     order_repair: OrderRepair
-    orders: OrderDesk
+    decisions: OrderDecisions
     admin: AdminDesk
     daily: DailyRun
 
@@ -46,7 +47,7 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
 
     `emf` is for tools: what a person's command does is no metric.
     """
-    from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+    from multiconnection.aws.boto import BotoDriver, dynamodb_client
 
     configure_logging(settings.log_level)
     emf = emf or Emf(settings.metrics_namespace)
@@ -57,7 +58,8 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     switches = SwitchesTable(driver, settings.catalog_table)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
-    maintenance = Maintenance(ledger, clock, alarms, build_telemetry(settings, emf))
+    telemetry = build_telemetry(settings, emf)
+    maintenance = Maintenance(ledger, clock, alarms, telemetry.swept, telemetry.reconciled)
     records = KeysTable(driver, settings.keys_table, settings.balances_table)
     changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
     keys = KeyService(records, ledger.store, clock, rng)
@@ -72,9 +74,9 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         key_changes=KeyChanges(records, changes, ledger.store, clock, rng),
         catalog=table,
         models=catalog,
-        recharge=build_recharge(settings, driver, ledger, alarms, clock, rng),
+        recharge=build_recharge(settings, driver, alarms, clock, rng),
         order_repair=build_order_repair(settings, driver, alarms, clock),
-        orders=build_order_tools(settings, driver, ledger, audit, alarms, clock, rng),
+        decisions=build_order_tools(settings, driver, ledger, audit, alarms, clock, rng),
         admin=build_desk(settings, driver, ledger, keys, None, names, maintenance, clock, rng),
         daily=build_daily(settings, driver, ledger, maintenance, alarms, clock, rng),
     )

@@ -14,7 +14,7 @@ from multiconnection.errors import GatewayError, ModelNotAllowed, NoAvailableUps
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import UsageRow
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
@@ -55,7 +55,7 @@ class Calls:
         self,
         catalog: CatalogService,
         limiter: Limiter,
-        seen: AccountsSeen,
+        seen: KnownAccounts,
         reserver: Reserver,
         ledger: Ledger,
         router: Router,
@@ -105,7 +105,7 @@ class Calls:
         Raises RateLimited, InsufficientBalance, AccountSuspended, ApiKeyInvalid or LedgerUnavailable.
         """
         estimate = call.tokens_estimate
-        limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
+        limits = await self._limiter.admit(caller.api_key.rates, estimate, self._seen.limits(caller.account_id))
         reservation = await self._reserver.reserve(caller, call, context)
         if reservation.bound is not call.bound:
             call = replace(call, bound=reservation.bound)

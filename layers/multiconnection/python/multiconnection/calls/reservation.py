@@ -16,8 +16,8 @@ from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger, suspended
 from multiconnection.ledger.models import ACTIVE, Account, Hold
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
@@ -31,7 +31,7 @@ TRIES_MAX = 4
 SHORT_OF_FUNDS_S = 60.0
 SHORT_ACCOUNTS_MAX = 10_000
 IN_FLIGHT_RETRY_AFTER_S = 1.0
-_ABOUT_FUNDS = (Refusal.BALANCE, Refusal.KEY_BUDGET)
+_ABOUT_FUNDS = (ReserveRefusal.BALANCE, ReserveRefusal.KEY_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Reserver:
         self,
         ledger: Ledger,
         authenticator: Authenticator,
-        seen: AccountsSeen,
+        seen: KnownAccounts,
         clock: Clock,
         in_flight_max: int,
         hold_lifetime_s: float,
@@ -107,12 +107,12 @@ class Reserver:
         self, exc: ReserveRefused, caller: Caller, call: PricedCall, bound: CostBound
     ) -> tuple[Caller, CostBound]:
         """Raises the caller's error where another try would be refused as well."""
-        if exc.image is not None and exc.refusal is Refusal.KEY_EPOCH:
+        if exc.image is not None and exc.refusal is ReserveRefusal.KEY_EPOCH:
             return await self._authenticator.renew(caller, exc.image.key_epoch), bound
         if exc.image is not None and is_about_funds(exc):
             self._remember_short(exc.image)
             return caller, shortened(bound, _funds(exc.image, caller), call.output_limit)
-        if exc.refusal is Refusal.CONFLICT:
+        if exc.refusal is ReserveRefusal.CONFLICT:
             return caller, bound
         raise refusal_error(exc) from exc
 
@@ -211,15 +211,15 @@ def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> In
 
 def refusal_error(exc: ReserveRefused) -> GatewayError:
     """The caller's error for a refusal that is not about money."""
-    if exc.refusal is Refusal.STATUS:
+    if exc.refusal is ReserveRefusal.STATUS:
         return suspended()
-    if exc.refusal is Refusal.IN_FLIGHT:
+    if exc.refusal is ReserveRefusal.IN_FLIGHT:
         return RateLimited(
             "Too many calls of this account are in flight.",
             reason="in_flight",
             retry_after_s=IN_FLIGHT_RETRY_AFTER_S,
         )
-    if exc.refusal is Refusal.NO_ACCOUNT:
+    if exc.refusal is ReserveRefusal.NO_ACCOUNT:
         return ApiKeyInvalid("The account of this API key does not exist.")
     return LedgerUnavailable("The account changed while the call was being reserved.", retry_after_s=1)
 

@@ -131,13 +131,9 @@ class CloudWatchMetrics:
 
     def _connected(self) -> Any:
         if self._client is None:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
-            config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-            self._client = botocore.session.get_session().create_client(
-                "cloudwatch", region_name=self._region, endpoint_url=self._endpoint_url, config=config
-            )
+            self._client = client("cloudwatch", self._region, self._endpoint_url)
         return self._client
 
 

@@ -4,21 +4,21 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 from multiconnection.catalog.service import PriceBook, version_of
-from multiconnection.errors import ApiKeyInvalid, LedgerUnavailable, RequestInvalid, UsageNotFound
+from multiconnection.errors import ApiKeyInvalid, RequestInvalid, UsageNotFound
 from multiconnection.ids import TIME_MAX, began_s, hold_id_of, id_bound, request_id_of
 from multiconnection.keys.models import ApiKey, KeyRecords
 from multiconnection.ledger.models import Account, UsageRow
 from multiconnection.ledger.store import Store
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock, Rng
-from multiconnection.retry import Retry, StoreError, readable
+from multiconnection.retry import Reliable, readable, unavailable_as
 from multiconnection.usage import USAGE_COUNTS, Ended
 
 from .price_lines import Line, price_lines, why
@@ -28,7 +28,6 @@ ROWS_READ_MAX = 2000
 # Rows of one read while looking for those that a filter lets through.
 ROWS_PER_READ = 500
 READ_ATTEMPTS_MAX = 3
-T = TypeVar("T")
 _HOLD_ID = re.compile(r"[0-9A-Za-z]{12}")
 
 
@@ -121,7 +120,7 @@ class UsageHistory:
 
     def __init__(self, reader: UsageReader, rng: Rng) -> None:
         self._reader = reader
-        self._retry = Retry(rng)
+        self._read = Reliable(rng, "Your usage cannot be read at the moment, please try again.", READ_ATTEMPTS_MAX)
 
     async def page(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> UsagePage:
         """Up to `limit` rows; fewer, with a place to go on, where the filter let too few of many through.
@@ -171,10 +170,6 @@ class UsageHistory:
             times.setdefault((row.key_id, row.secret), began_s(row.hold_id))
         return LastUses(times, 0 if batch.after is None else began_s(batch.after))
 
-    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
-        with readable("Your usage"):
-            return await self._retry(read, READ_ATTEMPTS_MAX)
-
 
 # A caller's own usage rows and balance.
 
@@ -194,16 +189,12 @@ class UsageService:
         hold_id = hold_id_of(request_id)
         if hold_id is None:
             raise _not_found(request_id)
-        try:
+        with unavailable_as("The usage table cannot be read at the moment."):
             return await self._decided(account_id, hold_id, request_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The usage table cannot be read at the moment.", retry_after_s=1) from exc
 
     async def account(self, account_id: str) -> Account:
-        try:
+        with unavailable_as("The balance cannot be read at the moment."):
             account = await self.store.account(account_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The balance cannot be read at the moment.", retry_after_s=1) from exc
         if account is None:
             raise ApiKeyInvalid("The account of this API key does not exist.")
         return account

@@ -9,7 +9,8 @@ from typing import Any
 
 from multiconnection.errors import ParameterMissing, ParameterUnsupported, RequestInvalid, RequestTooLarge
 from multiconnection.uploads.service import IMAGES, REFERENCE_PREFIX, UploadService
-from multiconnection.web.body import Form, validated
+from multiconnection.web.body import validated
+from multiconnection.web.forms import Form
 
 from .request import Picture, PictureData, PictureUrl, image_type
 from .schemas import ImageEditReferences, ImageReference

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from multiconnection.calls.streaming import response
 from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
-from multiconnection.web.body import FORM_DATA, read_form, read_json
+from multiconnection.web.body import read_json
 from multiconnection.web.context import SCOPE_KEY
+from multiconnection.web.forms import FORM_DATA, read_form
 
 router = APIRouter()
 

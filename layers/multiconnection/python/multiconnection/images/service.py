@@ -13,7 +13,7 @@ from multiconnection.catalog.parameters import EDITS, GENERATIONS
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.uploads.service import UploadService
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 
 from .inputs import Sources, body_of, form_sources, json_sources
 from .request import ImageCall, ImageRequest, parse_image_request, require_image_model

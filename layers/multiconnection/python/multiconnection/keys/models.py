@@ -12,6 +12,7 @@ from typing import Protocol
 from multiconnection import ids
 from multiconnection.errors import ApiKeyInvalid, ApiKeyRequired
 from multiconnection.ids import random_text
+from multiconnection.limits.limiter import KeyRates
 from multiconnection.ports import Rng
 
 PREFIX = "sk-live-"
@@ -63,6 +64,10 @@ class ApiKey:
     def digits(self) -> str:
         """What tells this secret from the others of its key, in ids and in usage rows."""
         return self.key_hash[:HASH_DIGITS]
+
+    @property
+    def rates(self) -> KeyRates:
+        return KeyRates(self.account_id, self.key_id, self.requests_per_minute, self.tokens_per_minute)
 
     def is_usable(self, now_s: float) -> bool:
         return self.status == "active" and (self.expires_s is None or now_s < self.expires_s)

@@ -112,6 +112,14 @@ class KeyService:
             return
         raise StoreThrottled("the key changed too often")
 
+    async def end_session_keys(self, account_id: str) -> None:
+        """Delete the playground keys that are still accepted. May be repeated."""
+        now_s = self._clock.now()
+        for key in await self.list(account_id):
+            if key.kind == SESSION and key.is_usable(now_s):
+                with suppress(KeyNotFound):
+                    await self.delete(account_id, key.key_id)
+
     async def _epoch(self, account_id: str) -> int:
         account = await self._retry(lambda: self._accounts.account(account_id), ATTEMPTS_MAX)
         if account is None:

@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiconnection.aws import dynamo as a
-from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled, query_items, store_error
-from multiconnection.orders import store as orders_store
+from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled, query_items
 from multiconnection.retry import OutcomeUnknown
 
 from . import items as ledger_items
 from .models import Account, AccountLimits, CreditRow, Hold, UsageRow
-from .store import AccountRefused, AlreadyCredited, AlreadyDecided, OrderNotApproved
+from .store import AccountRefused, AlreadyCredited, AlreadyDecided
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """Physical names of the tables that hold money; only the recharge worker credits orders."""
+    """Physical names of the tables that hold money."""
 
     balances: str
     usage: str
     credits: str
-    orders: str = ""
 
 
 class DynamoStore:
@@ -67,11 +65,20 @@ class DynamoStore:
             raise AccountRefused(ledger_items.parse_account(exc.item) if exc.item else None) from exc
         return ledger_items.parse_account(request["Item"])
 
-    async def credit(self, row: CreditRow) -> None:
-        await self._transact_credit(row)
-
-    async def credit_order(self, row: CreditRow) -> None:
-        await self._transact_credit(row, {"Update": orders_store.credited(self._tables.orders, row)})
+    async def credit(self, row: CreditRow, *more: Mapping[str, Any]) -> None:
+        """Credit together with `more` actions; raises TransactionCancelled when a condition of theirs failed."""
+        actions = [
+            {"Put": ledger_items.put_once(self._tables.credits, row)},
+            {"Update": ledger_items.credit(self._tables.balances, row.account_id, row.amount)},
+            *more,
+        ]
+        try:
+            await self._driver.call("TransactWriteItems", {"TransactItems": actions})
+        except TransactionCancelled as exc:
+            refusal = await self._credit_refusal(exc, row)
+            if refusal is None:
+                raise
+            raise refusal from exc
 
     async def account(self, account_id: str) -> Account | None:
         item = await self._get(self._tables.balances, ledger_items.account_key(account_id))
@@ -111,17 +118,6 @@ class DynamoStore:
             raise AccountRefused(ledger_items.parse_account(exc.item) if exc.item else None) from exc
         return ledger_items.parse_account(answer["Attributes"])
 
-    async def _transact_credit(self, row: CreditRow, *more: Mapping[str, Any]) -> None:
-        actions = [
-            {"Put": ledger_items.put_once(self._tables.credits, row)},
-            {"Update": ledger_items.credit(self._tables.balances, row.account_id, row.amount)},
-            *more,
-        ]
-        try:
-            await self._driver.call("TransactWriteItems", {"TransactItems": actions})
-        except TransactionCancelled as exc:
-            raise await self._credit_refusal(exc, row) from exc
-
     async def _get(self, table: str, key: Item) -> Item | None:
         answer = await self._driver.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
         return answer.get("Item")
@@ -145,8 +141,9 @@ class DynamoStore:
             raise OutcomeUnknown("a usage row was there and is gone")
         return found
 
-    async def _credit_refusal(self, exc: TransactionCancelled, row: CreditRow) -> Exception:
-        (put_code, put_item), (update_code, update_item), *order = exc.reasons
+    async def _credit_refusal(self, exc: TransactionCancelled, row: CreditRow) -> Exception | None:
+        """A row that exists wins over every other refusal; None for an action that is not the ledger's."""
+        (put_code, put_item), (update_code, update_item), *more = exc.reasons
         if put_code == "ConditionalCheckFailed":
             found = (
                 ledger_items.parse_credit(put_item)
@@ -154,9 +151,8 @@ class DynamoStore:
                 else await self.credit_row(row.account_id, row.credit_id)
             )
             return AlreadyCredited(found) if found else OutcomeUnknown("a credit row was there and is gone")
-        for order_code, order_item in order:
-            if order_code == "ConditionalCheckFailed":
-                return OrderNotApproved(a.read_text(order_item, "status") if order_item else None)
+        if any(code == "ConditionalCheckFailed" for code, _ in more):
+            return None
         if update_code == "ConditionalCheckFailed":
             return AccountRefused(ledger_items.parse_account(update_item) if update_item else None)
         return OutcomeUnknown(str(exc))
@@ -194,29 +190,22 @@ class SqsFallbackQueue:
         await asyncio.to_thread(self._send, encode(row))
 
     def _send(self, body: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from multiconnection.aws.boto import store_errors
 
-        try:
+        with store_errors("SendMessage"):
             self._connected().send_message(QueueUrl=self._url, MessageBody=body)
-        except ClientError as exc:
-            error = exc.response.get("Error", {})
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            raise store_error(status, error.get("Code", ""), {}, "SendMessage") from exc
-        except BotoCoreError as exc:
-            raise OutcomeUnknown(f"SendMessage: {type(exc).__name__}") from exc
 
     def _connected(self) -> Any:
         if self._client is None:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
             # The ledger repeats what may be repeated, so botocore sends once.
-            once = Config(
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
-            )
-            self._client = botocore.session.get_session().create_client(
-                "sqs", region_name=self._region, endpoint_url=self._endpoint_url, config=once
+            self._client = client(
+                "sqs",
+                self._region,
+                self._endpoint_url,
+                attempts_max=1,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                read_timeout_s=READ_TIMEOUT_S,
             )
         return self._client

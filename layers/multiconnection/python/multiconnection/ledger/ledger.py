@@ -8,10 +8,10 @@ from multiconnection.errors import AccountSuspended, LedgerUnavailable
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.retry import Retry, StoreError
 
-from .credit import credit, credit_order
+from .credit import credit
 from .models import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, Hold, UsageRow, breaches
-from .reconcile import Report, reconcile_account
-from .reserve import Refusal, Reserved, ReserveRefused, reserve
+from .reconcile import ReconcileReport, reconcile_account
+from .reserve import Reserved, ReserveRefusal, ReserveRefused, reserve
 from .settle import Settlement, bounded, settle
 from .store import FallbackQueue, Store
 from .sweep import ModelName, Swept, end_holds, expired, sweep_account
@@ -67,7 +67,7 @@ class Ledger:
             now_s=self._clock.now(),
         )
         if await self._is_broken(reserved.image):
-            raise ReserveRefused(Refusal.STATUS, reserved.image)
+            raise ReserveRefused(ReserveRefusal.STATUS, reserved.image)
         return reserved
 
     async def settle(self, hold: Hold, row: UsageRow) -> Settlement:
@@ -119,15 +119,11 @@ class Ledger:
         """Money-in. Raises CreditRefused or MoneyError."""
         return await credit(self.store, self._retry, row)
 
-    async def credit_order(self, row: CreditRow) -> CreditRow:
-        """Money-in of an approved order, which is credited with it. Raises CreditRefused or MoneyError."""
-        return await credit_order(self.store, self._retry, row)
-
     async def create_account(self, account_id: str, name: str, limits: AccountLimits) -> Account:
         """Raises AccountRefused when the id is taken."""
         return await self.store.create_account(account_id, name, int(self._clock.now()), limits)
 
-    async def reconcile(self, account_id: str) -> Report | None:
+    async def reconcile(self, account_id: str) -> ReconcileReport | None:
         return await reconcile_account(self.store, account_id, self._clock.now(), self.margins.sweep_s)
 
     async def _is_broken(self, image: Account) -> bool:

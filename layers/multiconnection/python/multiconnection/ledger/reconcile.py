@@ -12,7 +12,7 @@ READS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReconcileReport:
     """One account's books. Drifts are n$ and 0 when right; `verified` is False when it never stood still."""
 
     account_id: str
@@ -35,7 +35,7 @@ class Report:
         return abs(self.charged_drift) + abs(self.credits_drift) + len(self.breaches)
 
 
-async def reconcile_account(store: Store, account_id: str, now_s: float, margin_s: float) -> Report | None:
+async def reconcile_account(store: Store, account_id: str, now_s: float, margin_s: float) -> ReconcileReport | None:
     """None when there is no such account. Reads rows between two equal images, so that live traffic is no drift."""
     before = await store.account(account_id)
     for _ in range(READS_MAX):
@@ -49,7 +49,7 @@ async def reconcile_account(store: Store, account_id: str, now_s: float, margin_
     return _of_image(before, now_s, margin_s) if before else None
 
 
-async def _report(store: Store, image: Account, now_s: float, margin_s: float) -> Report:
+async def _report(store: Store, image: Account, now_s: float, margin_s: float) -> ReconcileReport:
     rows = spent = unapplied = overrun = 0
     found = breaches(image)
     births = {hold.hold_id: hold.birth for hold in image.holds.values()}
@@ -75,9 +75,9 @@ async def _report(store: Store, image: Account, now_s: float, margin_s: float) -
     )
 
 
-def _of_image(image: Account, now_s: float, margin_s: float) -> Report:
+def _of_image(image: Account, now_s: float, margin_s: float) -> ReconcileReport:
     """What the account item alone tells; rows not read."""
-    return Report(
+    return ReconcileReport(
         account_id=image.account_id,
         verified=False,
         credits_in=image.credits_in,
@@ -94,12 +94,12 @@ def _of_image(image: Account, now_s: float, margin_s: float) -> Report:
     )
 
 
-def unreadable(account_id: str, reason: str) -> Report:
+def unreadable(account_id: str, reason: str) -> ReconcileReport:
     """An account whose items cannot be understood: nothing is known of it, so it can never count as right."""
-    return Report(account_id, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (f"unreadable: {reason}",))
+    return ReconcileReport(account_id, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (f"unreadable: {reason}",))
 
 
-def totals(reports: list[Report]) -> Mapping[str, int]:
+def totals(reports: list[ReconcileReport]) -> Mapping[str, int]:
     """Sums over all accounts, for the one line an operator reads."""
     names = ("credits_in", "available", "held", "charged", "usage_rows", "live_holds", "stale_holds", "overrun")
     sums = {name: sum(getattr(report, name) for report in reports) for name in names}

@@ -13,7 +13,7 @@ ATTEMPTS_MAX = 4
 ACTIVITY_BUCKET_S = 300
 
 
-class Refusal(StrEnum):
+class ReserveRefusal(StrEnum):
     """Why the account did not allow the hold."""
 
     NO_ACCOUNT = "no_account"
@@ -28,7 +28,7 @@ class Refusal(StrEnum):
 class ReserveRefused(Exception):
     """Nothing was set aside. `image` is the account at that moment."""
 
-    def __init__(self, refusal: Refusal, image: Account | None) -> None:
+    def __init__(self, refusal: ReserveRefusal, image: Account | None) -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
         self.image = image
@@ -73,14 +73,14 @@ def _own_earlier_attempt(exc: AccountRefused, hold: Hold, key_epoch: int, in_fli
     raise ReserveRefused(_refusal(image, hold, key_epoch, in_flight_max), image) from exc
 
 
-def _refusal(image: Account | None, hold: Hold, key_epoch: int, in_flight_max: int) -> Refusal:
+def _refusal(image: Account | None, hold: Hold, key_epoch: int, in_flight_max: int) -> ReserveRefusal:
     if image is None:
-        return Refusal.NO_ACCOUNT
+        return ReserveRefusal.NO_ACCOUNT
     checks = (
-        (image.status != ACTIVE, Refusal.STATUS),
-        (image.key_epoch != key_epoch, Refusal.KEY_EPOCH),
-        (image.live_holds >= in_flight_max, Refusal.IN_FLIGHT),
-        (image.available < hold.amount, Refusal.BALANCE),
-        (hold.capped and image.key_caps.get(hold.key_id, -1) < hold.amount, Refusal.KEY_BUDGET),
+        (image.status != ACTIVE, ReserveRefusal.STATUS),
+        (image.key_epoch != key_epoch, ReserveRefusal.KEY_EPOCH),
+        (image.live_holds >= in_flight_max, ReserveRefusal.IN_FLIGHT),
+        (image.available < hold.amount, ReserveRefusal.BALANCE),
+        (hold.capped and image.key_caps.get(hold.key_id, -1) < hold.amount, ReserveRefusal.KEY_BUDGET),
     )
-    return next((refusal for broken, refusal in checks if broken), Refusal.CONFLICT)
+    return next((refusal for broken, refusal in checks if broken), ReserveRefusal.CONFLICT)

@@ -35,12 +35,8 @@ class AlreadyCredited(StoreError):
         self.row = row
 
 
-class OrderNotApproved(StoreError):
-    """The order is not approved for exactly this account and amount. `status` is what it is, None without an order."""
-
-    def __init__(self, status: str | None) -> None:
-        super().__init__(f"the order is {status or 'not there'}, or approved for another account or amount")
-        self.status = status
+class CreditBarred(StoreError):
+    """A condition of the credit's transaction failed that is not the ledger's own; the message names it."""
 
 
 class Store(Protocol):
@@ -63,12 +59,6 @@ class Store(Protocol):
 
     async def credit(self, row: CreditRow) -> None:
         """J and A in one transaction; raises AlreadyCredited or AccountRefused (no account, too little)."""
-
-    async def credit_order(self, row: CreditRow) -> None:
-        """J, A and the order from approved to credited in one transaction; `credit_id` is the order's id.
-
-        Raises AlreadyCredited, OrderNotApproved or AccountRefused.
-        """
 
     async def credit_row(self, account_id: str, credit_id: str) -> CreditRow | None: ...
 

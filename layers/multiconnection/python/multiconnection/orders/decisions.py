@@ -1,7 +1,7 @@
 """What administrators do about orders: look at the queue, approve, reject. They decide; only the workflow credits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,6 @@ from multiconnection.money import MoneyError, nano_to_usd
 from multiconnection.ports import Clock
 
 from .models import Order, OrderRefused, OrderStatus, amount_text, credit_of, parse_amount
-from .receipts import ReceiptService
 from .service import OrderAccess, checked_cursor, not_pending
 
 # Orders of one account that are counted; more are shown as this many.
@@ -22,6 +21,10 @@ _DECIDED = {
     OrderStatus.APPROVED: (OrderStatus.APPROVED, OrderStatus.CREDITED),
     OrderStatus.REJECTED: (OrderStatus.REJECTED,),
 }
+
+
+ReceiptUrl = Callable[[Order], Awaitable[str | None]]
+"""A link to the proof of payment, None where there is none."""
 
 
 class AccountReader(Protocol):
@@ -43,11 +46,11 @@ class OrderDecisions:
     """One instance per process of the admin function."""
 
     def __init__(
-        self, access: OrderAccess, accounts: AccountReader, receipts: ReceiptService, audit: Audit, clock: Clock
+        self, access: OrderAccess, accounts: AccountReader, receipt_url: ReceiptUrl, audit: Audit, clock: Clock
     ) -> None:
         self._access = access
         self._accounts = accounts
-        self._receipts = receipts
+        self._receipt_url = receipt_url
         self._audit = audit
         self._clock = clock
 
@@ -87,7 +90,7 @@ class OrderDecisions:
         account_id = order.account_id
         account = await self._access.reliably(lambda: self._accounts.account(account_id))
         page = await self._access.reliably(lambda: self._access.store.of_account(account_id, COUNTED_MAX))
-        return ReviewedOrder(order, account, len(page.orders), await self._receipts.url(order))
+        return ReviewedOrder(order, account, len(page.orders), await self._receipt_url(order))
 
     async def _decidable(self, admin: Session, order_id: str) -> Order:
         order = await self._access.get(order_id)

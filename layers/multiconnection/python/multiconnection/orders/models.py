@@ -9,6 +9,7 @@ from typing import Protocol
 from multiconnection import ids
 from multiconnection.config import LEGAL_ENTITY, BankDetail
 from multiconnection.ids import random_text
+from multiconnection.ledger.store import CreditBarred
 from multiconnection.money import NANO_PER_USD, MoneyError, nano_to_usd
 from multiconnection.ports import Rng
 
@@ -183,6 +184,14 @@ class OrderRefused(Exception):
     def __init__(self, order: Order | None) -> None:
         super().__init__("a condition on the order failed")
         self.order = order
+
+
+class OrderNotApproved(CreditBarred):
+    """The order is not approved for exactly this account and amount. `status` is None if there is no order."""
+
+    def __init__(self, status: str | None) -> None:
+        super().__init__(f"the order is {status or 'not there'}, or approved for another account or amount")
+        self.status = status
 
 
 class TokenTaken(Exception):

@@ -64,14 +64,10 @@ class StepFunctionsWorkflow:
 
     def _connected(self) -> Any:
         if self._client is None:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
             # Every operation here may be repeated.
-            config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-            self._client = botocore.session.get_session().create_client(
-                "stepfunctions", region_name=self._region, endpoint_url=self._endpoint_url, config=config
-            )
+            self._client = client("stepfunctions", self._region, self._endpoint_url)
         return self._client
 
 
@@ -143,13 +139,9 @@ class AwsNotices:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            import botocore.session
-            from botocore.config import Config
+            from multiconnection.aws.boto import client
 
-            config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-            self._clients[service] = botocore.session.get_session().create_client(
-                service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
-            )
+            self._clients[service] = client(service, self._region, self._endpoint_url)
         return self._clients[service]
 
 

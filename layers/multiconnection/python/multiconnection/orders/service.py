@@ -1,12 +1,10 @@
 """A user's own recharge orders: make, list, look, cancel."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TypeVar
 
 from multiconnection.errors import (
-    LedgerUnavailable,
     OrderConflict,
     OrderNotFound,
     OrderNotPending,
@@ -16,7 +14,7 @@ from multiconnection.errors import (
 from multiconnection.identity.models import Session
 from multiconnection.money import MoneyError, nano_to_usd
 from multiconnection.ports import Alarms, Clock, Rng
-from multiconnection.retry import Retry, StoreError
+from multiconnection.retry import Reliable
 
 from .models import (
     METHODS,
@@ -54,26 +52,14 @@ class OrderRequest:
     note: str = ""
 
 
-# Orders read and written with bounded repetition, and their workflow told; shared by the services about orders.
-
-T = TypeVar("T")
-
-
 class OrderAccess:
-    """What the services about orders share."""
+    """Orders read and written with bounded repetition, and their workflow told; shared by the services of orders."""
 
     def __init__(self, orders: OrderStore, workflow: Workflow, alarms: Alarms, rng: Rng) -> None:
         self.store = orders
         self.workflow = workflow
         self._alarms = alarms
-        self._retry = Retry(rng)
-
-    async def reliably(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Raises LedgerUnavailable, and whatever else the operation raises."""
-        try:
-            return await self._retry(operation, ATTEMPTS_MAX)
-        except StoreError as exc:
-            raise LedgerUnavailable("Orders cannot be read or changed at the moment.", retry_after_s=1) from exc
+        self.reliably = Reliable(rng, "Orders cannot be read or changed at the moment.")
 
     async def get(self, order_id: str) -> Order:
         """Raises OrderNotFound or LedgerUnavailable."""
@@ -222,9 +208,6 @@ def checked_cursor(cursor: str | None) -> str | None:
 
 def _asked(order: Order) -> Mapping[str, object]:
     return {"cents": order.cents, "currency": order.currency, "method": order.method}
-
-
-ATTEMPTS_MAX = 5
 
 
 def not_found(order_id: str) -> OrderNotFound:

@@ -9,9 +9,20 @@ from typing import Any
 
 from multiconnection.aws import dynamo as a
 from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled
+from multiconnection.ledger.dynamo import DynamoStore
 from multiconnection.ledger.models import CreditRow
 
-from .models import SOURCES, Order, OrderPage, OrderRefused, OrderStatus, Receipt, ReferenceTaken, TokenTaken
+from .models import (
+    SOURCES,
+    Order,
+    OrderNotApproved,
+    OrderPage,
+    OrderRefused,
+    OrderStatus,
+    Receipt,
+    ReferenceTaken,
+    TokenTaken,
+)
 
 BY_ACCOUNT, BY_STATUS = "by_account", "by_status"
 _CONDITION_FAILED = "ConditionalCheckFailed"
@@ -124,6 +135,25 @@ class OrdersTable:
         answer = await self._driver.call("Query", query)
         orders = tuple(parse(item) for item in answer.get("Items", ()))
         return OrderPage(orders, orders[-1].order_id if answer.get("LastEvaluatedKey") and orders else None)
+
+
+class OrderCredits:
+    """Money-in of approved orders, which only the recharge worker has."""
+
+    def __init__(self, ledger: DynamoStore, table: str) -> None:
+        self._ledger = ledger
+        self._table = table
+
+    async def put(self, row: CreditRow) -> None:
+        """Write the credit row, the balance and the order, from approved to credited, in one transaction.
+
+        Raises AlreadyCredited, OrderNotApproved or AccountRefused.
+        """
+        try:
+            await self._ledger.credit(row, {"Update": credited(self._table, row)})
+        except TransactionCancelled as exc:
+            _, _, (_, item) = exc.reasons
+            raise OrderNotApproved(a.read_text(item, "status") if item else None) from exc
 
 
 def transition(table: str, order: Order, to: OrderStatus, at_s: int, changes: Mapping[str, Value]) -> Mapping[str, Any]:

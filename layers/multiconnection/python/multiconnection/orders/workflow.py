@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from multiconnection.ledger.credit import CreditRefused
+from multiconnection.ledger.credit import CreditRefused, credit_order
 from multiconnection.ledger.models import CreditRow
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Alarms, Clock, Rng
@@ -24,6 +23,7 @@ from .models import (
     amount_text,
     first_order_id,
 )
+from .store import OrderCredits
 
 ATTEMPTS_MAX = 4
 _ENDINGS = {
@@ -42,19 +42,20 @@ class StepUnknown(Exception):
     """The state machine and this code are not of one version."""
 
 
-class OrderCreditor(Protocol):
-    async def credit_order(self, row: CreditRow) -> CreditRow:
-        """Once for each order; raises CreditRefused or StoreError."""
-
-
 class RechargeSteps:
     """The truth is the order's row: what a step is told or returns decides nothing about money."""
 
     def __init__(
-        self, orders: OrderStore, creditor: OrderCreditor, notices: Notices, alarms: Alarms, clock: Clock, rng: Rng
+        self,
+        orders: OrderStore,
+        order_credits: OrderCredits,
+        notices: Notices,
+        alarms: Alarms,
+        clock: Clock,
+        rng: Rng,
     ) -> None:
         self._orders = orders
-        self._creditor = creditor
+        self._credits = order_credits
         self._notices = notices
         self._alarms = alarms
         self._clock = clock
@@ -103,7 +104,7 @@ class RechargeSteps:
         note = f"{order.reference}: {amount_text(order.cents)} {order.currency}"
         row = CreditRow(order.account_id, order.order_id, order.credit, "order", note, order.decided_by, now_ms)
         try:
-            await self._creditor.credit_order(row)
+            await credit_order(self._retry, row, self._credits.put)
         except CreditRefused as exc:
             self._alarms.alarm("order_not_credited", order_id=order.order_id, error=str(exc))
         return await self._again(order)

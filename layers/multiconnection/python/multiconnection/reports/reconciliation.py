@@ -8,7 +8,7 @@ from multiconnection.audit.log import AuditEntries, AuditEntry
 from multiconnection.errors import LedgerUnavailable
 from multiconnection.identity.models import Session
 from multiconnection.ledger.jobs import Maintenance
-from multiconnection.ledger.reconcile import Report, totals
+from multiconnection.ledger.reconcile import ReconcileReport, totals
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import Reliable, StoreError
 
@@ -33,7 +33,7 @@ class Reconciliation:
     unverified: int
     stale_holds: int
     complete: bool
-    findings: Sequence[Report]
+    findings: Sequence[ReconcileReport]
 
 
 class ReportStore(Protocol):
@@ -74,7 +74,7 @@ class AdminReconciliation:
         return found
 
 
-def summary(reports: Sequence[Report], at_s: int, *, whole: bool = True) -> Reconciliation:
+def summary(reports: Sequence[ReconcileReport], at_s: int, *, whole: bool = True) -> Reconciliation:
     """Worst first."""
     sums = totals(list(reports))
     wrong = [report for report in reports if report.drift or not report.verified or report.stale_holds]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from multiconnection.identity.browser import AdminDep, body_of
 from multiconnection.ids import TIME_MAX
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.money import nano_to_usd
 from multiconnection.web.context import service
 
@@ -87,7 +87,7 @@ def reconciliation_object(found: Reconciliation | None) -> dict[str, Any]:
     }
 
 
-def finding_object(report: Report) -> dict[str, Any]:
+def finding_object(report: ReconcileReport) -> dict[str, Any]:
     return {
         "account_id": report.account_id,
         "verified": report.verified,

@@ -7,7 +7,7 @@ from typing import Any
 
 from multiconnection.aws import dynamo as a
 from multiconnection.aws.dynamo import Driver, Item, query_items
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 
 from .reconciliation import Reconciliation
 from .revenue import DayTakings, Group, Takings, groups
@@ -77,5 +77,7 @@ class ReportsTable:
 
 def _reconciliation(item: Item) -> Reconciliation:
     found: dict[str, Any] = json.loads(a.read_text(item, "report"))
-    findings = [Report(**finding | {"breaches": tuple(finding["breaches"])}) for finding in found.pop("findings")]
+    findings = [
+        ReconcileReport(**finding | {"breaches": tuple(finding["breaches"])}) for finding in found.pop("findings")
+    ]
     return Reconciliation(**found, findings=findings)

@@ -22,13 +22,27 @@ from . import errors as web_errors
 from .context import SCOPE_KEY, client_ip, function_ends_s, header
 from .errors import CLIENT_LEFT, error_response
 
-# The outermost ASGI layer: request id, CORS, cache and limit headers on every answer, metrics, the last handler.
-
 RawScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 RawReceive = Callable[[], Awaitable[Message]]
 RawSend = Callable[[Message], Awaitable[None]]
 App = Callable[[RawScope, RawReceive, RawSend], Awaitable[None]]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+HotRoutes = Mapping[tuple[str, str], Endpoint]
+"""Endpoint by (method, exact path)."""
+
+EXPOSED_HEADERS = ", ".join(
+    [
+        "x-request-id",
+        "retry-after",
+        "x-should-retry",
+        *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
+    ]
+)
+PREFLIGHT_MAX_AGE_S = 7200
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +64,43 @@ SetUp = Callable[[State], Process]
 """Puts the services of a function on `app.state`, one attribute per room; called once, on the running event loop."""
 
 
+def create_app(set_up: SetUp, routers: Sequence[APIRouter], hot_routes: HotRoutes | None = None) -> "Envelope":
+    """An ASGI app. It is set up at start-up (or first use, where no lifespan runs) and closed at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        holder.get()
+        yield
+        await holder.close()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    holder = ProcessHolder(lambda: set_up(app.state))
+    web_errors.install(app)
+    for router in routers:
+        app.include_router(router)
+    return Envelope(HotPath(app, hot_routes) if hot_routes else app, holder.get)
+
+
+class ProcessHolder:
+    """Sets the process up once, on the running event loop."""
+
+    def __init__(self, set_up: Callable[[], Process]) -> None:
+        self._set_up = set_up
+        self._process: Process | None = None
+
+    def get(self) -> Process:
+        if self._process is None:
+            self._process = self._set_up()
+        return self._process
+
+    async def close(self) -> None:
+        if self._process is not None:
+            await self._process.aclose()
+            self._process = None
+
+
 class Envelope:
-    """Wraps a function's app: reads the scope once, answers preflights, and completes the headers of every answer.
+    """The outermost ASGI layer: makes the request's context, answers preflights, completes the headers of every answer.
 
     Responses under /api are `no-store` unless the route overrides it.
     """
@@ -114,16 +163,6 @@ def _context_of(scope: RawScope, process: Process) -> RequestContext:
     )
 
 
-EXPOSED_HEADERS = ", ".join(
-    [
-        "x-request-id",
-        "retry-after",
-        "x-should-retry",
-        *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
-    ]
-)
-
-
 def _common_headers(context: RequestContext) -> list[tuple[bytes, bytes]]:
     headers = {
         "x-request-id": context.request_id,
@@ -134,79 +173,13 @@ def _common_headers(context: RequestContext) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-# Routes that are worth a way of their own: served without FastAPI's dependency solving and middlewares.
-# The same endpoints are registered with FastAPI, which answers everything else (wrong methods, unknown paths); this
-# saves a call about 250 µs and a stream a wrapped `send` per chunk (docs/benchmarks.md).
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-HotRoutes = Mapping[tuple[str, str], Endpoint]
-"""Endpoint by (method, exact path)."""
-
-
-def create_app(set_up: SetUp, routers: Sequence[APIRouter], hot_routes: HotRoutes | None = None) -> Envelope:
-    """An ASGI app. It is set up at start-up (or first use, where no lifespan runs) and closed at the end."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        holder.get()
-        yield
-        await holder.close()
-
-    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    holder = ProcessHolder(lambda: set_up(app.state))
-    web_errors.install(app)
-    for router in routers:
-        app.include_router(router)
-    return Envelope(HotPath(app, hot_routes) if hot_routes else app, holder.get)
-
-
-class ProcessHolder:
-    """Sets the process up once, on the running event loop."""
-
-    def __init__(self, set_up: Callable[[], Process]) -> None:
-        self._set_up = set_up
-        self._process: Process | None = None
-
-    def get(self) -> Process:
-        if self._process is None:
-            self._process = self._set_up()
-        return self._process
-
-    async def close(self) -> None:
-        if self._process is not None:
-            await self._process.aclose()
-            self._process = None
-
-
-PREFLIGHT_MAX_AGE_S = 7200
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-log = logging.getLogger(__name__)
-
-
-def _as_get(scope: RawScope, send: RawSend) -> tuple[RawScope, RawSend]:
-    """What GET would answer, without its body. The server's own scope stays as it is: it counts by the method."""
-
-    async def send_head(message: Message) -> None:
-        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-    return {**scope, "method": "GET"}, send_head
-
-
-async def _preflight(scope: RawScope, send: RawSend) -> None:
-    """CORS preflight without authentication; the asked-for headers are echoed, as `*` does not cover Authorization."""
-    asked = header(scope, b"access-control-request-headers") or "authorization, content-type"
-    headers = [
-        (b"access-control-allow-methods", METHODS.encode()),
-        (b"access-control-allow-headers", asked.encode("latin-1")),
-        (b"access-control-max-age", str(PREFLIGHT_MAX_AGE_S).encode()),
-        (b"content-length", b"0"),
-    ]
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
-
-
 class HotPath:
-    """Wraps a function's FastAPI app. What an endpoint raises besides GatewayError is the envelope's to answer."""
+    """Serves a few routes without FastAPI's dependency solving and middlewares.
+
+    The same endpoints are registered with FastAPI, which answers everything else (wrong methods, unknown paths). It
+    saves a call about 250 µs, and a stream a wrapped `send` per chunk (docs/benchmarks.md). Exceptions other than
+    GatewayError are answered by the envelope.
+    """
 
     def __init__(self, app: FastAPI, routes: HotRoutes) -> None:
         self._app = app
@@ -224,3 +197,25 @@ class HotPath:
         except GatewayError as exc:
             response = error_response(exc)
         await response(scope, receive, send)
+
+
+def _as_get(scope: RawScope, send: RawSend) -> tuple[RawScope, RawSend]:
+    """Answers HEAD as GET without its body; the server's own scope keeps the method, by which it counts."""
+
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return {**scope, "method": "GET"}, send_head
+
+
+async def _preflight(scope: RawScope, send: RawSend) -> None:
+    """Answers a CORS preflight, without authentication; echoes the headers, as `*` does not cover Authorization."""
+    asked = header(scope, b"access-control-request-headers") or "authorization, content-type"
+    headers = [
+        (b"access-control-allow-methods", METHODS.encode()),
+        (b"access-control-allow-headers", asked.encode("latin-1")),
+        (b"access-control-max-age", str(PREFLIGHT_MAX_AGE_S).encode()),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

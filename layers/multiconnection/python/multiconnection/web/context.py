@@ -1,4 +1,4 @@
-"""What the scope of a request says, and the dependency for its context."""
+"""Reading the scope of a request, and dependencies for its context and for services."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ SCOPE_KEY = "multiconnection.context"
 
 
 def function_ends_s(scope: Mapping[str, Any]) -> float | None:
-    """When Lambda ends this invocation, in epoch seconds; `deadline` of the adapter's context is in milliseconds."""
+    """The end of this Lambda invocation in epoch seconds; `deadline` in the adapter's context is in milliseconds."""
     deadline = _json_header(scope, b"x-amzn-lambda-context").get("deadline")
     return deadline / 1000 if isinstance(deadline, int) else None
 

@@ -1,4 +1,4 @@
-"""From any exception to the one error shape."""
+"""Exceptions as answers in the one error shape."""
 
 import orjson
 from fastapi import FastAPI, Request
@@ -18,7 +18,7 @@ CLIENT_LEFT = 499
 
 
 class ErrorResponse(Response):
-    """Status, headers and body of an error; whoever sends it also tells its code to the metrics of the call."""
+    """Status, headers and body of an error; sending it also records its code for the metrics."""
 
     def __init__(self, error: GatewayError) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ async def validation_error(_: Request, exc: Exception) -> Response:
 
 
 async def client_left(_: Request, __: Exception) -> Response:
-    """Nobody reads it; the metrics of the call do."""
+    """An answer that no client reads; its status is for the metrics."""
     return Response(status_code=CLIENT_LEFT)
 
 

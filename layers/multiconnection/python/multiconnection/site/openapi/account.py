@@ -31,7 +31,6 @@ def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str])
 
 ACCOUNT = (
     _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
-    _public("GET", "/api/site", "Base URL, legal entity, test credit, state of the providers", "Site"),
     _auth("sign-up", "Create an account", "SignUp", "Status", 202),
     _auth("confirm", "Confirm an e-mail address, and set the password", "Confirmation", "Status"),
     _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
