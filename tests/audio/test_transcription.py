@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from multiconnection.audio.duration import probe
-from multiconnection.audio.duration.types import Audio
+from multiconnection.audio.duration import Audio, probe
 from multiconnection.audio.transcription import FILE_BYTES_MAX, TRANSCRIPTIONS, TRANSLATIONS
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.catalog.parameters import ParameterPolicy
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.body import Form, FormFile
-from tests.audio.test_audio_lies import LIES
+from tests.audio.test_duration_lies import LIES
 from tests.support.audio_files import encoded, wav
 from tests.support.speech_world import SHIPPED
 from tests.support.transcription_world import (
@@ -345,7 +344,7 @@ REFUSED: list[tuple[Form, str, str | None, str]] = [
     (a_form("m-1"), "model", None, "kind chat"),
     (Form({"model": [WHISPER]}), "file", "missing_required_parameter", "file"),
     (a_form(audio=b""), "file", None, "empty"),
-    (a_form(audio=b"hello " * 100), "file", None, "no flac, mp3"),
+    (a_form(audio=b"hello " * 100), "file", None, "supported format: send flac, mp3"),
     (a_form(audio=wav(0.0)), "file", None, "no samples"),
     (a_form(audio="just text"), "file", None, "filename"),
     (a_form(response_format="xml"), "response_format", None, "response_format"),

@@ -12,8 +12,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
-from multiconnection.audio.duration import probe
-from multiconnection.audio.duration.types import Audio, AudioError, Steps
+from multiconnection.audio.duration import Audio, AudioError, Steps, probe
 from multiconnection.calls.pipeline import Arrival, Calls, Plan
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream

@@ -1,12 +1,11 @@
-"""How long a file plays, by its structure: real files of every format, and what lies about itself."""
+"""The length of real files of every format, and of files that claim another one."""
 
 import struct
 from collections.abc import Callable
 
 import pytest
 
-from multiconnection.audio.duration import packets, probe
-from multiconnection.audio.duration.types import Audio, AudioError
+from multiconnection.audio.duration import Audio, AudioError, packets, probe
 from tests.support.audio_files import clicks, encoded, heard_seconds, remuxed, wav
 
 # Encoders pad: two frames of MP3 or of AAC at 8 kHz.
