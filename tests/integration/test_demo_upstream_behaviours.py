@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from local.demo_upstream import BEHAVIOURS
-from local.demo_upstream.child import demo_process, demo_upstream
+from local.demo_upstream.testing import demo_process, demo_upstream
 
 # Each poll is a round trip of about a millisecond.
 POLLS_MAX = 2000

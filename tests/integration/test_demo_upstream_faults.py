@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from local.demo_upstream import BEHAVIOURS
-from local.demo_upstream.child import demo_upstream
-from local.demo_upstream.samples import PLACES, sample
+from local.demo_upstream.testing import PLACES, demo_upstream, sample
 
 # Each poll is a round trip of about a millisecond.
 POLLS_MAX = 2000

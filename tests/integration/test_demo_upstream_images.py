@@ -11,7 +11,7 @@ import openai
 import pytest
 from PIL import Image
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 
 PROMPT = "a small red fox"
 # 4 words, one square picture of medium quality.

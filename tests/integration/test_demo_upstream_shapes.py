@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "good morning world"}]
 ECHO = "Hello from the demo model! You said: good morning world"

@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 
 TEXT = "Good morning world, this is a melody."
 SECONDS = len(TEXT) * 0.06

@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 
 SECONDS = 2.5
 FIELD = b"content-disposition: form-data; name="

@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.demo_upstream.child import demo_upstream
-from local.demo_upstream.samples import sample
+from local.demo_upstream.testing import demo_upstream, sample
 
 REPORTED: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "audio/speech": [("gpt-4o-mini-tts", {"stream_format": "sse"})],

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.catalog.models import Model, parse_model
 from multiconnection.images import routes as images_routes
 from multiconnection.images.fetch import AiohttpPictures

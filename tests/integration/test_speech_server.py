@@ -11,7 +11,7 @@ import openai
 import pytest
 import uvicorn
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.audio import routes as audio_routes
 from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech

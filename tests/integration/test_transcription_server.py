@@ -13,7 +13,7 @@ import openai
 import pytest
 import uvicorn
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.audio import routes as audio_routes
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
