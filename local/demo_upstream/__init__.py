@@ -14,7 +14,7 @@ The token rule of chat, so that a cost can be computed by hand:
 A `demo` object in the request body sets details: `chunks` (number of content chunks: the text's words, repeated or
 cut), `text` (the answer), `delay_ms` (between chunks; an unstreamed answer waits for all of them), `first_delay_ms`
 (before the first event), `usage` (reported verbatim), `fail_after_chunks` (an error event after that many chunks).
-In a form it is a field with that object as JSON. `GET /_stats` shows the requests, `POST /_reset` forgets them.
+In a form it is a field with that object as JSON. `GET /_stats` shows the number of requests by model and the last one.
 
 A misbehaviour is named by the model, on every endpoint: `demo-cut`, or `MODEL+cut` where the model's family matters.
 `tts-1`, `dall-e-2`, `dall-e-3`, `whisper-1` and names with `diarize` or `large` behave as their originals do; all

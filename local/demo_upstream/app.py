@@ -33,11 +33,10 @@ _CREATED = 1_760_000_000
 
 
 class Stats:
-    """Counts by model, and the last request, for tests to look at."""
+    """Requests by model, and the last one, for tests to look at."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
-        self.clients_gone: Counter[str] = Counter()
         self._last: tuple[str, Json, Headers] | None = None
 
     def record(self, model: str, body: Json, scope: Mapping[str, Any]) -> int:
@@ -50,15 +49,8 @@ class Stats:
         """The answer of `GET /_stats`."""
         return {
             "requests": dict(self.requests),
-            "clients_gone": dict(self.clients_gone),
             "last_request": None if self._last is None else _described(*self._last),
         }
-
-    def reset(self) -> None:
-        """Forget everything, the turn of demo-flaky too."""
-        self.requests.clear()
-        self.clients_gone.clear()
-        self._last = None
 
 
 STATS = Stats()
@@ -122,15 +114,12 @@ async def _serve(
     """
     number, profile = STATS.record(model, recorded, scope), profile_of(model)
     failure = CANNED["error-500"] if profile.flaky and number % 2 else profile.canned
-    try:
-        if failure is not None:
-            await exchange.respond(failure)
-        elif profile.hangs:
-            await exchange.pause(None)
-        else:
-            await answer()
-    except ClientGone:
-        STATS.clients_gone[model] += 1
+    if failure is not None:
+        await exchange.respond(failure)
+    elif profile.hangs:
+        await exchange.pause(None)
+    else:
+        await answer()
 
 
 async def _picture(scope: Scope, exchange: Exchange) -> None:
@@ -147,11 +136,6 @@ async def _models(_scope: Scope, exchange: Exchange) -> None:
 
 async def _stats(_scope: Scope, exchange: Exchange) -> None:
     await exchange.respond(canned(200, orjson.dumps(STATS.report())))
-
-
-async def _reset(_scope: Scope, exchange: Exchange) -> None:
-    STATS.reset()
-    await exchange.respond(canned(200, b"{}"))
 
 
 async def _not_found(scope: Scope, exchange: Exchange) -> None:
@@ -182,5 +166,4 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/images/edits": {"POST": _served(edit, "dall-e-2")},
     "/models": {"GET": _models},
     "/_stats": {"GET": _stats},
-    "/_reset": {"POST": _reset},
 }

@@ -35,7 +35,6 @@ class Quirk(Enum):
     NO_DATA = auto()
     BLANK_ITEM = auto()
     BAD_BASE64 = auto()
-    URL_GONE = auto()
     FEWER = auto()
     NOISE = auto()
     ALWAYS_FLOATS = auto()
@@ -113,11 +112,9 @@ PROFILES: dict[str, Profile] = {
         "one content event of 6 MB; images: noise, 3 bytes a pixel", text=BIG_TEXT, quirk=Quirk.NOISE
     ),
     "demo-hang": Profile("accepts and never answers until the client goes away", hangs=True),
-    "demo-client-watch": Profile("like demo-slow; /_stats counts clients that left early", delay_ms=300),
     "demo-no-data": Profile("images and embeddings: an empty list of data", quirk=Quirk.NO_DATA),
     "demo-blank-item": Profile("images: items with neither b64_json nor url", quirk=Quirk.BLANK_ITEM),
     "demo-bad-base64": Profile("images and embeddings: base64 that is none", quirk=Quirk.BAD_BASE64),
-    "demo-url-gone": Profile("images: a url that answers 404", quirk=Quirk.URL_GONE),
     "demo-fewer": Profile("one image, embedding or completion fewer than asked for", quirk=Quirk.FEWER),
     "demo-always-floats": Profile("embeddings: lists of floats, also when base64 was asked", quirk=Quirk.ALWAYS_FLOATS),
     "demo-always-base64": Profile("embeddings: base64, also when floats were asked", quirk=Quirk.ALWAYS_BASE64),

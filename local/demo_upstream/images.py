@@ -214,8 +214,7 @@ def _item(call: Call, drawing: Drawing, number: int) -> Json:
     if call.quirk is Quirk.BLANK_ITEM:
         return {}
     if _is_dall_e(call) and call.fields.choice("response_format", ("url", "b64_json"), "url") == "url":
-        path = f"{GALLERY_ROUTE}gone.png" if call.quirk is Quirk.URL_GONE else GALLERY.keep(drawing.image(number))
-        return {"url": call.origin + path}
+        return {"url": call.origin + GALLERY.keep(drawing.image(number))}
     return {"b64_json": drawing.encoded(number)}
 
 
