@@ -1,1 +1,1 @@
-"""What the gateway costs, measured beside a bare pass-through in the same run; see docs/benchmarks.md."""
+"""Measures the cost of the gateway beside a bare pass-through in the same run; see docs/benchmarks.md."""

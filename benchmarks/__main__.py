@@ -66,7 +66,7 @@ def _other_cases() -> list[Case]:
 
 def main() -> int:
     options = _options()
-    # Told to end, it still ends its children and removes its state.
+    # On SIGTERM it still ends its children and removes its state.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         report = _run(options.rounds, cases())

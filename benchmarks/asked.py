@@ -1,4 +1,4 @@
-"""What the load generator asks, by kind of request, and whether what comes back is an answer to it."""
+"""Requests of the load generator by kind, and the check of their answers."""
 
 import io
 import math
@@ -63,7 +63,7 @@ def _speech() -> Ask:
 
 
 def _embedding() -> Ask:
-    """As the SDKs ask: one text, the vector in base64."""
+    """One text, the vector in base64, as the SDKs ask for it."""
     body = {"model": "text-embedding-3-small", "input": PROMPT, "encoding_format": "base64"}
     return _json("embeddings", body, lambda answer: len(orjson.loads(answer)["data"][0]["embedding"]) == 1536 * 16 // 3)
 

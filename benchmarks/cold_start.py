@@ -32,7 +32,7 @@ DATA_PLANE = frozenset({"chat", "audio", "images", "embeddings"})
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Where the entries come from, and how to import one: the interpreter's command, and folders by function."""
+    """A source of entry files and the command that imports one: an interpreter, and folders by function."""
 
     what: str
     python: tuple[str, ...]

@@ -18,7 +18,7 @@ _HOP = (b"host", b"content-length", b"connection", b"transfer-encoding", b"accep
 
 
 class CountingProxy:
-    """Forwards everything to `target`; GET /_counts tells what came since it was asked last."""
+    """Forwards everything to `target`; GET /_counts returns the requests since the last GET."""
 
     def __init__(self, target: str) -> None:
         self._target = target

@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came back. `failures` counts by kind; `events` are those of all streams together, [DONE] included."""
+    """The results of a load. `failures` counts by kind; `events` are those of all streams together, [DONE] included."""
 
     completed: int
     events: int

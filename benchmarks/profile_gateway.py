@@ -1,4 +1,4 @@
-"""Where the gateway's CPU goes: `python -m benchmarks.profile_gateway call|stream|…`, microseconds per request.
+"""Profiles the gateway's CPU: `python -m benchmarks.profile_gateway call|stream|…`, microseconds per request.
 
 The gateway runs in this process under a sampling profiler, which costs it little; time inside C code (JSON, hashes,
 sockets) is shown at the Python function that called it.
@@ -67,7 +67,7 @@ def _labelled(counts: Counter[CodeType]) -> Counter[str]:
 
 
 class Server(uvicorn.Server):
-    """Says when it listens, and ends when it is told to: signals belong to the profiler's process."""
+    """Reports when it listens and ends on request: signals belong to the profiler's process."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -102,7 +102,7 @@ async def profiled(app: LocalGateway, job: Job, load: LoadProcess) -> Profile:
 
 
 def gateway_app(around: World) -> LocalGateway:
-    """As local/serve.py puts it together, in this process."""
+    """The app of local/serve.py, in this process."""
     os.environ.update(around.environment)
     template = load_template(TEMPLATE)
     functions, routes = template.functions(), template.routes()

@@ -45,6 +45,6 @@ def _counted(server: Server, proxy: Server, api_key: str, load: LoadProcess) -> 
 
 
 def _taken(proxy: Server) -> dict[str, int]:
-    """What the proxy has seen since the last look."""
+    """The requests that the proxy has seen since the last call."""
     counts: dict[str, int] = httpx.get(f"{proxy.origin}/_counts", trust_env=False).raise_for_status().json()
     return counts

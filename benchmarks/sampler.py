@@ -42,7 +42,7 @@ class Sampler:
 
 
 def label(code: CodeType) -> str:
-    """`chat/service.py:104 ChatService.answer`: the end of the path tells enough."""
+    """`chat/service.py:104 ChatService.answer`: the end of the path is enough."""
     path = Path(code.co_filename)
     return f"{'/'.join(path.parts[-2:])}:{code.co_firstlineno} {code.co_qualname}"
 

@@ -7,7 +7,7 @@ from local.serve import UVICORN
 
 
 def config(app: ASGIApp, port: int) -> uvicorn.Config:
-    """As local/serve.py has it, or the comparison would be one of servers."""
+    """The configuration of local/serve.py, so that servers are not compared."""
     return uvicorn.Config(app, port=port, **UVICORN)
 
 

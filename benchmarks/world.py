@@ -120,7 +120,7 @@ def world() -> Iterator[World]:
 
 
 def _environment(template: Template, names: Mapping[str, str], endpoint_url: str) -> dict[str, str]:
-    """As deployed and as `make run` has it; the user's own variables are left out, so that runs compare."""
+    """The environment of `make run`, without the user's own variables, so that runs compare."""
     variables: dict[str, str] = {}
     for function in template.functions():
         variables |= template.environment(function, names, LOCAL_PARAMETERS)

@@ -1,4 +1,4 @@
-"""What `make run` prints when the stack answers, and what it writes to run.json."""
+"""The message of `make run` when the stack answers, and the contents of run.json."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The commands' way to the local state: through the running stack, or by waking its database for a moment."""
+"""Connects commands to the local state: the running stack, or its database started for the moment."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.observability.metrics import Emf
 
-# A command prints its result; metrics and alarms are the functions' to publish.
+# A command prints its result; only functions publish metrics and alarms.
 SILENT = Emf("none", write=lambda _: None)
 
 
@@ -35,7 +35,7 @@ class ShiftedClock(SystemClock):
 
 @contextmanager
 def connected(ahead_s: float = 0.0, stack: str | None = None) -> Iterator[Workers]:
-    """Of the deployed `stack`, or else local. Raises NoLocalStack before the first `make run`, NoSuchStack."""
+    """The deployed `stack`, or the local one. Raises NoSuchStack, or NoLocalStack before the first `make run`."""
     if stack is not None:
         yield build_workers(Settings.of(deployed_environment(stack)), ShiftedClock(ahead_s), SILENT)
         return

@@ -1,4 +1,4 @@
-"""The environment of a deployed stack, as CloudFormation tells it: for the operator's commands."""
+"""The environment of a deployed stack, read from CloudFormation for the operator's commands."""
 
 import os
 from typing import Any

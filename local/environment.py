@@ -7,10 +7,10 @@ from local.demo_people import ADMIN_EMAIL
 from local.template import Template
 
 REGION = "us-east-1"
-# What the local AWS expects. It knows its root user only: a URL presigned by anyone else is refused.
+# The root user of the local AWS; it refuses URLs presigned by anyone else.
 LOCAL_ACCESS_KEY = "test"
-# One machine is one IP address and one tenant; API Gateway's view of the world is not worth keeping here.
-# Nothing is really sent: mails are read on the local mail page.
+# One machine is one IP address and one tenant, so limits per address would only get in the way.
+# No mail is really sent: the local mail page shows them.
 LOCAL_PARAMETERS = {
     "IpRequestsPerMinute": "600000",
     "IpSignInAttempts": "60000",
@@ -23,14 +23,14 @@ _REAL_AWS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTI
 
 
 def function_environment(template: Template, names: Mapping[str, str], endpoint_url: str) -> dict[str, str]:
-    """All functions together: one process serves them all. The user's own variables win, to try settings out."""
+    """The environment of all functions, which one process serves. The user's own variables win, to try settings out."""
     variables = declared_environment(template, names, local_parameters(template))
     chosen = {name: os.environ[name] for name in variables if os.environ.get(name)}
     return variables | chosen | aws_environment(endpoint_url)
 
 
 def local_parameters(template: Template) -> dict[str, str]:
-    """Of the local stack. A variable of the user's own that shows a parameter is also that parameter."""
+    """The parameters of the local stack. A variable of the user that a parameter sets is taken as that parameter."""
     shown = {
         name: value["Ref"]
         for function in template.functions().values()
@@ -41,7 +41,7 @@ def local_parameters(template: Template) -> dict[str, str]:
 
 
 def declared_environment(template: Template, names: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, str]:
-    """What the template sets for its functions, taken together."""
+    """The union of the variables that the template sets for its functions."""
     variables: dict[str, str] = {}
     for function in template.functions():
         variables |= template.environment(function, names, parameters)

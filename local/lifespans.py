@@ -39,7 +39,7 @@ class Lifespan:
         try:
             await self._app(scope, self._to_app.get, self._from_app.put)
         finally:
-            # Wakes whoever waits for an app that ended without an answer.
+            # Wakes the caller that waits for an app that ended without an answer.
             self._from_app.put_nowait({"type": "ended"})
 
     async def _exchange(self, phase: str) -> None:

@@ -1,4 +1,4 @@
-"""What CloudWatch Logs makes of a log line: the metrics of the embedded metric format, and those of metric filters."""
+"""Metrics of a log line as CloudWatch Logs extracts them: embedded metric format and metric filters."""
 
 import json
 import math
@@ -20,7 +20,7 @@ _RESOLUTION_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Of which metric in which minute; samples that differ in their values only are one datum."""
+    """A metric in a minute; samples that differ only in their values are one datum."""
 
     namespace: str
     name: str
@@ -68,7 +68,7 @@ def metric_filters(template: Template, known: Mapping[str, str]) -> list[MetricF
 
 
 def extracted(raw: bytes, filters: Sequence[MetricFilter]) -> list[tuple[Sample, float]]:
-    """Nothing from a line that is no JSON object, or whose metrics are not as the format wants them."""
+    """The samples of a line; none for a line that is no JSON object or breaks the format."""
     try:
         line = json.loads(raw)
         if not isinstance(line, dict):

@@ -54,7 +54,7 @@ class MetricsFeed:
         self._thread.start()
 
     def stop(self) -> None:
-        """What is written already is put first."""
+        """Sends what has been written so far, then stops."""
         self._stopped.set()
         self._thread.join(STOP_S)
 

@@ -28,7 +28,7 @@ class StateInUse(RuntimeError):
 class MiniStack:
     """Listens on 127.0.0.1 only; keeps its state under `state_dir` and its log in `state_dir/ministack.log`.
 
-    State is written when it is told to end, which also happens when this process is killed (see tether.py); only a
+    State is written on SIGTERM, which it also gets when this process is killed (see parent_death.py); only a
     MiniStack that is killed itself loses what came since its start.
     """
 
@@ -42,7 +42,7 @@ class MiniStack:
         services: Sequence[str] = SERVICES,
         checks: bool = False,
     ) -> None:
-        """`port` is a wish: another one is taken when it is in use.
+        """`port` is preferred: another one is taken when it is in use.
 
         With `checks` it refuses wrong codes from mails and unknown credentials; each request then takes 0.1 ms longer.
         """
@@ -104,7 +104,7 @@ class MiniStack:
             connection.close()
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of the caller's own AWS configuration, and no Docker: what it starts and removes is not ours."""
+        """Drops the caller's AWS configuration, and Docker, whose containers are not ours to start or remove."""
         state = self._state_dir.resolve()
         return {
             "PATH": os.environ.get("PATH", os.defpath),

@@ -1,4 +1,4 @@
-"""Where the local stack's notices go: the template's topics, and an address that the local mail service sends from."""
+"""Notices of the local stack: the template's topics, and a sender address of the local mail service."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _TOPIC = "AWS::SNS::Topic"
 
 
 def ensure_topics(template: Template, sns: Any, prefix: str) -> dict[str, str]:
-    """Logical id → ARN. Nobody subscribes: local topics deliver no mail, and the administrator is written to anyway."""
+    """Logical id → ARN. Without subscriptions: local topics deliver no mail."""
     names = {logical_id: f"{prefix}-{logical_id.removesuffix('Topic')}" for logical_id, _ in template.of_type(_TOPIC)}
     return {logical_id: str(sns.create_topic(Name=name)["TopicArn"]) for logical_id, name in names.items()}
 

@@ -1,4 +1,4 @@
-"""Where the local stack keeps what it knows between runs."""
+"""Paths of the state that the local stack keeps between runs."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCAL_DIR = Path(os.environ.get("MULTICONNECTION_LOCAL_DIR") or ROOT / ".local")
 STATE_DIR = LOCAL_DIR / "state"
 LOG_DIR = LOCAL_DIR / "logs"
-# What a person or a test needs to call the stack; written when it is ready.
+# Base URL, key and people of the stack, for persons and tests; written when it is ready.
 RUN_FILE = LOCAL_DIR / "run.json"
 # The functions' environment, for the commands of `python -m local`.
 STACK_FILE = LOCAL_DIR / "stack.json"

@@ -1,4 +1,4 @@
-"""Child processes that really started, never outlive us, and always end."""
+"""Child processes that are known to be ready, and that end with this process."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 HOST = "127.0.0.1"
-_TETHER = Path(__file__).with_name("tether.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 _TAIL_LINES = 20
 # Only the end of a log is read for its tail; a line of ours is far shorter than a hundredth of it.
 _TAIL_BYTES = 64 * 1024
@@ -24,7 +24,7 @@ class ChildFailed(RuntimeError):
 
 
 class Child:
-    """A command in a process group of its own, so that Ctrl-C reaches it through us and not behind our back.
+    """A command in a process group of its own, so that Ctrl-C reaches it through this process only.
 
     On Linux it also gets SIGTERM when the thread that started it ends: start children from a thread that stays.
     """
@@ -48,11 +48,11 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> "Child":
         """Its output goes to the log file (overwritten), or without one to our stdout, each line led by the name."""
-        tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
+        command_line = [sys.executable, "-I", "-S", str(_PARENT_DEATH), str(os.getpid()), *command]
         output: IO[bytes] | int = log_path.open("wb") if log_path else subprocess.PIPE
         try:
             process = subprocess.Popen(
-                tethered,
+                command_line,
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ class Child:
 
 
 def free_port(preferred: int = 0) -> int:
-    """`preferred` when nobody listens there, else any free one."""
+    """`preferred` when it is free, else any free one."""
     for port in (preferred, 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             # As servers do: a port that is only waiting out old connections counts as free.

@@ -1,4 +1,4 @@
-"""run.json: what a person or a test needs to use the running stack, and what the next run takes from this one."""
+"""run.json: base URL, key and people of the running stack, some of which the next run keeps."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def remember(found: Mapping[str, Any]) -> None:
 
 
 def remembered() -> dict[str, Any]:
-    """Of the last run; empty before the first one."""
+    """The contents of the last run's file; empty before the first run."""
     try:
         found: dict[str, Any] = json.loads(RUN_FILE.read_text())
     except (OSError, ValueError):
@@ -23,7 +23,7 @@ def remembered() -> dict[str, Any]:
 
 
 def demo_account() -> str:
-    """The account of the demo user, which the commands mean where none is named."""
+    """The account of the demo user, the default of the commands."""
     return str(remembered().get("account_id") or DEMO_ACCOUNT)
 
 

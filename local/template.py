@@ -1,4 +1,4 @@
-"""What the local stack takes from template.yaml: tables, queues, buckets, functions, routes, gateway responses."""
+"""The parts of template.yaml that the local stack uses: tables, queues, buckets, functions, routes and the like."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ class Template:
         return {name: resolve(value, known, f"{function}.{name}") for name, value in variables.items()}
 
     def known(self, names: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-        """What `Ref` may find: parameters, chosen or by default, and `names`."""
+        """The values that `Ref` may find: parameters, chosen or by default, and `names`."""
         return self.parameters() | dict(overrides) | dict(names)
 
     def of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -21,5 +21,5 @@ ROUTERS = (
     orders_routes.router,
     history_routes.router,
 )
-app = create_browser_app(lambda: build_console(Settings.from_environment()), ROUTERS)
+app = create_browser_app(lambda state: build_console(state, Settings.from_environment()), ROUTERS)
 handler = Mangum(app, lifespan="off")

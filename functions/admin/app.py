@@ -20,5 +20,5 @@ ROUTERS = (
     reports_routes.router,
     audit_routes.router,
 )
-app = create_browser_app(lambda: build_admin(Settings.from_environment()), ROUTERS)
+app = create_browser_app(lambda state: build_admin(state, Settings.from_environment()), ROUTERS)
 handler = Mangum(app, lifespan="off")

@@ -5,4 +5,6 @@ from multiconnection.config import Settings
 from multiconnection.history import routes as history_routes
 from multiconnection.identity.browser import create_browser_app
 
-app = create_browser_app(lambda: build_console(Settings.from_environment()), [history_routes.export_router])
+app = create_browser_app(
+    lambda state: build_console(state, Settings.from_environment()), [history_routes.export_router]
+)

@@ -8,5 +8,5 @@ from multiconnection.site import routes as site_routes
 from multiconnection.site.render import TEXT_MEDIA_TYPES
 from multiconnection.web.app import create_app
 
-app = create_app(lambda: build_site(Settings.from_environment()), [site_routes.router])
+app = create_app(lambda state: build_site(state, Settings.from_environment()), [site_routes.router])
 handler = Mangum(app, lifespan="off", text_mime_types=TEXT_MEDIA_TYPES)

@@ -157,7 +157,7 @@ async def test_the_hot_path_and_fastapi_answer_alike() -> None:
     world = SpeechWorld(audio(), audio())
     async with ChatApp(world, ROUTERS) as gateway:
         slow = await gateway.send(SPEECH, **BODY)
-        hot = httpx.ASGITransport(app=create_app(world.container, ROUTERS, audio_routes.hot_routes))
+        hot = httpx.ASGITransport(app=create_app(world.set_up, ROUTERS, audio_routes.hot_routes))
         async with httpx.AsyncClient(transport=hot, base_url="http://gateway") as client:
             fast = await client.post(SPEECH, json=BODY, headers={"authorization": f"Bearer {gateway.secret}"})
     assert (slow.status_code, slow.content) == (fast.status_code, fast.content)

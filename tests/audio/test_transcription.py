@@ -11,7 +11,7 @@ from multiconnection.audio.transcription import FILE_BYTES_MAX, TRANSCRIPTIONS, 
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.catalog.parameters import ParameterPolicy
 from multiconnection.usage import Ended, Usage, UsageSource
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_duration_lies import LIES
 from tests.support.audio_files import encoded, wav
 from tests.support.speech_world import SHIPPED

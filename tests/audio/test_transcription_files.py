@@ -11,7 +11,7 @@ from multiconnection.audio.duration import Audio, AudioError, Steps, probe
 from multiconnection.audio.transcription import WAITING_MAX, WORKERS, AudioFiles, HeardFile
 from multiconnection.errors import RateLimited, RequestInvalid
 from multiconnection.uploads.service import UploadService
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_duration_hostile import HOSTILE
 from tests.support.audio_files import wav
 from tests.support.transcription_world import TranscriptionWorld

@@ -22,7 +22,7 @@ PATHS = [audio_routes.PATH, audio_routes.TRANSLATIONS_PATH]
 
 @asynccontextmanager
 async def app_of(world: TranscriptionWorld, *, hot: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(world.container, [audio_routes.router], audio_routes.hot_routes if hot else None)
+    app = create_app(world.set_up, [audio_routes.router], audio_routes.hot_routes if hot else None)
     headers = {"authorization": f"Bearer {await world.open()}"}
     transport = httpx.ASGITransport(app=app, client=(IP, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:

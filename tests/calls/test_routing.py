@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from multiconnection.calls.routing import ATTEMPTS_MAX, RETRY_PAUSE_S, Attempts, Router
+from multiconnection.calls.routing import ATTEMPTS_MAX, RETRY_PAUSE_S, Router
 from multiconnection.calls.upstream import UpstreamError
 from multiconnection.catalog.models import UpstreamRef
 from multiconnection.catalog.provider import Provider
 from multiconnection.errors import NoAvailableUpstream, RateLimited, UpstreamFailed
+from multiconnection.usage import Attempts
 from tests.support.chat_world import ChatWorld, a_model
 from tests.support.fake_upstream import a_provider, failed
 

@@ -128,7 +128,8 @@ class Tape:
         own_id = self.names.text(answer.headers.get("x-request-id", ""))
         headers = [(name, "<own>" if name == "x-request-id" and value == own_id else value) for name, value in headers]
         length = answer.headers.get("content-length")
-        if length is not None and answer.content and int(length) == len(answer.content):
+        of_document = answer.request.url.path == "/openapi.json"
+        if length is not None and (of_document or (answer.content and int(length) == len(answer.content))):
             headers = [(name, "<as long>" if name == "content-length" else value) for name, value in headers]
         return {
             "status": answer.status_code,
@@ -299,19 +300,9 @@ def _event(block: str) -> Any:
 
 
 def _openapi(document: Mapping[str, Any]) -> Any:
-    """A hash for each operation and schema."""
-    paths, schemas = document["paths"], document.get("components", {}).get("schemas", {})
-    operations = {f"{method} {path}": each for path, methods in paths.items() for method, each in methods.items()}
-    rest = {name: value for name, value in document.items() if name not in ("paths", "components")}
-    return {
-        "document": _hash_of(rest),
-        "operations": {name: _hash_of(each) for name, each in sorted(operations.items())},
-        "schemas": {name: _hash_of(each) for name, each in sorted(schemas.items())},
-    }
-
-
-def _hash_of(value: Any) -> str:
-    return _hash(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    """The operations; a test of its own holds the rest to the routes."""
+    operations = {f"{method} {path}" for path, methods in document["paths"].items() for method in methods}
+    return sorted(re.sub(r"\{[^}]*\}", "{}", operation) for operation in operations)
 
 
 def _hash(data: bytes) -> str:

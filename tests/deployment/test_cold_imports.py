@@ -50,7 +50,7 @@ def test_the_data_plane_loads_nothing_of_the_console(function: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True
     )
     loaded_parts = {name.rpartition(".")[2] for name in ran.stdout.decode().split()}
-    assert loaded_parts == {"base", "gateway", "dependencies"}
+    assert loaded_parts == {"base", "gateway"}
 
 
 def test_the_first_answer_of_the_data_plane_needs_no_aws_sdk() -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from multiconnection.calls.routing import Attempts
-from multiconnection.calls.telemetry import CallFacts, Telemetry
+from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.context import RequestContext
 from multiconnection.ledger.items import ACTIVITY_SHARDS
 from multiconnection.observability.logging import begin_correlation, note_account
 from multiconnection.observability.metrics import Emf
 from multiconnection.orders.models import OrderStatus
+from multiconnection.usage import Attempts
 from tests.docs.test_operations_docs import ALARMS, DOCUMENT, RESOURCES, watched
 from tests.orders.test_recharge_asl import DEFINITION, STATES, following
 from tests.support.asl import LAMBDA
@@ -37,8 +38,17 @@ def test_the_line_of_a_call_is_as_long_as_the_page_says() -> None:
     written: list[str] = []
     begin_correlation("req_0123456789ab")
     note_account("acct_0123456789abcdef")
-    facts = CallFacts("POST", "/v1/chat/completions", 200, "", 420, Attempts(1, "openai", 410), usage_row())
-    Telemetry(Emf("MultiConnection", written.append), 1020.0).call(facts)
+    context = RequestContext(
+        usage_row().hold_id,
+        0.0,
+        method="POST",
+        route="/v1/chat/completions",
+        status=200,
+        first_byte_ms=420,
+        attempts=Attempts(1, "openai", 410),
+        charged=charged_members(usage_row()),
+    )
+    Telemetry(Emf("MultiConnection", written.append), 1020.0).call(context)
     [line] = written
     assert len(line) == pytest.approx(counted("Function log, bytes"), rel=0.1)
 

@@ -60,7 +60,7 @@ async def sent(world: ConsoleWorld, pages: SmallPages) -> list[tuple[int, dict[s
     async def send(message: Any) -> None:
         messages.append((pages.pages, dict(message)))
 
-    await create_browser_app(world.container, [history_routes.export_router])(scope, receive, send)
+    await create_browser_app(world.set_up, [history_routes.export_router])(scope, receive, send)
     return messages
 
 

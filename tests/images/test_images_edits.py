@@ -11,7 +11,7 @@ from multiconnection.errors import ParameterMissing, RequestInvalid, RequestTooL
 from multiconnection.images import inputs
 from multiconnection.keys.models import Caller
 from multiconnection.usage import Usage
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.support.fake_http import Posted
 from tests.support.images_world import GIF, JPEG, MINI, PNG, PNG_2, USAGE, WEBP, ImagesWorld, b64, images
 

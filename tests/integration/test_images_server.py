@@ -82,7 +82,7 @@ def _entry(name: str, number: int) -> Model:
 
 @asynccontextmanager
 async def _served(world: ImagesWorld) -> AsyncIterator[str]:
-    app = create_app(world.container, [images_routes.router], images_routes.hot_routes)
+    app = create_app(world.set_up, [images_routes.router], images_routes.hot_routes)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", loop="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.ensure_future(server.serve(sockets=[listening]))

@@ -90,7 +90,7 @@ def _entry(name: str, number: int) -> Model:
 @asynccontextmanager
 async def _served(world: SpeechWorld) -> AsyncIterator[str]:
     app = create_app(
-        world.container,
+        world.set_up,
         [chat_routes.router, audio_routes.router],
         {**chat_routes.hot_routes, **audio_routes.hot_routes},
     )

@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
     """Of the test's own loop; `url` is known once it is up."""
 
     def __init__(self, world: ConsoleWorld) -> None:
-        app = create_browser_app(world.container, [history_routes.export_router])
+        app = create_browser_app(world.set_up, [history_routes.export_router])
         super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="on"))
         self.up = asyncio.Event()
 

@@ -13,9 +13,10 @@ from local.metrics import extracted, metric_filters
 from local.metrics_feed import MetricsFeed
 from local.template import Template, load
 from local.template_values import TemplateError
-from multiconnection.calls.routing import Attempts, Failure
-from multiconnection.calls.telemetry import CallFacts, Telemetry
+from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.context import RequestContext
 from multiconnection.observability.metrics import Emf
+from multiconnection.usage import Attempts, Failure
 from tests.support.usage_rows import usage_row
 
 NAMESPACE = "Here"
@@ -29,8 +30,17 @@ def call_lines(code: str = "upstream_error") -> list[str]:
     """What one call writes that failed once and was answered then."""
     written: list[str] = []
     attempts = Attempts(2, "demo", 410, failures=[Failure("demo", code, 7)])
-    facts = CallFacts("POST", "/v1/chat/completions", 200, "", 420, attempts, usage_row())
-    Telemetry(Emf(NAMESPACE, written.append), 1020.0).call(facts)
+    context = RequestContext(
+        usage_row().hold_id,
+        0.0,
+        method="POST",
+        route="/v1/chat/completions",
+        status=200,
+        first_byte_ms=420,
+        attempts=attempts,
+        charged=charged_members(usage_row()),
+    )
+    Telemetry(Emf(NAMESPACE, written.append), 1020.0).call(context)
     return written
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from multiconnection.calls.routing import Attempts
-from multiconnection.calls.telemetry import CallFacts, Telemetry
+from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.context import RequestContext
 from multiconnection.observability.logging import (
     JsonFormatter,
     LineHandler,
@@ -20,6 +20,7 @@ from multiconnection.observability.logging import (
     note_account,
 )
 from multiconnection.observability.metrics import Emf, LoggedAlarms
+from multiconnection.usage import Attempts
 from tests.support.usage_rows import usage_row
 from tests.support.wire_world import ACCOUNT, PROVIDER_KEY, wire_world
 
@@ -108,7 +109,7 @@ async def test_an_exception_is_told_without_its_message(
 
     async with wire_world() as world:
         assert (await world.chat()).status_code == 200
-        monkeypatch.setattr(world.container().chat, "answer", broken)
+        monkeypatch.setattr(world.state().chat, "answer", broken)
         response = await world.chat()
     assert response.status_code == 500
     err = capsys.readouterr().err
@@ -248,12 +249,21 @@ def test_a_record_that_cannot_be_formatted_is_told_without_its_arguments(capsys:
 def test_the_line_of_a_call_costs_less_than_30_microseconds() -> None:
     """The best of several rounds, because other processes share this machine's caches."""
     telemetry = Telemetry(Emf("Test", len), 1020.0)
-    facts = CallFacts("POST", "/v1/chat/completions", 200, "", 420, Attempts(1, "openai", 410), usage_row())
+    context = RequestContext(
+        usage_row().hold_id,
+        0.0,
+        method="POST",
+        route="/v1/chat/completions",
+        status=200,
+        first_byte_ms=420,
+        attempts=Attempts(1, "openai", 410),
+        charged=charged_members(usage_row()),
+    )
     begin_correlation("req_1")
     rounds = []
     for _ in range(15):
         began = time.process_time()
         for _ in range(400):
-            telemetry.call(facts)
+            telemetry.call(context)
         rounds.append((time.process_time() - began) / 400 * 1e6)
     assert min(rounds) < 30, rounds

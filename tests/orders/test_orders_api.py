@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,12 +10,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from multiconnection.bootstrap import dependencies
-from multiconnection.bootstrap.console import OrderDesk
-from multiconnection.calls.reservation import Standing
+from multiconnection.bootstrap.console import put_orders
 from multiconnection.config import BankDetail
 from multiconnection.identity import browser
 from multiconnection.identity.models import Session
+from multiconnection.ledger.ledger import Standing
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders import routes as orders_routes
 from multiconnection.orders.models import OrderStatus
@@ -31,12 +30,6 @@ APPROVAL = {"amount": "100.00", "account_id": USER.account_id}
 START = int(START_S)
 
 
-@dataclass
-class Services:
-    orders: OrderDesk
-    standing: Standing
-
-
 class Console:
     """The routes over one world; `user` is whoever is signed in."""
 
@@ -46,7 +39,8 @@ class Console:
         web_errors.install(app)
         app.include_router(orders_routes.router)
         app.include_router(orders_routes.admin_router)
-        app.dependency_overrides[dependencies.container] = self._services
+        put_orders(app.state, world.desk)
+        app.state.standing = Standing(world.ledger.store)
         app.dependency_overrides[browser.session] = self._session
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")
 
@@ -54,10 +48,7 @@ class Console:
         self.user = user
         return await self.http.request(method, path, json=body)
 
-    # Coroutines: while a thread works, virtual time would run away.
-    async def _services(self) -> Services:
-        return Services(self.world.desk, Standing(self.world.ledger.store))
-
+    # A coroutine: while a thread works, virtual time would run away.
     async def _session(self) -> Session:
         return self.user
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiconnection.providers.codec import FilePart, form_data
-from multiconnection.web.body import Form, FormFile, FormParts
+from multiconnection.web.forms import Form, FormFile, FormParts
 
 
 def read(body: bytes, content_type: str) -> Form:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from multiconnection.calls.reservation import Reservation, Reserver, Wish
-from multiconnection.calls.routing import Attempts
 from multiconnection.calls.settlement import Bill, OpenBills
 from multiconnection.calls.upstream import Outcome
 from multiconnection.catalog.bounds import chat_cost_bound, cost_nano
@@ -13,7 +12,7 @@ from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.limits.accounts import AccountsSeen
-from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 from .audit import BALANCES, KEYS
 from .calls import Call, Reply, ask_upstream

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,8 +14,7 @@ from multiconnection.accounts.store import AdminAccountsTable, ProfilesTable
 from multiconnection.audit import routes as audit_routes
 from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditFilter, AuditTable
 from multiconnection.aws.dynamo import Driver
-from multiconnection.bootstrap import dependencies
-from multiconnection.bootstrap.admin import AdminTables, ProviderNames, admin_desk
+from multiconnection.bootstrap.admin import AdminTables, ProviderNames, admin_desk, put_admin
 from multiconnection.catalog import admin_routes
 from multiconnection.catalog.health import Figures, MetricsUnavailable
 from multiconnection.catalog.service import CatalogService, never_changing
@@ -243,7 +241,7 @@ class AdminApp:
         web_errors.install(app)
         for router in ROUTERS:
             app.include_router(router)
-        app.dependency_overrides[dependencies.container] = lambda: SimpleNamespace(admin=world.desk)
+        put_admin(app.state, world.desk)
         app.dependency_overrides[browser.session] = lambda: self.user
         self.app = app
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")

@@ -32,7 +32,7 @@ class ChatApp:
 
     def __init__(self, world: ChatWorld, routers: Sequence[APIRouter] = ROUTERS) -> None:
         self.world = world
-        self.app: Envelope = create_app(world.container, routers, _hot(routers))
+        self.app: Envelope = create_app(world.set_up, routers, _hot(routers))
         self.secret = ""
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, client=(IP, 1234)), base_url="http://gateway"

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import State
+
 from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
 from multiconnection.bootstrap.base import ledger_margins
-from multiconnection.bootstrap.gateway import Container
-from multiconnection.calls.pipeline import Arrival, CallConfig, Calls
-from multiconnection.calls.reservation import Reserver, Standing
+from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import OpenBills
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
@@ -21,6 +22,7 @@ from multiconnection.catalog.service import CatalogService, ListingService, Swit
 from multiconnection.chat.service import ChatService, CompletedChat, CompletionsService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
+from multiconnection.context import RequestContext
 from multiconnection.embeddings.service import EmbeddingsService
 from multiconnection.embeddings.upstream import OpenAiInputs
 from multiconnection.errors import GatewayError
@@ -34,7 +36,7 @@ from multiconnection.keys.models import Caller
 from multiconnection.keys.service import KeyService
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, encode
-from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.ledger import Ledger, Standing
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow, breaches
 from multiconnection.limits.accounts import AccountsSeen
 from multiconnection.limits.limiter import Limiter
@@ -43,6 +45,7 @@ from multiconnection.money import usd_to_nano
 from multiconnection.observability.metrics import Emf
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
+from multiconnection.web.app import Process
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects
@@ -247,28 +250,25 @@ class ChatWorld:
             markup_basis_points=self.settings.markup_basis_points,
         )
 
-    def container(self) -> Container:
+    def set_up(self, state: State) -> Process:
+        """All of /v1 on `state`, as bootstrap does it for each function."""
+
         async def aclose() -> None:
             self.closed = True
 
-        return Container(
-            settings=self.settings,
+        state.settings, state.clock = self.settings, self.clock
+        state.limiter, state.seen, state.authenticator = self.limiter, self.seen, self.authenticator
+        state.standing = Standing(self.ledger.store)
+        state.listing = ListingService(self.catalog, self.settings.markup_basis_points)
+        state.usage = UsageService(self.ledger.store)
+        state.chat, state.completions, state.embeddings = self.chat, self.completions, self.embeddings
+        state.images, state.speech, state.transcription = self.images, self.speech, self.transcription
+        state.uploads = self.uploads
+        return Process(
             clock=self.clock,
             rng=self.rng,
-            limiter=self.limiter,
-            seen=self.seen,
-            standing=Standing(self.ledger.store),
-            authenticator=self.authenticator,
-            listing=ListingService(self.catalog, self.settings.markup_basis_points),
-            usage=UsageService(self.ledger.store),
-            chat=self.chat,
-            completions=self.completions,
-            embeddings=self.embeddings,
-            images=self.images,
-            speech=self.speech,
-            transcription=self.transcription,
-            uploads=self.uploads,
-            telemetry=Telemetry(Emf("MultiConnection"), 0.0),
+            ip_limits=lambda ip: self.limiter.ip_state(ip).headers(),
+            on_answered=Telemetry(Emf("MultiConnection"), 0.0).call,
             aclose=aclose,
         )
 
@@ -293,12 +293,12 @@ class ChatWorld:
     async def authenticate(self, secret: str) -> Caller:
         return await self.authenticator.authenticate(f"Bearer {secret}", None, IP)
 
-    def arrival(self, function_ends_s: float | None = None) -> Arrival:
+    def arrival(self, function_ends_s: float | None = None) -> RequestContext:
         now_s = self.clock.now()
-        return Arrival(new_hold_id(int(now_s), self.rng), now_s, function_ends_s)
+        return RequestContext(new_hold_id(int(now_s), self.rng), now_s, IP, function_ends_s)
 
     async def answer(
-        self, caller: Caller, arrival: Arrival | None = None, **body: Any
+        self, caller: Caller, arrival: RequestContext | None = None, **body: Any
     ) -> CompletedChat | StreamedAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
         return await self.chat.answer(caller, whole, arrival or self.arrival())

@@ -2,16 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from botocore.client import BaseClient
 from fastapi import APIRouter
+from starlette.datastructures import State
 
-from multiconnection.bootstrap.console import Console, console
-from multiconnection.bootstrap.gateway import Container
+from multiconnection.bootstrap.console import Console, console, put_console
 from multiconnection.catalog.store import CatalogTable, PriceVersionsTable
 from multiconnection.credits import routes as credits_routes
 from multiconnection.errors import SessionRequired
@@ -26,6 +25,7 @@ from multiconnection.keys.store import KeyChangesTable, KeysTable
 from multiconnection.ledger.models import AccountLimits, UsageRow
 from multiconnection.limits.store import LimitsTable
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.app import Process
 
 from .chat_world import IP, ChatWorld, an_entry
 from .memory_dynamo import MemoryDynamo, TableKeys
@@ -69,11 +69,11 @@ class ConsoleWorld(ChatWorld):
             rng=self.rng,
         )
 
-    def container(self) -> Container:
-        made = super().container()
-        identity = SimpleNamespace(sessions=Sessions(), public_origins=frozenset())
-        own = {each.name: getattr(made, each.name) for each in fields(made)}
-        return cast("Container", SimpleNamespace(**own | {"identity": identity, "console": self.console}))
+    def set_up(self, state: State) -> Process:
+        process = super().set_up(state)
+        state.sessions, state.public_origins = Sessions(), frozenset()
+        put_console(state, self.console)
+        return process
 
     async def accounts(self, *account_ids: str) -> None:
         for account_id in account_ids:
@@ -155,7 +155,7 @@ async def console_app(
     world = world or ConsoleWorld()
     await world.accounts("a1", "a2")
     await world.published.publish([an_entry()])
-    app: BrowserAnswers = create_browser_app(world.container, routers)
+    app: BrowserAnswers = create_browser_app(world.set_up, routers)
     async with AsyncExitStack() as stack:
         transport = httpx.ASGITransport(app=app, client=(IP, 1234))
         yield ConsoleApp(world, await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=HOST)))

@@ -1,17 +1,21 @@
-"""The real apps of all functions, with a container of one's own instead of what bootstrap would make."""
+"""The real apps of all functions, set up by a world instead of by bootstrap."""
 
 import asyncio
 import importlib.util
 from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+
+from starlette.datastructures import State
+
+from multiconnection.web import app as web
+from multiconnection.web.app import SetUp
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 class Process:
-    """A function's own module, whose composition root answers with a world's container.
+    """A function's own module, that a world sets up instead of its composition root.
 
     Its app is kept, as to build it takes longer than most tests; one world at a time has it, from start to shutdown.
     """
@@ -19,10 +23,14 @@ class Process:
     def __init__(self, function: str) -> None:
         module = load(function)
         self.app = module.app
-        self.container: Any = None
+        self.set_up: SetUp | None = None
         (builder,) = [name for name in vars(module) if name.startswith("build")]
         settings = SimpleNamespace(from_environment=lambda: None)
-        vars(module).update({builder: lambda _: self.container, "Settings": settings})
+        vars(module).update({builder: self._set_up, "Settings": settings})
+
+    def _set_up(self, state: State, _: None) -> web.Process:
+        assert self.set_up is not None
+        return self.set_up(state)
 
 
 @cache

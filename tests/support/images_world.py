@@ -16,7 +16,7 @@ from multiconnection.images.upstream import OpenAiImages
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.errors import TransportFailure
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 from tests.support.event_stream import without_comments
 
 from .chat_world import ChatWorld, Client, a_model

@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import httpx
 from fastapi import APIRouter
+from starlette.datastructures import State
 from starlette.responses import PlainTextResponse
 
 from multiconnection.accounts import routes as accounts_routes
 from multiconnection.accounts.service import CreditMode, CreditTerms
 from multiconnection.accounts.store import ProfilesTable
-from multiconnection.bootstrap.console import Identity, IdentityConfig, identity
-from multiconnection.bootstrap.gateway import Container
+from multiconnection.bootstrap.console import IdentityConfig, identity, put_identity
 from multiconnection.config import Settings
 from multiconnection.errors import UsageNotFound
 from multiconnection.identity import routes as identity_routes
@@ -32,6 +31,7 @@ from multiconnection.limits.limiter import ConsoleQuota
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import NANO_PER_USD
 from multiconnection.ports import Clock
+from multiconnection.web.app import Process
 
 from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
 from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
@@ -68,14 +68,6 @@ async def miss(_: SessionDep) -> None:
 @guarded.get("/api/guarded/stream")
 async def stream(_: SessionDep) -> PlainTextResponse:
     return PlainTextResponse("a,b\n")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeopleContainer(Container):
-    """With accounts and sessions, and of the console the quota that every session has."""
-
-    identity: Identity
-    console: SimpleNamespace
 
 
 async def model_name(code: str) -> str:
@@ -133,14 +125,15 @@ class PeopleWorld:
             self.rng,
             config,
         )
-        self.app = create_browser_app(self.container, [identity_routes.router, accounts_routes.router, guarded])
+        self.app = create_browser_app(self.set_up, [identity_routes.router, accounts_routes.router, guarded])
 
-    def container(self) -> Container:
-        base = ChatWorld().container()
-        parts = {field.name: getattr(base, field.name) for field in fields(Container)}
-        quota = ConsoleQuota(LimitsTable(self.driver, "limits"), self.clock, self.alarms.alarm)
-        people = {"identity": self.identity, "clock": self.clock, "console": SimpleNamespace(quota=quota)}
-        return PeopleContainer(**parts | people)
+    def set_up(self, state: State) -> Process:
+        """Accounts and sessions, and of the console the quota that every session has."""
+        process = ChatWorld().set_up(state)
+        put_identity(state, self.identity)
+        state.clock = self.clock
+        state.quota = ConsoleQuota(LimitsTable(self.driver, "limits"), self.clock, self.alarms.alarm)
+        return replace(process, clock=self.clock)
 
     @asynccontextmanager
     async def browser(self, ip: str = IP, base_url: str = ORIGIN) -> AsyncIterator["Browser"]:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import httpx
+from starlette.datastructures import State
 
-from multiconnection.bootstrap.gateway import Container, parts_of
-from multiconnection.bootstrap.site import SiteContainer
 from multiconnection.catalog.models import Model
 from multiconnection.site import routes as site_routes
 from multiconnection.site.pages import ProviderState, SiteConfig, SiteService
-from multiconnection.web.app import Envelope, create_app
+from multiconnection.web.app import Envelope, Process, create_app
 
 from .chat_world import IP, ChatWorld, a_model
 
@@ -40,21 +39,21 @@ def some_models() -> list[Model]:
 
 
 class SiteWorld(ChatWorld):
-    """A ChatWorld whose container has the site."""
+    """A ChatWorld with the site."""
 
     def __init__(self, config: SiteConfig = CONFIG, states: States | None = None) -> None:
         super().__init__(*some_models())
         self.site_config = config
         self.states = states or States(one="ok", two="down")
 
-    def container(self) -> Container:
-        made = super().container()
-        service = SiteService(self.site_config, self.catalog, made.listing, self.states)
-        return SiteContainer(**parts_of(made), site=service)
+    def set_up(self, state: State) -> Process:
+        process = super().set_up(state)
+        state.site = SiteService(self.site_config, self.catalog, state.listing, self.states)
+        return process
 
 
 def site_app(world: SiteWorld | None = None) -> Envelope:
-    return create_app((world or SiteWorld()).container, [site_routes.router])
+    return create_app((world or SiteWorld()).set_up, [site_routes.router])
 
 
 def site_client(world: SiteWorld | None = None, host: str = "gateway.example") -> httpx.AsyncClient:

@@ -14,7 +14,7 @@ from multiconnection.errors import GatewayError
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.errors import TransportFailure
-from multiconnection.web.body import Form, FormFile
+from multiconnection.web.forms import Form, FormFile
 from tests.support.event_stream import without_comments
 
 from .audio_files import wav

@@ -8,22 +8,23 @@ from typing import Any, SupportsIndex
 
 import httpx
 import orjson
+from starlette.datastructures import State
 
 from local.lifespans import Lifespan
 from multiconnection.accounts.service import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import Driver, RequestRejected
-from multiconnection.bootstrap.admin import AdminContainer
+from multiconnection.bootstrap.admin import put_admin
 from multiconnection.bootstrap.console import (
-    ConsoleContainer,
     Identity,
     IdentityConfig,
     OrderDesk,
     identity,
     order_desk,
+    put_console,
+    put_identity,
+    put_orders,
 )
-from multiconnection.bootstrap.gateway import parts_of
-from multiconnection.bootstrap.site import SiteContainer
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
@@ -37,6 +38,7 @@ from multiconnection.orders.store import OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
+from multiconnection.web.app import Process, SetUp
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed
@@ -57,7 +59,7 @@ IP = "192.0.2.9"
 PASSWORD = "correct horse 1"
 # What a page of ours sends with every request.
 OURS: Mapping[str, str] = {"x-mc-csrf": "1", "origin": ORIGIN, "sec-fetch-site": "same-origin"}
-# Functions that need more than the data plane's container.
+# Functions that need more than the data plane.
 CONSOLE, SITE, ADMIN = ("account", "export"), ("site",), ("admin",)
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html: of a hash key.
 KEY_BYTES_MAX = 2048
@@ -145,22 +147,28 @@ class WholeWorld(ConsoleWorld):
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._lifespans: list[Lifespan] = []
 
-    def container_of(self, function: str) -> Any:
-        """What bootstrap makes for that function."""
-        plain = ChatWorld.container(self)
-        parts = parts_of(plain)
-        if function in SITE:
-            return SiteContainer(**parts, site=SiteService(CONFIG, self.catalog, plain.listing, States(one="ok")))
-        parts |= {"identity": self.identity, "console": self.console, "orders": self.orders}
-        if function in CONSOLE:
-            return ConsoleContainer(**parts)
-        return AdminContainer(**parts, admin=self.admin.desk) if function in ADMIN else plain
+    def set_up_of(self, function: str) -> SetUp:
+        """As bootstrap does it for that function."""
+
+        def set_up(state: State) -> Process:
+            process = ChatWorld.set_up(self, state)
+            if function in SITE:
+                state.site = SiteService(CONFIG, self.catalog, state.listing, States(one="ok"))
+            if function in CONSOLE + ADMIN:
+                put_identity(state, self.identity)
+                put_console(state, self.console)
+                put_orders(state, self.orders)
+            if function in ADMIN:
+                put_admin(state, self.admin.desk)
+            return process
+
+        return set_up
 
     async def client(self, function: str) -> httpx.AsyncClient:
         """Keeps no cookies: each request says which ones it has."""
         if function not in self._clients:
             process = process_of(function)
-            process.container = self.container_of(function)
+            process.set_up = self.set_up_of(function)
             self._lifespans.append(Lifespan(process.app))
             await self._lifespans[-1].start()
             transport = httpx.ASGITransport(app=process.app)

@@ -11,10 +11,11 @@ import httpx
 import orjson
 from aiohttp import web
 from fastapi import APIRouter
+from starlette.datastructures import State
 
 from multiconnection.aws.dynamo import ConditionFailed
 from multiconnection.bootstrap.base import SystemClock, SystemRng
-from multiconnection.bootstrap.gateway import Container, build
+from multiconnection.bootstrap.gateway import build_chat, build_embeddings, build_models
 from multiconnection.catalog import routes as catalog_routes
 from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat import routes as chat_routes
@@ -25,7 +26,7 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.money import NANO_PER_USD
-from multiconnection.web.app import create_app
+from multiconnection.web.app import Process, create_app
 
 from .memory_dynamo import MemoryDynamo, TableKeys
 
@@ -132,7 +133,7 @@ class WireWorld:
     second: Provider
     client: httpx.AsyncClient
     api_key: str
-    container: Callable[[], Container]
+    state: Callable[[], State]
 
     async def chat(self, text: str = "hello", **fields: Any) -> httpx.Response:
         body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": text}], "max_tokens": 50, **fields}
@@ -162,21 +163,24 @@ async def wire_world(
             | env
         )
         api_key = await _seed(aws.dynamo)
-        made: list[Container] = []
+        states: list[State] = []
+        processes: list[Process] = []
 
-        def make() -> Container:
-            made.append(build(settings))
-            return made[-1]
+        def set_up(state: State) -> Process:
+            """All of what the tests of this world call, as their functions have it."""
+            states.append(state)
+            processes.extend(each(state, settings) for each in (build_models, build_embeddings, build_chat))
+            return processes[-1]
 
         served = routers or (chat_routes.router, catalog_routes.router, history_routes.router)
-        app = create_app(make, served, chat_routes.hot_routes if chat_routes.router in served else None)
+        app = create_app(set_up, served, chat_routes.hot_routes if chat_routes.router in served else None)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://gateway"))
         try:
-            yield WireWorld(aws, provider, second, client, api_key, lambda: made[-1])
+            yield WireWorld(aws, provider, second, client, api_key, lambda: states[-1])
         finally:
-            for container in made:
-                await container.aclose()
+            for process in processes:
+                await process.aclose()
 
 
 def _shipped() -> list[dict[str, Any]]:

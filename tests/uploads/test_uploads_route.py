@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+from starlette.datastructures import State
 
-from multiconnection.bootstrap.gateway import Container
 from multiconnection.uploads import routes as uploads_routes
 from multiconnection.uploads.service import UploadConfig, UploadService
-from multiconnection.web.app import create_app
+from multiconnection.web.app import Process, create_app
 from tests.support.assertions import assert_common_headers, assert_error
 from tests.support.chat_world import IP, ChatWorld
 from tests.support.fake_objects import FakeObjects
@@ -45,13 +44,13 @@ async def uploads_app() -> AsyncIterator[UploadsApp]:
     store = FakeObjects(world.clock)
     service = UploadService(store, world.clock, world.rng, UploadConfig())
 
-    def container() -> Container:
-        made = world.container()
-        own = {each.name: getattr(made, each.name) for each in fields(made)}
-        return cast("Container", SimpleNamespace(**own | {"uploads": service}))
+    def set_up(state: State) -> Process:
+        process = world.set_up(state)
+        state.uploads = service
+        return process
 
     async with AsyncExitStack() as stack:
-        transport = httpx.ASGITransport(app=create_app(container, [uploads_routes.router]), client=(IP, 1234))
+        transport = httpx.ASGITransport(app=create_app(set_up, [uploads_routes.router]), client=(IP, 1234))
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://gateway"))
         yield UploadsApp(world, store, http, await world.open())
 

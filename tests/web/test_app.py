@@ -1,4 +1,4 @@
-"""The app factory: one container, made once and closed, and answers that are whole."""
+"""The app factory: one process, set up once and closed, and answers that are whole."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.datastructures import State
 
-from multiconnection.bootstrap.gateway import Container
 from multiconnection.catalog import routes as catalog_routes
 from multiconnection.money import nano_to_usd
 from multiconnection.usage import Ended
-from multiconnection.web.app import ContainerHolder, create_app
+from multiconnection.web.app import Process, ProcessHolder, create_app
 from tests.support.assertions import assert_common_headers, assert_error
 from tests.support.chat_app import ROUTERS, ChatApp
 from tests.support.chat_world import MESSAGES, ChatWorld, a_model
@@ -24,14 +24,14 @@ COST = nano_to_usd(10 * 1000 + 4 * 250 + 3 * 2000)
 Message = MutableMapping[str, Any]
 
 
-async def test_the_container_is_made_once_and_closed_at_the_end() -> None:
+async def test_the_process_is_set_up_once_and_closed_at_the_end() -> None:
     world, made = ChatWorld(), []
 
-    def make() -> Container:
+    def set_up(state: State) -> Process:
         made.append(1)
-        return world.container()
+        return world.set_up(state)
 
-    app = create_app(make, [catalog_routes.router])
+    app = create_app(set_up, [catalog_routes.router])
     received = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent: list[Message] = []
 
@@ -48,7 +48,7 @@ async def test_the_container_is_made_once_and_closed_at_the_end() -> None:
 
 async def test_where_no_lifespan_runs_the_first_request_makes_it() -> None:
     world = ChatWorld()
-    holder = ContainerHolder(world.container)
+    holder = ProcessHolder(lambda: world.set_up(State()))
     assert holder.get() is holder.get()
     await holder.close()
     await holder.close()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from multiconnection.errors import GatewayError, MediaTypeUnsupported, RequestInvalid, RequestTooLarge
-from multiconnection.web.body import NAME_CHARS_MAX, PARTS_MAX, TEXT_BYTES_MAX, Form, FormFile, read_form
+from multiconnection.web.forms import NAME_CHARS_MAX, PARTS_MAX, TEXT_BYTES_MAX, Form, FormFile, read_form
 
 pytestmark = pytest.mark.virtual_time
 

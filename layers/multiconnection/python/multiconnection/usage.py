@@ -1,6 +1,6 @@
 """What a call consumed, in disjoint kinds: each token is counted in exactly one priced field."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 
@@ -121,3 +121,27 @@ _PROMPT_KINDS = ("input", "cached_input", "cache_write", "input_audio", "input_i
 _COMPLETION_KINDS = ("output", "output_audio", "output_image", "reasoning")
 USAGE_COUNTS = tuple(field.name for field in fields(Usage) if field.type is int)
 USAGE_WORDS = tuple(field.name for field in fields(Usage) if field.type is str)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A provider failed a call; `code` is that of our error."""
+
+    provider: str
+    code: str
+    latency_ms: int
+
+
+@dataclass(slots=True)
+class Attempts:
+    """How a call was routed, for its usage row and its metrics.
+
+    `answered_ms`: from the start of the last attempt to its whole answer, or to the first good event of a stream.
+    `error_code`: of the error that ended a stream in-band.
+    """
+
+    count: int = 0
+    provider: str = ""
+    answered_ms: int | None = field(default=None, compare=False)
+    failures: list[Failure] = field(default_factory=list, compare=False)
+    error_code: str = field(default="", compare=False)

@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
 from multiconnection.catalog.admin_routes import reason_of
 from multiconnection.credits.routes import credit_object
 from multiconnection.identity.browser import (
@@ -21,34 +19,39 @@ from multiconnection.identity.browser import (
     small_body_of,
 )
 from multiconnection.identity.models import Session
+from multiconnection.identity.sessions import Sessions
 from multiconnection.keys.models import PREFIX, ApiKey
 from multiconnection.ledger.models import ACTIVE, SUSPENDED
 from multiconnection.money import nano_to_usd
 from multiconnection.orders.routes import order_object
-from multiconnection.web.context import ContextDep
+from multiconnection.web.context import ContextDep, service
 from multiconnection.web.validation import ReasonBody
 
-from .admin import AccountDossier, AccountRecord
-from .service import AccountBody, Overview
+from .admin import AccountDossier, AccountRecord, AdminAccounts
+from .service import AccountBody, Overview, Profile
+
+AccountsDep = Annotated[AdminAccounts, service("accounts")]
+ProfileDep = Annotated[Profile, service("profile")]
+SessionsDep = Annotated[Sessions, service("sessions")]
 
 router = APIRouter()
 
 
 @router.get("/api/account")
-async def retrieve_account(services: ConsoleDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
-    return account_object(session, await services.identity.profile.overview(session, context.ip))
+async def retrieve_account(profile: ProfileDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
+    return account_object(session, await profile.overview(session, context.ip))
 
 
 @router.patch("/api/account")
 async def update_account(
-    request: Request, services: ConsoleDep, access: ActiveAccessDep, context: ContextDep
+    request: Request, profile: ProfileDep, sessions: SessionsDep, access: ActiveAccessDep, context: ContextDep
 ) -> dict[str, Any]:
     """The name, at once and in the cookie."""
     body = await small_body_of(request, AccountBody)
-    await services.identity.profile.rename(access, body.name)
-    fresh = await services.identity.sessions.access(presented(request))
-    set_session(request, fresh.renewed, services.clock.now())
-    return account_object(fresh.session, await services.identity.profile.overview(fresh.session, context.ip))
+    await profile.rename(access, body.name)
+    fresh = await sessions.access(presented(request))
+    set_session(request, fresh.renewed)
+    return account_object(fresh.session, await profile.overview(fresh.session, context.ip))
 
 
 def account_object(session: Session, found: Overview) -> dict[str, Any]:
@@ -81,7 +84,7 @@ LongCursorQuery = Annotated[str | None, Query(max_length=4096)]
 
 @admin_router.get("/api/admin/accounts")
 async def list_accounts(
-    services: AdminServicesDep,
+    accounts: AccountsDep,
     admin: AdminDep,
     query: QueryText = "",
     limit: LimitQuery = LIMIT,
@@ -92,39 +95,35 @@ async def list_accounts(
 
     Without one, `awaiting` lists the accounts that wait for a test credit.
     """
-    page = await services.admin.accounts.search(query.strip(), limit, cursor, awaiting=awaiting)
+    page = await accounts.search(query.strip(), limit, cursor, awaiting=awaiting)
     return list_object([admin_account_object(record) for record in page.records], page.after)
 
 
 @admin_router.get("/api/admin/accounts/{account_id}")
-async def admin_retrieve_account(account_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
-    return dossier_object(await services.admin.accounts.dossier(account_id))
+async def admin_retrieve_account(account_id: str, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
+    return dossier_object(await accounts.dossier(account_id))
 
 
 @admin_router.post("/api/admin/accounts/{account_id}/suspend")
-async def suspend_account(
-    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
-) -> dict[str, Any]:
+async def suspend_account(account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
     """The next call is refused; calls that run are settled."""
     body = await body_of(request, ReasonBody)
-    return admin_account_object(await services.admin.accounts.suspend(admin, account_id, body.reason))
+    return admin_account_object(await accounts.suspend(admin, account_id, body.reason))
 
 
 @admin_router.post("/api/admin/accounts/{account_id}/resume")
-async def resume_account(
-    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
-) -> dict[str, Any]:
+async def resume_account(account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
     body = await body_of(request, ReasonBody)
-    return admin_account_object(await services.admin.accounts.resume(admin, account_id, body.reason))
+    return admin_account_object(await accounts.resume(admin, account_id, body.reason))
 
 
 @admin_router.post("/api/admin/accounts/{account_id}/test-credit")
 async def grant_test_credit(
-    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+    account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep
 ) -> dict[str, Any]:
     """Once, to an account that waits for it; sent again, it finds it granted."""
     why = await reason_of(request)
-    return admin_account_object(await services.admin.accounts.grant_test_credit(admin, account_id, why))
+    return admin_account_object(await accounts.grant_test_credit(admin, account_id, why))
 
 
 def admin_account_object(record: AccountRecord) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from multiconnection.bootstrap.dependencies import authenticated, container
 from multiconnection.calls.streaming import Relayed, StreamedAnswer
+from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
-from multiconnection.web.body import read_form, read_json
-from multiconnection.web.context import context
+from multiconnection.web.body import read_json
+from multiconnection.web.context import SCOPE_KEY
+from multiconnection.web.forms import read_form
 
 from .transcription import TRANSCRIPTIONS, TRANSLATIONS
 
@@ -29,10 +30,9 @@ async def create_translation(request: Request) -> Response:
 
 
 async def _answer(request: Request, task: str) -> Response:
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    form = await read_form(request, services.settings.body_bytes_max)
-    answer = await services.transcription.answer(caller, task, form, facts.arrival)
+    caller = await authenticated(request)
+    form = await read_form(request)
+    answer = await request.app.state.transcription.answer(caller, task, form, request.scope[SCOPE_KEY])
     if isinstance(answer, StreamedAnswer):
         return Relayed(answer)
     if isinstance(answer, bytes):
@@ -51,10 +51,9 @@ SPEECH_PATH = "/v1/audio/speech"
 
 async def create_speech(request: Request) -> Response:
     """The audio as it is made, or server-sent events when `stream_format` is "sse"."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
-    return Relayed(await services.speech.speak(caller, body, facts.arrival))
+    caller = await authenticated(request)
+    body = await read_json(request)
+    return Relayed(await request.app.state.speech.speak(caller, body, request.scope[SCOPE_KEY]))
 
 
 router.add_route(SPEECH_PATH, create_speech, methods=["POST"])

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from multiconnection.calls.pipeline import Arrival, Calls, OpenCall, Plan
+from multiconnection.calls.pipeline import Calls, OpenCall, Plan
 from multiconnection.calls.requests import unread, wrong_kind
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer, raw
 from multiconnection.calls.upstream import CostOf, UpstreamStream
@@ -15,6 +15,7 @@ from multiconnection.catalog.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, t
 from multiconnection.catalog.models import Model, UpstreamRef
 from multiconnection.catalog.parameters import CHAT, ENDPOINTS, SPEECH, refuse_costly
 from multiconnection.catalog.provider import Provider
+from multiconnection.context import RequestContext
 from multiconnection.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.keys.models import Caller
 from multiconnection.usage import Usage, UsageSource
@@ -129,7 +130,7 @@ class SpeechService:
         self._calls = calls
         self._upstream = upstream
 
-    async def speak(self, caller: Caller, body: object, arrival: Arrival) -> StreamedAnswer:
+    async def speak(self, caller: Caller, body: object, context: RequestContext) -> StreamedAnswer:
         """Run one call up to its first audio; the answer still has to be relayed.
 
         Raises GatewayError; whatever was reserved is settled by then.
@@ -139,10 +140,10 @@ class SpeechService:
         require_speakable(request, model)
         model, fields = self._calls.accept(ENDPOINT, model, request.body)
         request = replace(request, body=fields)
-        opened = await self._calls.open(caller, self._plan(request, model), arrival)
+        opened = await self._calls.open(caller, self._plan(request, model), context)
         return await self._spoken(opened, request, model)
 
-    async def for_chat(self, caller: Caller, body: dict[str, Any], arrival: Arrival) -> StreamedAnswer | None:
+    async def for_chat(self, caller: Caller, body: dict[str, Any], context: RequestContext) -> StreamedAnswer | None:
         """The answer to a body with an `input` that came to the chat endpoint; None where chat has to answer it.
 
         The model decides where a body has `messages` as well. Raises RequestInvalid for a model that takes neither
@@ -154,7 +155,7 @@ class SpeechService:
         model = await self._calls.find_model(caller, name)
         if model.kind == "speech":
             only_chat = ENDPOINTS[CHAT].known - ENDPOINTS[SPEECH].known
-            return await self.speak(caller, {key: body[key] for key in body if key not in only_chat}, arrival)
+            return await self.speak(caller, {key: body[key] for key in body if key not in only_chat}, context)
         if body.get("messages") is None:
             raise wrong_kind(model)
         return None

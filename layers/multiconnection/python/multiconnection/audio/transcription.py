@@ -13,18 +13,19 @@ from weakref import WeakValueDictionary
 from pydantic import ValidationError
 
 from multiconnection.audio.duration import Audio, AudioError, Steps, probe
-from multiconnection.calls.pipeline import Arrival, Calls, Plan
+from multiconnection.calls.pipeline import Calls, Plan
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
 from multiconnection.catalog.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
 from multiconnection.catalog.models import Model, UpstreamRef
 from multiconnection.catalog.parameters import base_name, refuse_costly
 from multiconnection.catalog.provider import Provider
+from multiconnection.context import RequestContext
 from multiconnection.errors import ParameterMissing, RateLimited, RequestInvalid, RequestTooLarge
 from multiconnection.keys.models import Caller
 from multiconnection.uploads.service import REFERENCE_PREFIX, UploadService
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 from multiconnection.web.validation import invalid
 
 from .schemas import TranscriptionForm
@@ -181,7 +182,7 @@ class TranscriptionService:
         self._files = AudioFiles(uploads)
 
     async def answer(
-        self, caller: Caller, task: str, form: Form, arrival: Arrival
+        self, caller: Caller, task: str, form: Form, context: RequestContext
     ) -> dict[str, Any] | bytes | StreamedAnswer:
         """A JSON object, the bytes of a text format, or a stream that still has to be relayed.
 
@@ -194,7 +195,7 @@ class TranscriptionService:
         model, fields = self._calls.accept(endpoint, model, request.named)
         request = request.only(fields)
         file = await self._files.heard(form, caller.account_id)
-        opened = await self._calls.open(caller, self._plan(request, model, file), arrival)
+        opened = await self._calls.open(caller, self._plan(request, model, file), context)
 
         async def streamed(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:
             return await self._upstream.stream(provider, _call(request, model, file, ref), cost_of)

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
 from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, list_object
+from multiconnection.web.context import service
 
-from .log import AuditEntry, AuditFilter
+from .log import AuditEntry, AuditFilter, AuditTrail
+
+AuditDep = Annotated[AuditTrail, service("audit")]
 
 router = APIRouter()
 TextQuery = Annotated[str | None, Query(min_length=1, max_length=254)]
@@ -15,7 +17,7 @@ TextQuery = Annotated[str | None, Query(min_length=1, max_length=254)]
 
 @router.get("/api/admin/audit")
 async def list_audit(
-    services: AdminServicesDep,
+    audit: AuditDep,
     admin: AdminDep,
     limit: LimitQuery = LIMIT,
     cursor: CursorQuery = None,
@@ -23,7 +25,7 @@ async def list_audit(
     action: TextQuery = None,
 ) -> dict[str, Any]:
     """Newest first. `action` is an action or its beginning. A page can be empty and have a next one."""
-    page = await services.admin.trail.page(cursor, AuditFilter(actor, action), limit)
+    page = await audit.page(cursor, AuditFilter(actor, action), limit)
     return list_object([entry_object(entry) for entry in page.entries], page.after)
 
 

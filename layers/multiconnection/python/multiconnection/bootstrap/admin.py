@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from starlette.datastructures import State
+
 from multiconnection.accounts.admin import AccountStore, AdminAccounts, KeyLister, NobodyListed, OrderLister, People
 from multiconnection.accounts.service import CreditTerms
 from multiconnection.accounts.store import AdminAccountsTable
@@ -30,10 +32,11 @@ from multiconnection.reports.reconciliation import AdminReconciliation, DailyRun
 from multiconnection.reports.revenue import AdminRevenue, CostBook, EntryVersions, RollUp, TakingsCounter, TakingsStore
 from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import Reliable
+from multiconnection.web.app import Process
 
 from .base import Base, build_base
-from .console import ConsoleContainer, console_container
-from .gateway import parts_of
+from .console import set_up_console
+from .gateway import serve
 
 # Administration as one object: what the routes below /api/admin and the operators' commands need besides orders.
 
@@ -49,17 +52,18 @@ class AdminDesk:
     trail: AuditTrail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminContainer(ConsoleContainer):
-    """Everything the administrators' function needs."""
-
-    admin: AdminDesk
-
-
-def build_admin(settings: Settings) -> AdminContainer:
-    """Call it on a running event loop."""
+def build_admin(state: State, settings: Settings) -> Process:
+    """What the console has, and administration."""
     base = build_base(settings)
-    return AdminContainer(**parts_of(console_container(base)), admin=build_admin_services(base))
+    set_up_console(state, base)
+    put_admin(state, build_admin_services(base))
+    return serve(state, base)
+
+
+def put_admin(state: State, made: AdminDesk) -> None:
+    state.accounts, state.adjustments = made.accounts, made.adjustments
+    state.models, state.providers = made.models, made.providers
+    state.revenue, state.reconciliation, state.audit = made.revenue, made.reconciliation, made.trail
 
 
 def build_admin_services(base: Base) -> AdminDesk:

@@ -1,4 +1,4 @@
-"""What every API function stands on: one asynchronous driver, one pool of connections to AWS, the ledger."""
+"""Parts of every API function: one asynchronous driver, one pool of connections to AWS, the ledger."""
 
 import secrets
 import time
@@ -62,7 +62,7 @@ class Base:
 
 
 def build_base(settings: Settings) -> Base:
-    """Nothing is fetched before the first request. Call it on a running event loop."""
+    """Fetches nothing before the first request. Call it on a running event loop."""
     configure_logging(settings.log_level)
     emf = Emf(settings.metrics_namespace)
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
@@ -129,9 +129,6 @@ def _upload_config(settings: Settings) -> UploadConfig:
         upload_url_expires_s=settings.upload_url_expires_s,
         result_url_expires_s=settings.result_url_expires_s,
     )
-
-
-# What functions, workers and tools have in common: time, chance, the ledger, the metrics.
 
 
 class SystemClock:

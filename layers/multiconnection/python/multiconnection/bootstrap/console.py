@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from starlette.datastructures import State
+
 from multiconnection.accounts.service import CreditTerms, GrantSlots, LimitDefaults, Onboarding, Profile, ProfileStore
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit.log import Audit, AuditEntries, AuditTable
@@ -40,9 +42,10 @@ from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Alarms, Clock, Rng
+from multiconnection.web.app import Process
 
 from .base import Base, build_base
-from .gateway import Container, build_container, parts_of
+from .gateway import serve
 
 # The console's API as one object: what the routes below /api need besides accounts, orders and administration.
 
@@ -108,28 +111,33 @@ class OrderDesk:
     decisions: OrderDecisions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleContainer(Container):
-    """Everything a function that browsers call needs."""
-
-    identity: Identity
-    console: Console
-    orders: OrderDesk
+def build_console(state: State, settings: Settings) -> Process:
+    """Everything that browsers of signed-in users call."""
+    base = build_base(settings)
+    set_up_console(state, base)
+    return serve(state, base)
 
 
-def build_console(settings: Settings) -> ConsoleContainer:
-    """Call it on a running event loop."""
-    return console_container(build_base(settings))
-
-
-def console_container(base: Base) -> ConsoleContainer:
+def set_up_console(state: State, base: Base) -> None:
     audit = AuditTable(base.driver, base.settings.audit_table, AuditEntries(base.clock, base.rng))
-    return ConsoleContainer(
-        **parts_of(build_container(base)),
-        identity=build_identity(base),
-        console=build_console_services(base),
-        orders=build_order_desk(base, audit),
-    )
+    put_identity(state, build_identity(base))
+    put_console(state, build_console_services(base))
+    put_orders(state, build_order_desk(base, audit))
+
+
+def put_identity(state: State, made: Identity) -> None:
+    state.sessions, state.public_origins = made.sessions, made.public_origins
+    state.sign_up, state.sign_in = made.sign_up, made.sign_in
+    state.passwords, state.totp, state.profile = made.passwords, made.totp, made.profile
+    state.ensure_account = made.profile.account
+
+
+def put_console(state: State, made: Console) -> None:
+    state.keys, state.history, state.money, state.quota = made.keys, made.usage, made.money, made.quota
+
+
+def put_orders(state: State, made: OrderDesk) -> None:
+    state.orders, state.receipts, state.decisions = made.own, made.receipts, made.decisions
 
 
 def build_console_services(base: Base) -> Console:

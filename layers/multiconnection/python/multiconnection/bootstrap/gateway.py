@@ -1,124 +1,147 @@
-"""The data plane: everything over one asynchronous driver and two pools of connections."""
+"""/v1: each function's services on `app.state`, over one asynchronous driver and two pools of connections.
+
+A function imports the rooms that it serves and no other: the imports are most of its cold start.
+"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
-from typing import Any
 
-from multiconnection.audio.speech import SpeechService
-from multiconnection.audio.speech_upstream import OpenAiSpeech
-from multiconnection.audio.transcription import TranscriptionService
-from multiconnection.audio.transcription_upstream import OpenAiTranscription
+from starlette.datastructures import State
+
 from multiconnection.calls.pipeline import CallConfig, Calls
-from multiconnection.calls.reservation import Reserver, Standing
+from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import OpenBills
-from multiconnection.calls.telemetry import Telemetry
-from multiconnection.catalog.service import ListingService
-from multiconnection.chat.service import ChatService, CompletionsService
-from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
-from multiconnection.embeddings.service import EmbeddingsService
-from multiconnection.embeddings.upstream import OpenAiInputs
-from multiconnection.history.service import UsageService
-from multiconnection.images.fetch import AiohttpPictures
-from multiconnection.images.service import ImagesService
-from multiconnection.images.upstream import OpenAiImages
-from multiconnection.keys.authenticate import Authenticator
-from multiconnection.limits.accounts import AccountsSeen
-from multiconnection.limits.limiter import Limiter
-from multiconnection.ports import Alarms, Clock, Rng
+from multiconnection.ledger.ledger import Standing
+from multiconnection.ports import Alarms
 from multiconnection.providers.http import AiohttpClient
-from multiconnection.uploads.service import UploadService
+from multiconnection.web.app import Process
 
 from .base import Base, build_base, build_telemetry
 
-# A process that is told to stop settles its cancelled calls first; what is left then is swept.
+# At shutdown a process settles its cancelled calls first; the sweeper ends the rest.
 DRAIN_S = 8.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """Everything a function of the data plane needs."""
+def build_chat(state: State, settings: Settings) -> Process:
+    """Chat, legacy completions, and speech for the models that speak in chat."""
+    from multiconnection.audio.speech import SpeechService
+    from multiconnection.audio.speech_upstream import OpenAiSpeech
+    from multiconnection.chat.service import ChatService, CompletionsService
+    from multiconnection.chat.upstream import OpenAiCompatible
 
-    settings: Settings
-    clock: Clock
-    rng: Rng
-    limiter: Limiter
-    seen: AccountsSeen
-    standing: Standing
-    authenticator: Authenticator
-    listing: ListingService
-    usage: UsageService
-    chat: ChatService
-    completions: CompletionsService
-    embeddings: EmbeddingsService
-    images: ImagesService
-    speech: SpeechService
-    transcription: TranscriptionService
-    uploads: UploadService
-    aclose: Callable[[], Awaitable[None]]
-    telemetry: Telemetry
+    base, paid = build_base(settings), PaidCalls()
+    calls, http = paid.calls(base), paid.http
+    upstream = OpenAiCompatible(http)
+    state.chat = ChatService(calls, upstream, base.uploads)
+    state.completions = CompletionsService(calls, upstream)
+    state.speech = SpeechService(calls, OpenAiSpeech(http))
+    return serve(state, base, paid.aclose(base))
 
 
-def build(settings: Settings) -> Container:
-    """The services of the data plane's functions; call it on a running event loop."""
-    return build_container(build_base(settings))
+def build_images(state: State, settings: Settings) -> Process:
+    from multiconnection.images.fetch import AiohttpPictures
+    from multiconnection.images.service import ImagesService
+    from multiconnection.images.upstream import OpenAiImages
+
+    base, paid = build_base(settings), PaidCalls()
+    upstream = OpenAiImages(paid.http, AiohttpPictures())
+    state.images = ImagesService(paid.calls(base), upstream, base.uploads, settings.inline_result_bytes_max)
+    return serve(state, base, paid.aclose(base))
 
 
-def build_container(base: Base) -> Container:
-    settings, open_bills, http = base.settings, OpenBills(), AiohttpClient()
-    chat_upstream, uploads = OpenAiCompatible(http), base.uploads
-    calls = Calls(
-        catalog=base.catalog,
-        limiter=base.limiter,
-        seen=base.seen,
-        reserver=Reserver(base.ledger, base.authenticator, base.seen, base.clock, settings.in_flight_max),
-        ledger=base.ledger,
-        router=Router(base.catalog, base.clock),
-        clock=base.clock,
-        config=_call_config(settings),
-        open_bills=open_bills,
-    )
+def build_audio(state: State, settings: Settings) -> Process:
+    from multiconnection.audio.speech import SpeechService
+    from multiconnection.audio.speech_upstream import OpenAiSpeech
+    from multiconnection.audio.transcription import TranscriptionService
+    from multiconnection.audio.transcription_upstream import OpenAiTranscription
 
-    async def aclose() -> None:
-        await _settled(open_bills, base.alarms)
-        await http.aclose()
-        await base.aclose()
+    base, paid = build_base(settings), PaidCalls()
+    calls = paid.calls(base)
+    state.speech = SpeechService(calls, OpenAiSpeech(paid.http))
+    state.transcription = TranscriptionService(calls, OpenAiTranscription(paid.http), base.uploads)
+    return serve(state, base, paid.aclose(base))
 
-    return Container(
-        settings=settings,
+
+def build_embeddings(state: State, settings: Settings) -> Process:
+    from multiconnection.embeddings.service import EmbeddingsService
+    from multiconnection.embeddings.upstream import OpenAiInputs
+
+    base, paid = build_base(settings), PaidCalls()
+    state.embeddings = EmbeddingsService(paid.calls(base), OpenAiInputs(paid.http))
+    return serve(state, base, paid.aclose(base))
+
+
+def build_models(state: State, settings: Settings) -> Process:
+    """The model list, usage by request id and the balance."""
+    from multiconnection.catalog.service import ListingService
+    from multiconnection.history.service import UsageService
+
+    base = build_base(settings)
+    state.listing = ListingService(base.catalog, settings.markup_basis_points)
+    state.usage = UsageService(base.ledger.store)
+    return serve(state, base)
+
+
+def build_uploads(state: State, settings: Settings) -> Process:
+    base = build_base(settings)
+    state.uploads = base.uploads
+    return serve(state, base)
+
+
+def serve(state: State, base: Base, aclose: Callable[[], Awaitable[None]] | None = None) -> Process:
+    """Adds the parts of all functions: authentication, limits, and the metrics of an answer."""
+    state.settings = base.settings
+    state.clock = base.clock
+    state.limiter = base.limiter
+    state.seen = base.seen
+    state.authenticator = base.authenticator
+    state.standing = Standing(base.ledger.store)
+    return Process(
         clock=base.clock,
         rng=base.rng,
-        limiter=base.limiter,
-        seen=base.seen,
-        standing=Standing(base.ledger.store),
-        authenticator=base.authenticator,
-        listing=ListingService(base.catalog, settings.markup_basis_points),
-        usage=UsageService(base.ledger.store),
-        chat=ChatService(calls, chat_upstream, uploads),
-        completions=CompletionsService(calls, chat_upstream),
-        embeddings=EmbeddingsService(calls, OpenAiInputs(http)),
-        images=ImagesService(calls, OpenAiImages(http, AiohttpPictures()), uploads, settings.inline_result_bytes_max),
-        speech=SpeechService(calls, OpenAiSpeech(http)),
-        transcription=TranscriptionService(calls, OpenAiTranscription(http), uploads),
-        uploads=uploads,
-        aclose=aclose,
-        telemetry=build_telemetry(settings, base.emf),
+        ip_limits=lambda ip: base.limiter.ip_state(ip).headers(),
+        on_answered=build_telemetry(base.settings, base.emf).call,
+        aclose=aclose or base.aclose,
     )
 
 
-def parts_of(container: Container) -> dict[str, Any]:
-    """What a container has, for one that has more."""
-    return {part.name: getattr(container, part.name) for part in fields(container)}
+class PaidCalls:
+    """The pipeline of paid calls and its connections to providers."""
+
+    def __init__(self) -> None:
+        self.http = AiohttpClient()
+        self._open_bills = OpenBills()
+
+    def calls(self, base: Base) -> Calls:
+        return Calls(
+            catalog=base.catalog,
+            limiter=base.limiter,
+            seen=base.seen,
+            reserver=Reserver(base.ledger, base.authenticator, base.seen, base.clock, base.settings.in_flight_max),
+            ledger=base.ledger,
+            router=Router(base.catalog, base.clock),
+            clock=base.clock,
+            config=call_config(base.settings),
+            open_bills=self._open_bills,
+        )
+
+    def aclose(self, base: Base) -> Callable[[], Awaitable[None]]:
+        async def aclose() -> None:
+            await _settled(self._open_bills, base.alarms)
+            await self.http.aclose()
+            await base.aclose()
+
+        return aclose
 
 
 async def _settled(open_bills: OpenBills, alarms: Alarms) -> None:
-    """Before the sockets close: the calls that were cancelled write their rows."""
+    """Lets cancelled calls write their rows before the sockets close."""
     if left := await open_bills.drained(DRAIN_S):
         alarms.alarm("stopped_with_open_calls", calls=left)
 
 
-def _call_config(settings: Settings) -> CallConfig:
+def call_config(settings: Settings) -> CallConfig:
     return CallConfig(
         timeout_s=settings.function_timeout_s,
         deadline_margin_s=settings.deadline_margin_s,

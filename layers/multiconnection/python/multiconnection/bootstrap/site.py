@@ -1,6 +1,6 @@
 """The pages: the catalog and what is known of the providers, without keys, money or people."""
 
-from dataclasses import dataclass
+from starlette.datastructures import State
 
 from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth
 from multiconnection.catalog.providers import provider_names
@@ -8,22 +8,16 @@ from multiconnection.catalog.service import ListingService
 from multiconnection.config import Settings
 from multiconnection.money import nano_to_usd
 from multiconnection.site.pages import SiteConfig, SiteService
+from multiconnection.web.app import Process
 
 from .base import Base, build_base
-from .gateway import Container, build_container, parts_of
+from .gateway import serve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteContainer(Container):
-    """What the site function needs."""
-
-    site: SiteService
-
-
-def build_site(settings: Settings) -> SiteContainer:
-    """Call it on a running event loop."""
+def build_site(state: State, settings: Settings) -> Process:
     base = build_base(settings)
-    return SiteContainer(**parts_of(build_container(base)), site=build_site_service(base))
+    state.site = build_site_service(base)
+    return serve(state, base)
 
 
 def build_site_service(base: Base) -> SiteService:

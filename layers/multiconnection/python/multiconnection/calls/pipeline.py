@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from multiconnection.catalog.bounds import CostBound
@@ -10,6 +10,7 @@ from multiconnection.catalog.models import Model, UpstreamRef
 from multiconnection.catalog.parameters import without_idle
 from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.service import CatalogService
+from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger
@@ -19,13 +20,13 @@ from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.window import LimitState
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
-from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 from .reservation import Reservation, Reserver, Wish
-from .routing import Attempts, Router
+from .routing import Router
 from .settlement import Bill, OpenBills
 from .streaming import NOTHING, Framing, StreamedAnswer, deadline_error
-from .telemetry import CallFacts
+from .telemetry import charged_members
 from .upstream import CostOf, Outcome, UpstreamError, UpstreamStream
 
 
@@ -42,16 +43,6 @@ class CallConfig:
     hold_margin_s: float
     keep_alive_s: float
     markup_basis_points: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One request as it came in: its id, its time, and when the function around it ends (epoch seconds)."""
-
-    hold_id: str
-    started_s: float
-    function_ends_s: float | None = None
-    facts: CallFacts = field(default_factory=CallFacts, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +121,18 @@ class Calls:
             raise refusals[0]
         return replace(model, upstreams=taking), body
 
-    async def open(self, caller: Caller, plan: Plan, arrival: Arrival) -> "OpenCall":
+    async def open(self, caller: Caller, plan: Plan, context: RequestContext) -> "OpenCall":
         """Admit the call and set its money aside; what is returned has to be completed or streamed.
 
         Raises RateLimited, InsufficientBalance, AccountSuspended, ApiKeyInvalid or LedgerUnavailable.
         """
         estimate = plan.tokens_estimate
         limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
-        reservation = await self._reserver.reserve(caller, self._wish(plan, arrival))
-        on_settled = self._on_settled(limits, estimate, arrival.facts)
-        bill = self._bill(caller, plan, reservation, arrival, on_settled)
-        deadline_s = self._deadline_s(arrival)
-        whole_by_s = min(deadline_s, arrival.started_s + self._config.whole_answer_timeout_s)
+        reservation = await self._reserver.reserve(caller, self._wish(plan, context))
+        on_settled = self._on_settled(limits, estimate, context)
+        bill = self._bill(caller, plan, reservation, context, on_settled)
+        deadline_s = self._deadline_s(context)
+        whole_by_s = min(deadline_s, context.started_s + self._config.whole_answer_timeout_s)
         return OpenCall(
             bill,
             reservation.output_tokens,
@@ -152,21 +143,21 @@ class Calls:
             self._config.keep_alive_s,
         )
 
-    def _wish(self, plan: Plan, arrival: Arrival) -> Wish:
-        ends_s = arrival.started_s + self._config.timeout_s
+    def _wish(self, plan: Plan, context: RequestContext) -> Wish:
+        ends_s = context.started_s + self._config.timeout_s
         return Wish(
-            hold_id=arrival.hold_id,
+            hold_id=context.hold_id,
             model=plan.model,
             bound=plan.bound,
             limit=plan.limit,
             expires_s=int(ends_s + self._config.hold_margin_s),
         )
 
-    def _on_settled(self, limits: LimitState, estimate: int, facts: CallFacts) -> Callable[[UsageRow], None]:
+    def _on_settled(self, limits: LimitState, estimate: int, context: RequestContext) -> Callable[[UsageRow], None]:
         """Once the call is decided, the token limit counts what it really used, and the metrics know its price."""
 
         def note(row: UsageRow) -> None:
-            facts.row = row
+            context.charged = charged_members(row)
             used = row.usage.prompt_tokens + row.usage.completion_tokens
             self._limiter.settle(limits.subjects, estimate, used)
 
@@ -177,10 +168,10 @@ class Calls:
         caller: Caller,
         plan: Plan,
         reservation: Reservation,
-        arrival: Arrival,
+        context: RequestContext,
         on_settled: Callable[[UsageRow], None],
     ) -> Bill:
-        attempts = arrival.facts.attempts = Attempts()
+        attempts = context.attempts = Attempts()
         return Bill(
             ledger=self._ledger,
             clock=self._clock,
@@ -190,17 +181,17 @@ class Calls:
             markup_basis_points=self._config.markup_basis_points,
             endpoint=plan.endpoint,
             streamed=plan.streamed,
-            started_s=arrival.started_s,
+            started_s=context.started_s,
             attempts=attempts,
             on_settled=on_settled,
             open_bills=self._open_bills,
         )
 
-    def _deadline_s(self, arrival: Arrival) -> float:
+    def _deadline_s(self, context: RequestContext) -> float:
         """Our own deadline, early enough to answer and settle before the function ends."""
-        ends_s = arrival.started_s + self._config.timeout_s
-        if arrival.function_ends_s is not None:
-            ends_s = min(ends_s, arrival.function_ends_s)
+        ends_s = context.started_s + self._config.timeout_s
+        if context.function_ends_s is not None:
+            ends_s = min(ends_s, context.function_ends_s)
         return ends_s - self._config.deadline_margin_s
 
 

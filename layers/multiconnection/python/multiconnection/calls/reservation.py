@@ -7,7 +7,6 @@ from multiconnection.bounded import Bounded
 from multiconnection.catalog.bounds import OUTPUT_TOKENS_MIN, CostBound
 from multiconnection.catalog.models import Model
 from multiconnection.errors import (
-    AccountSuspended,
     ApiKeyInvalid,
     GatewayError,
     InsufficientBalance,
@@ -15,10 +14,10 @@ from multiconnection.errors import (
     RateLimited,
 )
 from multiconnection.keys.models import Caller
-from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.ledger import Ledger, suspended
 from multiconnection.ledger.models import ACTIVE, Account, Hold
 from multiconnection.ledger.reserve import Refusal, ReserveRefused
-from multiconnection.limits.accounts import AccountReader, AccountsSeen
+from multiconnection.limits.accounts import AccountsSeen
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
@@ -257,24 +256,3 @@ def is_about_funds(exc: ReserveRefused) -> bool:
 
 
 # Whether an account may begin something new besides calls, which the reserve itself refuses.
-
-
-class Standing:
-    """Read anew each time: a suspension holds from the next request on."""
-
-    def __init__(self, reader: AccountReader) -> None:
-        self._reader = reader
-
-    async def require_active(self, account_id: str) -> None:
-        """Raises AccountSuspended or LedgerUnavailable."""
-        try:
-            account = await self._reader.account(account_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The account cannot be read right now, please try again.", retry_after_s=1) from exc
-        # Without books there is nothing that could have been suspended.
-        if account is not None and account.status != ACTIVE:
-            raise suspended()
-
-
-def suspended() -> AccountSuspended:
-    return AccountSuspended("This account is suspended. Contact support.")

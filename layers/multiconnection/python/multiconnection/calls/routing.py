@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from multiconnection.catalog.models import Model, UpstreamRef
@@ -10,6 +9,7 @@ from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.service import CatalogService
 from multiconnection.errors import NoAvailableUpstream
 from multiconnection.ports import Clock
+from multiconnection.usage import Attempts, Failure
 
 from .upstream import UpstreamError
 
@@ -18,30 +18,6 @@ ATTEMPTS_MAX = 4
 RETRY_PAUSE_S = 0.2
 # Waiting longer than this for a limited upstream is the client's decision, not ours.
 RETRY_AFTER_WAITED_MAX_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A provider failed a call; `code` is that of our error."""
-
-    provider: str
-    code: str
-    latency_ms: int
-
-
-@dataclass(slots=True)
-class Attempts:
-    """How a call was routed, for its usage row and its metrics.
-
-    `answered_ms`: from the start of the last attempt to its whole answer, or to the first good event of a stream.
-    `error_code`: of the error that ended a stream in-band.
-    """
-
-    count: int = 0
-    provider: str = ""
-    answered_ms: int | None = field(default=None, compare=False)
-    failures: list[Failure] = field(default_factory=list, compare=False)
-    error_code: str = field(default="", compare=False)
 
 
 class Router:

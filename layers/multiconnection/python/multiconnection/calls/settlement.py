@@ -11,9 +11,8 @@ from multiconnection.ledger.models import Hold, UsageRow
 from multiconnection.ledger.settle import Settlement
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
-from multiconnection.usage import Ended, Usage
+from multiconnection.usage import Attempts, Ended, Failure, Usage
 
-from .routing import Attempts, Failure
 from .upstream import Outcome
 
 # The calls of this process that hold money right now, so that a process told to stop can settle them first.

@@ -1,12 +1,10 @@
 """What is measured about calls, holds and books, and under which names it is published."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from multiconnection.context import RequestContext
 from multiconnection.ledger.models import SweepReport, UsageRow
 from multiconnection.observability.metrics import Emf, Group
-
-from .routing import Attempts
 
 CALLS = Group(((), ("route",)), {"Calls": "Count"})
 FIRST_BYTE = Group((("route",),), {"TimeToFirstByte": "Milliseconds"})
@@ -22,24 +20,6 @@ UPSTREAM_FAILED = "upstream_failed"
 _ONE_USD_NANO = 10**9
 
 
-@dataclass(slots=True)
-class CallFacts:
-    """What one request turned out to be; filled in by whoever learns it, told once the answer is complete."""
-
-    method: str = ""
-    route: str = ""
-    status: int = 0
-    error_code: str = ""
-    first_byte_ms: int | None = None
-    attempts: Attempts | None = None
-    row: UsageRow | None = None
-
-    @property
-    def code(self) -> str:
-        """Of the error the caller was shown, in-band ones included; empty where all went well."""
-        return self.error_code or (self.attempts.error_code if self.attempts else "")
-
-
 class Telemetry:
     """One per process. The correlation adds request and account ids to every line."""
 
@@ -47,27 +27,27 @@ class Telemetry:
         self._emf = emf
         self._hold_lifetime_s = hold_lifetime_s
 
-    def call(self, facts: CallFacts) -> None:
+    def call(self, context: RequestContext) -> None:
         """One line of metrics a call, and one warning for each time that a provider failed it."""
-        if facts.attempts is not None:
-            for failure in facts.attempts.failures:
+        if context.attempts is not None:
+            for failure in context.attempts.failures:
                 members = {"provider": failure.provider, "code": failure.code, "latency_ms": failure.latency_ms}
                 self._emf.line(UPSTREAM_FAILED, members, "WARNING")
         groups: tuple[Group, ...] = (CALLS,)
-        members = {"method": facts.method, "route": facts.route or "unknown", "status": facts.status, "Calls": 1}
-        if facts.first_byte_ms is not None:
+        members = {"method": context.method, "route": context.route or "unknown", "status": context.status, "Calls": 1}
+        if context.first_byte_ms is not None:
             groups += (FIRST_BYTE,)
-            members["TimeToFirstByte"] = facts.first_byte_ms
-        if code := facts.code:
+            members["TimeToFirstByte"] = context.first_byte_ms
+        if code := context.code:
             groups += (ERRORS,)
             members |= {"code": code, "Errors": 1}
-        if facts.row is not None:
+        if context.charged is not None:
             groups += (BILLED,)
-            members |= _billed(facts.row)
-        if facts.attempts is not None and facts.attempts.answered_ms is not None:
+            members |= context.charged
+        if context.attempts is not None and context.attempts.answered_ms is not None:
             groups += (ANSWERED, LATENCY)
-            members |= {"UpstreamAnswers": 1, "UpstreamLatency": facts.attempts.answered_ms}
-            members["provider"] = facts.attempts.provider
+            members |= {"UpstreamAnswers": 1, "UpstreamLatency": context.attempts.answered_ms}
+            members["provider"] = context.attempts.provider
         self._emf.put("call", groups, members)
 
     def swept(self, report: "SweepReport", now_s: float) -> None:
@@ -96,7 +76,8 @@ class Telemetry:
         self._emf.put("reconciliation", (BOOKS,), {**totals, **members})
 
 
-def _billed(row: UsageRow) -> dict[str, object]:
+def charged_members(row: UsageRow) -> Mapping[str, object]:
+    """What the metrics line of a settled call says about its charge."""
     return {
         "TokensIn": row.usage.prompt_tokens,
         "TokensOut": row.usage.completion_tokens,

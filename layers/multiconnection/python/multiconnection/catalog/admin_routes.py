@@ -1,54 +1,65 @@
 """/api/admin/models: the whole catalog, new price versions, models in and out of service."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
 from multiconnection.identity.browser import AdminDep, body_of, list_object
+from multiconnection.web.context import service
 from multiconnection.web.validation import MaybeReasonBody
 
-from .admin import ModelRecord, PriceChange, PriceWish, ProviderRecord, difference_object, prices_of
+from .admin import (
+    AdminModels,
+    AdminProviders,
+    ModelRecord,
+    PriceChange,
+    PriceWish,
+    ProviderRecord,
+    difference_object,
+    prices_of,
+)
 from .models import Head, PriceVersion
 from .schemas import PriceBody
+
+ModelsDep = Annotated[AdminModels, service("models")]
+ProvidersDep = Annotated[AdminProviders, service("providers")]
 
 router = APIRouter()
 
 
 @router.get("/api/admin/models")
-async def list_models(services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def list_models(models: ModelsDep, admin: AdminDep) -> dict[str, Any]:
     """All of them by id, disabled ones too; prices are the catalog's, without markup."""
-    return list_object([model_object(record) for record in await services.admin.models.list()])
+    return list_object([model_object(record) for record in await models.list()])
 
 
 # Ids of models have slashes in them.
 @router.get("/api/admin/models/{model_id:path}")
-async def retrieve_model(model_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
-    return model_object(await services.admin.models.get(model_id))
+async def retrieve_model(model_id: str, models: ModelsDep, admin: AdminDep) -> dict[str, Any]:
+    return model_object(await models.get(model_id))
 
 
 @router.post("/api/admin/models/{model_id:path}/prices")
 async def change_prices(
-    model_id: str, request: Request, services: AdminServicesDep, admin: AdminDep, dry_run: bool = False
+    model_id: str, request: Request, models: ModelsDep, admin: AdminDep, dry_run: bool = False
 ) -> dict[str, Any]:
     """A new immutable version; `dry_run` only tells what it would be."""
     wish = wish_of(await body_of(request, PriceBody))
-    models = services.admin.models
     change = await (models.diff(model_id, wish) if dry_run else models.publish(admin, model_id, wish))
     return change_object(change, dry_run=dry_run)
 
 
 @router.post("/api/admin/models/{model_id:path}/enable")
-async def enable_model(model_id: str, request: Request, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def enable_model(model_id: str, request: Request, models: ModelsDep, admin: AdminDep) -> dict[str, Any]:
     why = await reason_of(request)
-    return model_object(await services.admin.models.set_enabled(admin, model_id, enabled=True, why=why))
+    return model_object(await models.set_enabled(admin, model_id, enabled=True, why=why))
 
 
 @router.post("/api/admin/models/{model_id:path}/disable")
-async def disable_model(model_id: str, request: Request, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def disable_model(model_id: str, request: Request, models: ModelsDep, admin: AdminDep) -> dict[str, Any]:
     """Calls that run are settled at their own version."""
     why = await reason_of(request)
-    return model_object(await services.admin.models.set_enabled(admin, model_id, enabled=False, why=why))
+    return model_object(await models.set_enabled(admin, model_id, enabled=False, why=why))
 
 
 async def reason_of(request: Request) -> str:
@@ -111,22 +122,22 @@ def _version_object(version: PriceVersion) -> dict[str, Any]:
 
 
 @router.get("/api/admin/providers")
-async def list_providers(services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def list_providers(providers: ProvidersDep, admin: AdminDep) -> dict[str, Any]:
     """`health` is that of the last quarter of an hour."""
-    return list_object([provider_object(record) for record in await services.admin.providers.list()])
+    return list_object([provider_object(record) for record in await providers.list()])
 
 
 @router.post("/api/admin/providers/{name}/enable")
-async def enable_provider(name: str, request: Request, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def enable_provider(name: str, request: Request, providers: ProvidersDep, admin: AdminDep) -> dict[str, Any]:
     why = await reason_of(request)
-    return provider_object(await services.admin.providers.set_enabled(admin, name, enabled=True, why=why))
+    return provider_object(await providers.set_enabled(admin, name, enabled=True, why=why))
 
 
 @router.post("/api/admin/providers/{name}/disable")
-async def disable_provider(name: str, request: Request, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def disable_provider(name: str, request: Request, providers: ProvidersDep, admin: AdminDep) -> dict[str, Any]:
     """New calls go elsewhere within the time that processes keep the catalog; calls that run go on."""
     why = await reason_of(request)
-    return provider_object(await services.admin.providers.set_enabled(admin, name, enabled=False, why=why))
+    return provider_object(await providers.set_enabled(admin, name, enabled=False, why=why))
 
 
 def provider_object(record: ProviderRecord) -> dict[str, Any]:

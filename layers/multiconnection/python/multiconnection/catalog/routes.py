@@ -1,10 +1,16 @@
 """GET /v1/models and the public price list."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
-from multiconnection.bootstrap.dependencies import CallerDep, ContainerDep
+from multiconnection.keys.authenticate import CallerDep
+from multiconnection.web.context import service
+
+from .service import ListingService
+
+ListingDep = Annotated[ListingService, service("listing")]
+
 
 router = APIRouter()
 PRICE_UNITS = {
@@ -24,24 +30,24 @@ CACHE_S = 60
 
 
 @router.get("/v1/models")
-async def list_models(services: ContainerDep, caller: CallerDep) -> dict[str, Any]:
+async def list_models(listing: ListingDep, caller: CallerDep) -> dict[str, Any]:
     """The models this key may use."""
-    return {"object": "list", "data": await services.listing.models(caller.api_key)}
+    return {"object": "list", "data": await listing.models(caller.api_key)}
 
 
 @router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, services: ContainerDep, caller: CallerDep) -> dict[str, Any]:
+async def retrieve_model(model: str, listing: ListingDep, caller: CallerDep) -> dict[str, Any]:
     """One model; ids contain `/` and `:`, percent-encoded or raw."""
-    return await services.listing.model(caller.api_key, model)
+    return await listing.model(caller.api_key, model)
 
 
 @router.get("/api/models")
-async def price_list(services: ContainerDep, response: Response) -> dict[str, Any]:
+async def price_list(listing: ListingDep, response: Response) -> dict[str, Any]:
     """Public: every model with prices, context window and capabilities."""
     response.headers["cache-control"] = f"public, max-age={CACHE_S}"
     return {
         "object": "list",
         "currency": "USD",
         "units": PRICE_UNITS,
-        "data": await services.listing.price_list(),
+        "data": await listing.price_list(),
     }

@@ -5,11 +5,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from multiconnection.bootstrap.dependencies import authenticated, container
 from multiconnection.calls.streaming import Relayed, StreamedAnswer
+from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
 from multiconnection.web.body import read_json
-from multiconnection.web.context import context
+from multiconnection.web.context import SCOPE_KEY
 
 PATH = "/v1/chat/completions"
 router = APIRouter()
@@ -17,14 +17,13 @@ router = APIRouter()
 
 async def create_chat_completion(request: Request) -> Response:
     """A chat completion, as JSON or as server-sent events when `stream` is true; audio for a body with `input`."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
+    caller = await authenticated(request)
+    body = await read_json(request)
     if isinstance(body, dict) and body.get("input") is not None:
-        speech = await services.speech.for_chat(caller, body, facts.arrival)
+        speech = await request.app.state.speech.for_chat(caller, body, request.scope[SCOPE_KEY])
         if speech is not None:
             return Relayed(speech)
-    answer = await services.chat.answer(caller, body, facts.arrival)
+    answer = await request.app.state.chat.answer(caller, body, request.scope[SCOPE_KEY])
     if isinstance(answer, StreamedAnswer):
         return Relayed(answer)
     return Response(orjson.dumps(answer.body), media_type="application/json")
@@ -40,10 +39,9 @@ COMPLETIONS_PATH = "/v1/completions"
 
 async def create_completion(request: Request) -> Response:
     """A text completion, as JSON or as server-sent events when `stream` is true."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
-    answer = await services.completions.answer(caller, body, facts.arrival)
+    caller = await authenticated(request)
+    body = await read_json(request)
+    answer = await request.app.state.completions.answer(caller, body, request.scope[SCOPE_KEY])
     if isinstance(answer, StreamedAnswer):
         return Relayed(answer)
     return Response(orjson.dumps(answer.body), media_type="application/json")

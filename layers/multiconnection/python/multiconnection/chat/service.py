@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from multiconnection.calls.pipeline import Arrival, Calls, OpenCall, Plan
+from multiconnection.calls.pipeline import Calls, OpenCall, Plan
 from multiconnection.calls.streaming import CHUNKS, StreamedAnswer
 from multiconnection.calls.upstream import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
 from multiconnection.catalog.models import Model, UpstreamRef
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
 from multiconnection.catalog.provider import Provider
+from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.turns import in_turns
 from multiconnection.uploads.service import UploadService
@@ -41,7 +42,7 @@ class ChatService:
         self._upstream = upstream
         self._uploads = uploads
 
-    async def answer(self, caller: Caller, body: object, arrival: Arrival) -> CompletedChat | StreamedAnswer:
+    async def answer(self, caller: Caller, body: object, context: RequestContext) -> CompletedChat | StreamedAnswer:
         """Run one call up to its whole answer, or up to the first event of a streamed one.
 
         Raises GatewayError; whatever was reserved is settled by then. A StreamedAnswer still has to be relayed.
@@ -57,7 +58,7 @@ class ChatService:
             body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
             request = replace(request, body=body)
         await in_turns(request.counted(model))
-        opened = await self._calls.open(caller, self._plan(request, model), arrival)
+        opened = await self._calls.open(caller, self._plan(request, model), context)
         return await answered(opened, self._upstream, _upstream_call(request, model, opened))
 
     def _plan(self, request: ChatRequest, model: Model) -> Plan:
@@ -122,7 +123,7 @@ class CompletionsService:
         self._calls = calls
         self._upstream = upstream
 
-    async def answer(self, caller: Caller, body: object, arrival: Arrival) -> CompletedChat | StreamedAnswer:
+    async def answer(self, caller: Caller, body: object, context: RequestContext) -> CompletedChat | StreamedAnswer:
         """As `ChatService.answer`."""
         request = parse_completions_request(body)
         model = await self._calls.find_model(caller, request.model)
@@ -130,7 +131,7 @@ class CompletionsService:
         model, fields = self._calls.accept(COMPLETIONS_ENDPOINT, model, request.body)
         request = replace(request, body=fields)
         await in_turns(request.prompts.counted())
-        opened = await self._calls.open(caller, self._plan(request, model), arrival)
+        opened = await self._calls.open(caller, self._plan(request, model), context)
         return await answered(opened, self._upstream, _upstream_completions_call(request, model, opened))
 
     def _plan(self, request: CompletionsRequest, model: Model) -> Plan:

@@ -4,23 +4,26 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
 from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, UserDep, body_of, list_object
 from multiconnection.ledger.models import CreditRow
 from multiconnection.money import nano_to_usd
+from multiconnection.web.context import service
 from multiconnection.web.validation import ReasonBody
 
-from .adjustments import Adjustment, AdjustmentStatus
+from .adjustments import Adjustment, AdjustmentStatus, AdminAdjustments
+from .balance import ConsoleMoney
 from .schemas import AdjustBody
+
+AdjustmentsDep = Annotated[AdminAdjustments, service("adjustments")]
+MoneyDep = Annotated[ConsoleMoney, service("money")]
 
 router = APIRouter()
 
 
 @router.get("/api/balance")
-async def console_balance(services: ConsoleDep, user: UserDep) -> dict[str, Any]:
+async def console_balance(money: MoneyDep, user: UserDep) -> dict[str, Any]:
     """`credits_in` is `available` + `in_flight` + `charged`, exactly."""
-    balance = await services.console.money.balance(user.account_id)
+    balance = await money.balance(user.account_id)
     return {
         "currency": "USD",
         "available": nano_to_usd(balance.available),
@@ -32,10 +35,10 @@ async def console_balance(services: ConsoleDep, user: UserDep) -> dict[str, Any]
 
 @router.get("/api/credits")
 async def list_credits(
-    services: ConsoleDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
+    money: MoneyDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
 ) -> dict[str, Any]:
     """Newest first."""
-    page = await services.console.money.credits(user.account_id, cursor, limit)
+    page = await money.credits(user.account_id, cursor, limit)
     return list_object([credit_object(row) for row in page.rows], page.after)
 
 
@@ -59,45 +62,44 @@ StatusQuery = Annotated[AdjustmentStatus, Query()]
 
 @admin_router.post("/api/admin/accounts/{account_id}/adjust")
 async def adjust_account(
-    account_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+    account_id: str, request: Request, adjustments: AdjustmentsDep, admin: AdminDep
 ) -> dict[str, Any]:
     """The same client token again is the same adjustment. A large one waits for a second administrator."""
     body = await body_of(request, AdjustBody)
-    adjustments = services.admin.adjustments
     made = await adjustments.propose(admin, account_id, body.amount, body.reason, body.client_token)
     return {"adjustment": adjustment_object(made)}
 
 
 @admin_router.get("/api/admin/adjustments")
 async def list_adjustments(
-    services: AdminServicesDep,
+    adjustments: AdjustmentsDep,
     admin: AdminDep,
     status: StatusQuery = AdjustmentStatus.AWAITING_SECOND,
     limit: LimitQuery = LIMIT,
     cursor: CursorQuery = None,
 ) -> dict[str, Any]:
     """Oldest first."""
-    page = await services.admin.adjustments.list(status, limit, cursor)
+    page = await adjustments.list(status, limit, cursor)
     return list_object([adjustment_object(each) for each in page.adjustments], page.after)
 
 
 @admin_router.get("/api/admin/adjustments/{adjustment_id}")
-async def retrieve_adjustment(adjustment_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
-    return adjustment_object(await services.admin.adjustments.get(adjustment_id))
+async def retrieve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> dict[str, Any]:
+    return adjustment_object(await adjustments.get(adjustment_id))
 
 
 @admin_router.post("/api/admin/adjustments/{adjustment_id}/approve")
-async def approve_adjustment(adjustment_id: str, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def approve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> dict[str, Any]:
     """By another administrator than who proposed it."""
-    return {"adjustment": adjustment_object(await services.admin.adjustments.approve(admin, adjustment_id))}
+    return {"adjustment": adjustment_object(await adjustments.approve(admin, adjustment_id))}
 
 
 @admin_router.post("/api/admin/adjustments/{adjustment_id}/reject")
 async def reject_adjustment(
-    adjustment_id: str, request: Request, services: AdminServicesDep, admin: AdminDep
+    adjustment_id: str, request: Request, adjustments: AdjustmentsDep, admin: AdminDep
 ) -> dict[str, Any]:
     body = await body_of(request, ReasonBody)
-    return {"adjustment": adjustment_object(await services.admin.adjustments.reject(admin, adjustment_id, body.reason))}
+    return {"adjustment": adjustment_object(await adjustments.reject(admin, adjustment_id, body.reason))}
 
 
 def adjustment_object(adjustment: Adjustment) -> dict[str, Any]:

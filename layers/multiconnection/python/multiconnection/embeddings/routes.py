@@ -5,28 +5,26 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from multiconnection.bootstrap.dependencies import authenticated, container
+from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
 from multiconnection.web.body import read_json
-from multiconnection.web.context import context
+from multiconnection.web.context import SCOPE_KEY
 
 router = APIRouter()
 
 
 async def create_embeddings(request: Request) -> Response:
     """A vector for each input."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
-    return _json(await services.embeddings.embed(caller, body, facts.arrival))
+    caller = await authenticated(request)
+    body = await read_json(request)
+    return _json(await request.app.state.embeddings.embed(caller, body, request.scope[SCOPE_KEY]))
 
 
 async def create_moderation(request: Request) -> Response:
     """Whether texts or images are harmful; free by default."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
-    return _json(await services.embeddings.moderate(caller, body, facts.arrival))
+    caller = await authenticated(request)
+    body = await read_json(request)
+    return _json(await request.app.state.embeddings.moderate(caller, body, request.scope[SCOPE_KEY]))
 
 
 def _json(body: dict[str, object]) -> Response:

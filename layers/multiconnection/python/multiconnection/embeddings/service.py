@@ -6,12 +6,13 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from multiconnection.calls.pipeline import Arrival, Calls, Plan
+from multiconnection.calls.pipeline import Calls, Plan
 from multiconnection.calls.requests import FLOAT, InputRequest, inputs_of, unread, utf8
 from multiconnection.calls.upstream import Completion
 from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import EMBEDDINGS, MODERATIONS, refuse_costly
 from multiconnection.catalog.provider import Provider
+from multiconnection.context import RequestContext
 from multiconnection.errors import ContextTooLong, RequestInvalid
 from multiconnection.keys.models import Caller
 from multiconnection.turns import in_turns
@@ -48,7 +49,7 @@ class EmbeddingsService:
         self._calls = calls
         self._upstream = upstream
 
-    async def embed(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any]:
+    async def embed(self, caller: Caller, body: object, context: RequestContext) -> dict[str, Any]:
         """The list of embeddings, charged. Raises GatewayError; whatever was reserved is settled by then."""
         request = parse_embeddings_request(body)
         model = await self._calls.find_model(caller, request.model)
@@ -56,13 +57,13 @@ class EmbeddingsService:
         model, fields = self._calls.accept(EMBEDDINGS, model, request.body)
         request = replace(request, body=fields)
         await in_turns(request.counted())
-        opened = await self._calls.open(caller, self._plan(EMBEDDINGS, request, model), arrival)
+        opened = await self._calls.open(caller, self._plan(EMBEDDINGS, request, model), context)
         answer, cost = await opened.complete(
             lambda provider, ref: self._upstream.embed(provider, _call(request, model, ref.model))
         )
         return answer.body | {"usage": _usage(answer, cost)}
 
-    async def moderate(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any]:
+    async def moderate(self, caller: Caller, body: object, context: RequestContext) -> dict[str, Any]:
         """The verdicts; free where the catalog says so, and still with a usage row. Raises GatewayError."""
         request = parse_moderations_request(body)
         model = await self._calls.find_model(caller, request.model)
@@ -70,7 +71,7 @@ class EmbeddingsService:
         model, fields = self._calls.accept(MODERATIONS, model, request.body)
         request = replace(request, body=fields)
         await in_turns(request.counted())
-        opened = await self._calls.open(caller, self._plan(MODERATIONS, request, model), arrival)
+        opened = await self._calls.open(caller, self._plan(MODERATIONS, request, model), context)
         answer, _ = await opened.complete(
             lambda provider, ref: self._upstream.moderate(provider, _call(request, model, ref.model))
         )

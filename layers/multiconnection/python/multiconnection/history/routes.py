@@ -9,17 +9,20 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
-from multiconnection.bootstrap.dependencies import CallerDep, ContainerDep
 from multiconnection.errors import GatewayError, RequestInvalid
 from multiconnection.identity.browser import LIMIT, CursorQuery, HeavyUserDep, LimitQuery, UserDep, list_object
 from multiconnection.ids import TIME_MAX, began_s, request_id_of
+from multiconnection.keys.authenticate import CallerDep
 from multiconnection.ledger.models import UsageRow
 from multiconnection.money import nano_to_usd
 from multiconnection.usage import Ended
+from multiconnection.web.context import service
 
 from .price_lines import Line
-from .service import Explained, Group, Totals, UsageFilter, by_cost
+from .service import ConsoleUsage, Explained, Group, Totals, UsageFilter, UsageService, by_cost
+
+HistoryDep = Annotated[ConsoleUsage, service("history")]
+UsageDep = Annotated[UsageService, service("usage")]
 
 console_router = APIRouter()
 # The furthest that any place on earth is from UTC.
@@ -50,23 +53,23 @@ FilterDep = Annotated[UsageFilter, Depends(usage_filter)]
 
 @console_router.get("/api/usage")
 async def list_usage(
-    services: ConsoleDep, user: UserDep, wanted: FilterDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
+    history: HistoryDep, user: UserDep, wanted: FilterDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
 ) -> dict[str, Any]:
     """Newest first. A page can be short, or even empty, and still have a next one: go on until there is none."""
-    page = await services.console.usage.page(user.account_id, wanted, cursor, limit)
+    page = await history.page(user.account_id, wanted, cursor, limit)
     return list_object([call_object(call) for call in page.calls], page.after)
 
 
 @console_router.get("/api/usage/summary")
 async def summarise_usage(
-    services: ConsoleDep,
+    history: HistoryDep,
     user: HeavyUserDep,
     wanted: FilterDep,
     group: Group | None = None,
     tz_offset_min: OffsetQuery = 0,
 ) -> dict[str, Any]:
     """Days of the last thirty, or of `from` to `to`; `tz_offset_min` is what their midnight is ahead of UTC's."""
-    summary, labels = await services.console.usage.summary(user.account_id, wanted, group, tz_offset_min)
+    summary, labels = await history.summary(user.account_id, wanted, group, tz_offset_min)
     return {
         "days": [
             {
@@ -82,8 +85,8 @@ async def summarise_usage(
 
 
 @console_router.get("/api/usage/{request_id}")
-async def console_call(request_id: str, services: ConsoleDep, user: UserDep) -> dict[str, Any]:
-    return call_object(await services.console.usage.call(user.account_id, request_id))
+async def console_call(request_id: str, history: HistoryDep, user: UserDep) -> dict[str, Any]:
+    return call_object(await history.call(user.account_id, request_id))
 
 
 def call_object(call: Explained) -> dict[str, Any]:
@@ -146,15 +149,15 @@ router = APIRouter()
 
 
 @router.get("/v1/usage/{request_id}")
-async def retrieve_usage(request_id: str, services: ContainerDep, caller: CallerDep) -> dict[str, Any]:
+async def retrieve_usage(request_id: str, usage: UsageDep, caller: CallerDep) -> dict[str, Any]:
     """The caller's own usage row of one call, by the `x-request-id` of its answer."""
-    return usage_row_object(await services.usage.row(caller.account_id, request_id))
+    return usage_row_object(await usage.row(caller.account_id, request_id))
 
 
 @router.get("/v1/balance")
-async def retrieve_balance(services: ContainerDep, caller: CallerDep) -> dict[str, Any]:
+async def retrieve_balance(usage: UsageDep, caller: CallerDep) -> dict[str, Any]:
     """Two figures, never one: what can be spent now, and what calls in flight have set aside."""
-    account = await services.usage.account(caller.account_id)
+    account = await usage.account(caller.account_id)
     return {
         "object": "balance",
         "currency": "USD",
@@ -231,9 +234,9 @@ class CsvDownload(Response):
 
 
 @export_router.get("/api/usage.csv")
-async def download_usage(services: ConsoleDep, user: HeavyUserDep, wanted: FilterDep) -> CsvDownload:
+async def download_usage(history: HistoryDep, user: HeavyUserDep, wanted: FilterDep) -> CsvDownload:
     """Newest first; a year at most, which is also what no range means."""
-    chunks = services.console.usage.csv(user.account_id, wanted)
+    chunks = history.csv(user.account_id, wanted)
     return CsvDownload(await anext(chunks), chunks, FILENAME)
 
 

@@ -1,38 +1,43 @@
 """What the console's routes ask for: `SessionDep` and `AdminDep`, CSRF protection and the account's quota included."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ValidationError
 
-from multiconnection.bootstrap.console import ConsoleContainer
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
-from multiconnection.bootstrap.gateway import Container
+from multiconnection.context import RequestContext
 from multiconnection.errors import AdminForbidden, CsrfFailed, IdentityUnavailable
+from multiconnection.ledger.ledger import Standing
+from multiconnection.limits.limiter import ConsoleQuota
 from multiconnection.observability.logging import note_account
-from multiconnection.web.app import App, Message, RawReceive, RawScope, RawSend, create_app
+from multiconnection.ports import Clock
+from multiconnection.web.app import App, Message, RawReceive, RawScope, RawSend, SetUp, create_app
 from multiconnection.web.body import read_json
-from multiconnection.web.context import SCOPE_KEY, RequestContext
+from multiconnection.web.context import SCOPE_KEY, service
 from multiconnection.web.validation import invalid
 
 from .models import Session
-from .sessions import Access, Presented, Renewal
+from .sessions import Access, Presented, Renewal, Sessions
+
+QuotaDep = Annotated[ConsoleQuota, service("quota")]
+SessionsDep = Annotated[Sessions, service("sessions")]
+StandingDep = Annotated[Standing, service("standing")]
 
 __all__ = ["AccessDep", "AdminDep", "Session", "SessionDep"]
 
 
-async def session(request: Request, services: ConsoleDep) -> Session:
+async def session(request: Request, sessions: SessionsDep, quota: QuotaDep) -> Session:
     """The signed-in user; an ID token near its end is renewed on the way, with new cookies on the same answer.
 
     Raises CsrfFailed, SessionRequired, SessionExpired, IdentityUnavailable or RateLimited.
     """
-    await csrf(request, services)
-    current = await services.identity.sessions.current(presented(request))
+    await csrf(request)
+    current = await sessions.current(presented(request))
     if current.renewed is not None:
-        set_session(request, current.renewed, services.clock.now())
-    await _admit(services, current.session)
+        set_session(request, current.renewed)
+    await _admit(quota, current.session)
     return current.session
 
 
@@ -43,22 +48,22 @@ async def admin_session(found: Annotated[Session, Depends(session)]) -> Session:
     return found
 
 
-async def access(request: Request, services: ConsoleDep) -> Access:
+async def access(request: Request, sessions: SessionsDep, quota: QuotaDep) -> Access:
     """For changes of the identity itself: an access token, fetched for this request and never kept.
 
     Raises as `session` does.
     """
-    await csrf(request, services)
-    fresh = await services.identity.sessions.access(presented(request))
-    set_session(request, fresh.renewed, services.clock.now())
-    await _admit(services, fresh.session)
+    await csrf(request)
+    fresh = await sessions.access(presented(request))
+    set_session(request, fresh.renewed)
+    await _admit(quota, fresh.session)
     return fresh
 
 
-async def _admit(services: ConsoleContainer, found: Session) -> None:
+async def _admit(quota: ConsoleQuota, found: Session) -> None:
     """Here, so that no route of a session can be without it."""
     note_account(found.account_id)
-    await services.console.quota.admit(found.account_id)
+    await quota.admit(found.account_id)
 
 
 SessionDep = Annotated[Session, Depends(session)]
@@ -104,19 +109,20 @@ class BrowserAnswers:
         await self._app(scope, receive, send_with_cookies)
 
 
-def create_browser_app(make_container: Callable[[], Container], routers: Sequence[APIRouter]) -> BrowserAnswers:
+def create_browser_app(set_up: SetUp, routers: Sequence[APIRouter]) -> BrowserAnswers:
     """`create_app` for functions that know sessions."""
-    return BrowserAnswers(create_app(make_container, routers))
+    return BrowserAnswers(create_app(set_up, routers))
 
 
 def presented(request: Request) -> Presented:
-    facts: RequestContext = request.scope[SCOPE_KEY]
-    return Presented(request.cookies.get(ID_COOKIE) or None, request.cookies.get(REFRESH_COOKIE) or None, facts.ip)
+    context: RequestContext = request.scope[SCOPE_KEY]
+    return Presented(request.cookies.get(ID_COOKIE) or None, request.cookies.get(REFRESH_COOKIE) or None, context.ip)
 
 
-def set_session(request: Request, renewed: Renewal, now_s: float) -> None:
+def set_session(request: Request, renewed: Renewal) -> None:
     """Raises IdentityUnavailable for tokens that no browser would keep."""
-    tokens = renewed.tokens
+    clock: Clock = request.app.state.clock
+    tokens, now_s = renewed.tokens, clock.now()
     _set(request, ID_COOKIE, tokens.id_token, max(0, int(renewed.expires_s - now_s)))
     if tokens.refresh_token is not None:
         _set(request, REFRESH_COOKIE, tokens.refresh_token, REFRESH_LIFE_S)
@@ -142,7 +148,7 @@ HEADER = "x-mc-csrf"
 _MESSAGE = "This request does not come from our own pages."
 
 
-async def csrf(request: Request, services: ConsoleDep) -> None:
+async def csrf(request: Request) -> None:
     """A header that no form can send, and an origin that no other site can claim. Raises CsrfFailed."""
     if request.method in SAFE_METHODS:
         return
@@ -151,7 +157,7 @@ async def csrf(request: Request, services: ConsoleDep) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin") or (site is None and origin is None):
         raise CsrfFailed(_MESSAGE)
-    if origin is not None and origin.lower() not in own_origins(request) | services.identity.public_origins:
+    if origin is not None and origin.lower() not in own_origins(request) | request.app.state.public_origins:
         raise CsrfFailed(_MESSAGE)
 
 
@@ -171,24 +177,24 @@ LIMIT, LIMIT_MAX = 25, 100
 B = TypeVar("B", bound=BaseModel)
 
 
-async def heavy_user(session: SessionDep, services: ConsoleDep) -> Session:
+async def heavy_user(session: SessionDep, quota: QuotaDep) -> Session:
     """For what reads much. Raises RateLimited besides what a session raises."""
-    await services.console.quota.admit_heavy(session.account_id)
+    await quota.admit_heavy(session.account_id)
     return session
 
 
-async def active_user(session: SessionDep, services: ConsoleDep) -> Session:
+async def active_user(session: SessionDep, standing: StandingDep) -> Session:
     """For what begins or changes something: a suspended account only ends what it has.
 
     Raises AccountSuspended besides what a session raises.
     """
-    await services.standing.require_active(session.account_id)
+    await standing.require_active(session.account_id)
     return session
 
 
-async def active_access(access: AccessDep, services: ConsoleDep) -> Access:
+async def active_access(access: AccessDep, standing: StandingDep) -> Access:
     """For changes of what the provider keeps for the account. Raises as `active_user` does."""
-    await services.standing.require_active(access.session.account_id)
+    await standing.require_active(access.session.account_id)
     return access
 
 

@@ -13,7 +13,7 @@ from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
 from multiconnection.catalog.provider import Provider
 from multiconnection.errors import ParameterMissing, ParameterUnsupported, RequestInvalid, RequestTooLarge
 from multiconnection.uploads.service import IMAGES, REFERENCE_PREFIX, StoredResult, UploadedObject
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 from multiconnection.web.validation import invalid
 
 from .request import ImageTariff

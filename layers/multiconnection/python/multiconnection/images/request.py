@@ -16,7 +16,7 @@ from multiconnection.catalog.parameters import EDITS as EDIT_FIELDS
 from multiconnection.catalog.parameters import GENERATIONS, refuse_costly
 from multiconnection.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 from multiconnection.web.validation import invalid
 
 from .schemas import ImagesBody

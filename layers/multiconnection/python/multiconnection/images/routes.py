@@ -7,32 +7,31 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from multiconnection.bootstrap.dependencies import authenticated, container
 from multiconnection.calls.streaming import Relayed, StreamedAnswer
+from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
-from multiconnection.web.body import FORM_DATA, read_form, read_json
-from multiconnection.web.context import context
+from multiconnection.web.body import read_json
+from multiconnection.web.context import SCOPE_KEY
+from multiconnection.web.forms import FORM_DATA, read_form
 
 router = APIRouter()
 
 
 async def create_image(request: Request) -> Response:
     """Images from words, as JSON or as server-sent events when `stream` is true."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
-    body = await read_json(request, services.settings.body_bytes_max)
-    return _response(await services.images.generate(caller, body, facts.arrival))
+    caller = await authenticated(request)
+    body = await read_json(request)
+    return _response(await request.app.state.images.generate(caller, body, request.scope[SCOPE_KEY]))
 
 
 async def edit_image(request: Request) -> Response:
     """Images from words and images: a form with files, or JSON that refers to them."""
-    services, facts = await container(request), await context(request)
-    caller = await authenticated(request, services, facts)
+    caller = await authenticated(request)
     if request.headers.get("content-type", "").lstrip().lower().startswith(FORM_DATA):
-        form = await read_form(request, services.settings.body_bytes_max)
-        return _response(await services.images.edit_form(caller, form, facts.arrival))
-    body = await read_json(request, services.settings.body_bytes_max)
-    return _response(await services.images.edit(caller, body, facts.arrival))
+        form = await read_form(request)
+        return _response(await request.app.state.images.edit_form(caller, form, request.scope[SCOPE_KEY]))
+    body = await read_json(request)
+    return _response(await request.app.state.images.edit(caller, body, request.scope[SCOPE_KEY]))
 
 
 def _response(answer: dict[str, Any] | StreamedAnswer) -> Response:

@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from multiconnection.calls.pipeline import Arrival, Calls, OpenCall, Plan
+from multiconnection.calls.pipeline import Calls, OpenCall, Plan
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.calls.upstream import CostOf, UpstreamStream
 from multiconnection.catalog.models import Model, UpstreamRef
 from multiconnection.catalog.parameters import EDITS, GENERATIONS
 from multiconnection.catalog.provider import Provider
+from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.body import Form
+from multiconnection.web.forms import Form
 
 from .inputs import Drawn, DrawnImage, Files, ImageCall, ImageUpstream, Sources, form_sources, json_sources
 from .request import ImageRequest, ImageTariff, body_of, parse_image_request, require_drawable
@@ -31,7 +32,7 @@ class ImagesService:
         self._files = files
         self._inline_bytes_max = inline_bytes_max
 
-    async def generate(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+    async def generate(self, caller: Caller, body: object, context: RequestContext) -> dict[str, Any] | StreamedAnswer:
         """The whole answer, charged, or a stream that still has to be relayed.
 
         Raises GatewayError; whatever was reserved is settled by then.
@@ -39,25 +40,25 @@ class ImagesService:
         request = parse_image_request(body)
         model, request = await self._model(caller, request, GENERATIONS)
         call = _call(request, request.tariff(model))
-        return await self._answer(caller, arrival, request, GENERATIONS, call)
+        return await self._answer(caller, context, request, GENERATIONS, call)
 
-    async def edit(self, caller: Caller, body: object, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+    async def edit(self, caller: Caller, body: object, context: RequestContext) -> dict[str, Any] | StreamedAnswer:
         """As `generate`, from the pictures that a JSON body refers to."""
         request = parse_image_request(body)
-        return await self._edit(caller, request, json_sources(body if isinstance(body, dict) else {}), arrival)
+        return await self._edit(caller, request, json_sources(body if isinstance(body, dict) else {}), context)
 
-    async def edit_form(self, caller: Caller, form: Form, arrival: Arrival) -> dict[str, Any] | StreamedAnswer:
+    async def edit_form(self, caller: Caller, form: Form, context: RequestContext) -> dict[str, Any] | StreamedAnswer:
         """As `generate`, from the files of a form."""
-        return await self._edit(caller, parse_image_request(body_of(form)), form_sources(form), arrival)
+        return await self._edit(caller, parse_image_request(body_of(form)), form_sources(form), context)
 
     async def _edit(
-        self, caller: Caller, request: ImageRequest, sources: Sources, arrival: Arrival
+        self, caller: Caller, request: ImageRequest, sources: Sources, context: RequestContext
     ) -> dict[str, Any] | StreamedAnswer:
         model, request = await self._model(caller, request, EDITS)
         tariff = request.tariff(model, sources.count)
         pictures, mask, markup = await sources.read(self._files, caller.account_id)
         call = replace(_call(request, tariff), edit=True, pictures=pictures, mask=mask, markup=markup)
-        return await self._answer(caller, arrival, request, EDITS, call)
+        return await self._answer(caller, context, request, EDITS, call)
 
     async def _model(self, caller: Caller, request: ImageRequest, endpoint: str) -> tuple[Model, ImageRequest]:
         model = await self._calls.find_model(caller, request.model)
@@ -66,17 +67,17 @@ class ImagesService:
         return model, replace(request, fields=fields)
 
     async def _answer(
-        self, caller: Caller, arrival: Arrival, request: ImageRequest, endpoint: str, call: ImageCall
+        self, caller: Caller, context: RequestContext, request: ImageRequest, endpoint: str, call: ImageCall
     ) -> dict[str, Any] | StreamedAnswer:
-        opened = await self._calls.open(caller, self._plan(endpoint, call), arrival)
+        opened = await self._calls.open(caller, self._plan(endpoint, call), context)
         if call.stream:
             return await self._streamed(opened, call)
         drawn, cost = await opened.complete(
             lambda provider, ref: self._upstream.draw(provider, _at(call, ref)),
-            self._deliver(caller.account_id, arrival.hold_id, as_url=request.as_url),
+            self._deliver(caller.account_id, context.hold_id, as_url=request.as_url),
         )
         usage = shown_usage(drawn.outcome.usage, drawn.outcome.source, cost)
-        return {"created": int(arrival.started_s), **drawn.told, "data": list(drawn.items), "usage": usage}
+        return {"created": int(context.started_s), **drawn.told, "data": list(drawn.items), "usage": usage}
 
     async def _streamed(self, opened: OpenCall, call: ImageCall) -> StreamedAnswer:
         async def operation(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:

@@ -10,12 +10,20 @@ higher epoch (`note_epoch`) makes every record of that account that was read bef
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+from starlette.datastructures import State
 
 from multiconnection.bounded import Bounded
+from multiconnection.context import RequestContext
 from multiconnection.errors import ApiKeyInvalid, IpNotAuthorized, LedgerUnavailable
+from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.limiter import Limiter
+from multiconnection.observability.logging import note_account
 from multiconnection.ports import Clock
 from multiconnection.retry import TRANSIENT, StoreError
+from multiconnection.web.context import SCOPE_KEY, header
 
 from .models import ApiKey, Caller, hash_secret, invalid_key, is_well_formed, presented_secret
 
@@ -156,3 +164,21 @@ class Authenticator:
     @staticmethod
     def _revoked(api_key: ApiKey) -> ApiKeyInvalid:
         return invalid_key(f"sk-live-{'*' * 32}{api_key.last4}")
+
+
+async def authenticated(request: Request) -> Caller:
+    """The owner of the presented key. Raises ApiKeyRequired, ApiKeyInvalid, RateLimited or IpNotAuthorized."""
+    state: State = request.app.state
+    authenticator: Authenticator = state.authenticator
+    seen: AccountsSeen = state.seen
+    limiter: Limiter = state.limiter
+    context: RequestContext = request.scope[SCOPE_KEY]
+    scope = request.scope
+    caller = await authenticator.authenticate(header(scope, b"authorization"), header(scope, b"x-api-key"), context.ip)
+    await seen.meet(caller.account_id)
+    note_account(caller.account_id)
+    context.limits = lambda: limiter.state(caller.api_key, seen.limits(caller.account_id)).headers()
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(authenticated)]

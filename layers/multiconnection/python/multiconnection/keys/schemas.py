@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from multiconnection.catalog.models import Catalog
 from multiconnection.errors import RequestInvalid
 from multiconnection.money import MoneyError, require_amount, usd_to_nano
+from multiconnection.web.openapi import AnswerModel, Money, Time
 from multiconnection.web.validation import items
 
 from .models import ACTIVE, DISABLED
@@ -46,6 +47,45 @@ class KeyPatch(KeySettings):
 
     name: Name | None = None
     disabled: bool = False
+
+
+class KeyAnswer(AnswerModel):
+    """A key without its secret; `last_used` is null for a key that was never used or not lately."""
+
+    id: str
+    name: str
+    prefix: str
+    last4: str
+    created: Time
+    last_used: Time | None
+    unused_since: Time | None
+    replaced: bool
+    status: Literal["active", "disabled", "expired"]
+    expires_at: Time | None
+    budget: Money | None
+    budget_left: Money | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    models: list[str]
+    ips: list[str]
+    kind: Literal["api", "session"]
+
+
+class NewKeyAnswer(KeyAnswer):
+    """The only answer with the secret."""
+
+    secret: str
+
+
+class RotatedKeyAnswer(AnswerModel):
+    new: NewKeyAnswer
+    old: KeyAnswer
+
+
+class SessionKeyAnswer(AnswerModel):
+    secret: str
+    key_id: str
+    expires_at: Time
 
 
 class RotateBody(ConsoleBody):

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from multiconnection.errors import AccountSuspended, LedgerUnavailable
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.retry import Retry, StoreError
 
@@ -179,3 +180,24 @@ class _NoQueue:
 
     async def send(self, row: UsageRow) -> None:
         raise StoreError(f"the usage table is still down for {row.hold_id}")
+
+
+class Standing:
+    """Whether an account is suspended, read anew each time: a suspension holds from the next request on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def require_active(self, account_id: str) -> None:
+        """Raises AccountSuspended or LedgerUnavailable."""
+        try:
+            account = await self._store.account(account_id)
+        except StoreError as exc:
+            raise LedgerUnavailable("The account cannot be read right now, please try again.", retry_after_s=1) from exc
+        # Without an account there is nothing that could have been suspended.
+        if account is not None and account.status != ACTIVE:
+            raise suspended()
+
+
+def suspended() -> AccountSuspended:
+    return AccountSuspended("This account is suspended. Contact support.")

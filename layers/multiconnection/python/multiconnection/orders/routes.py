@@ -1,10 +1,9 @@
 """/api/orders: a user's own recharge orders."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 
-from multiconnection.bootstrap.console_dependencies import ConsoleDep
 from multiconnection.identity.browser import (
     LIMIT,
     ActiveUserDep,
@@ -15,12 +14,17 @@ from multiconnection.identity.browser import (
     small_body_of,
 )
 from multiconnection.money import nano_to_usd
+from multiconnection.web.context import service
 
-from .decisions import ReviewedOrder
+from .decisions import OrderDecisions, ReviewedOrder
 from .models import METHODS, Order, OrderStatus, OrderTerms, amount_text, rate_text
-from .receipts import ReceiptUpload
+from .receipts import ReceiptService, ReceiptUpload
 from .schemas import ApproveBody, OrderBody, ReceiptBody, RejectBody
-from .service import OrderRequest
+from .service import OrderRequest, OrderService
+
+DecisionsDep = Annotated[OrderDecisions, service("decisions")]
+OrdersDep = Annotated[OrderService, service("orders")]
+ReceiptsDep = Annotated[ReceiptService, service("receipts")]
 
 router = APIRouter()
 _BY_USER = (OrderStatus.SUBMITTED, OrderStatus.CANCELLED)
@@ -29,54 +33,53 @@ _BY_ADMIN = (OrderStatus.APPROVED, OrderStatus.REJECTED)
 
 @router.get("/api/orders")
 async def list_orders(
-    services: ConsoleDep, session: SessionDep, limit: LimitQuery = LIMIT, cursor: str | None = None
+    orders: OrdersDep, session: SessionDep, limit: LimitQuery = LIMIT, cursor: str | None = None
 ) -> dict[str, Any]:
     """Newest first."""
-    page = await services.orders.own.list(session.account_id, limit, cursor)
+    page = await orders.list(session.account_id, limit, cursor)
     return list_object([order_object(order) for order in page.orders], page.after)
 
 
 @router.post("/api/orders")
 async def create_order(
-    request: Request, response: Response, services: ConsoleDep, session: ActiveUserDep
+    request: Request, response: Response, orders: OrdersDep, session: ActiveUserDep
 ) -> dict[str, Any]:
     """201 for a new order, 200 with the first one for a client token that was used before."""
     body = await small_body_of(request, OrderBody)
     wanted = OrderRequest(body.amount, body.currency, body.method, body.client_token, body.note or "")
-    order, made = await services.orders.own.create(session, wanted)
+    order, made = await orders.create(session, wanted)
     response.status_code = 201 if made else 200
     return order_object(order)
 
 
 @router.get("/api/orders/options")
-async def order_options(services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
+async def order_options(orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
     """What can be ordered, and where to pay."""
-    return options_object(services.orders.own.terms)
+    return options_object(orders.terms)
 
 
 @router.get("/api/orders/{order_id}")
-async def retrieve_order(order_id: str, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
-    return order_object(await services.orders.own.get(session.account_id, order_id))
+async def retrieve_order(order_id: str, orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
+    return order_object(await orders.get(session.account_id, order_id))
 
 
 @router.post("/api/orders/{order_id}/cancel")
-async def cancel_order(order_id: str, services: ConsoleDep, session: SessionDep) -> dict[str, Any]:
-    return order_object(await services.orders.own.cancel(session.account_id, order_id))
+async def cancel_order(order_id: str, orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
+    return order_object(await orders.cancel(session.account_id, order_id))
 
 
 @router.post("/api/orders/{order_id}/receipt")
 async def upload_receipt(
-    order_id: str, request: Request, services: ConsoleDep, session: ActiveUserDep
+    order_id: str, request: Request, receipts: ReceiptsDep, session: ActiveUserDep
 ) -> dict[str, Any]:
     """Where to put the proof of payment; `receipt/done` comes after it."""
     body = await small_body_of(request, ReceiptBody)
-    receipts = services.orders.receipts
     return upload_object(await receipts.upload(session.account_id, order_id, body.content_type, body.bytes))
 
 
 @router.post("/api/orders/{order_id}/receipt/done")
-async def receipt_uploaded(order_id: str, services: ConsoleDep, session: ActiveUserDep) -> dict[str, Any]:
-    return order_object(await services.orders.receipts.done(session.account_id, order_id))
+async def receipt_uploaded(order_id: str, receipts: ReceiptsDep, session: ActiveUserDep) -> dict[str, Any]:
+    return order_object(await receipts.done(session.account_id, order_id))
 
 
 def order_object(order: Order) -> dict[str, Any]:
@@ -143,35 +146,33 @@ admin_router = APIRouter()
 
 @admin_router.get("/api/admin/orders")
 async def admin_list_orders(
-    services: ConsoleDep,
+    decisions: DecisionsDep,
     admin: AdminDep,
     status: OrderStatus = OrderStatus.IN_REVIEW,
     limit: LimitQuery = LIMIT,
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Oldest first."""
-    reviewed, after = await services.orders.decisions.queue(status, limit, cursor)
+    reviewed, after = await decisions.queue(status, limit, cursor)
     return list_object([reviewed_object(order) for order in reviewed], after)
 
 
 @admin_router.get("/api/admin/orders/{order_id}")
-async def admin_retrieve_order(order_id: str, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
-    return reviewed_object(await services.orders.decisions.get(order_id))
+async def admin_retrieve_order(order_id: str, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
+    return reviewed_object(await decisions.get(order_id))
 
 
 @admin_router.post("/api/admin/orders/{order_id}/approve")
-async def approve_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
+async def approve_order(order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
     """The workflow credits a moment later; the answer shows the order as approved."""
     body = await small_body_of(request, ApproveBody)
-    decisions = services.orders.decisions
     order = await decisions.approve(admin, order_id, body.amount, body.account_id, body.note or "")
     return reviewed_object(await decisions.reviewed(order))
 
 
 @admin_router.post("/api/admin/orders/{order_id}/reject")
-async def reject_order(order_id: str, request: Request, services: ConsoleDep, admin: AdminDep) -> dict[str, Any]:
+async def reject_order(order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
     body = await small_body_of(request, RejectBody)
-    decisions = services.orders.decisions
     return reviewed_object(await decisions.reviewed(await decisions.reject(admin, order_id, body.reason)))
 
 

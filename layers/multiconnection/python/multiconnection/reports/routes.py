@@ -4,15 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.bootstrap.admin_dependencies import AdminServicesDep
 from multiconnection.identity.browser import AdminDep, body_of
 from multiconnection.ids import TIME_MAX
 from multiconnection.ledger.reconcile import Report
 from multiconnection.money import nano_to_usd
+from multiconnection.web.context import service
 
-from .reconciliation import Reconciliation
-from .revenue import Group, Revenue, Takings
+from .reconciliation import AdminReconciliation, Reconciliation
+from .revenue import AdminRevenue, Group, Revenue, Takings
 from .schemas import ReconciliationBody
+
+ReconciliationDep = Annotated[AdminReconciliation, service("reconciliation")]
+RevenueDep = Annotated[AdminRevenue, service("revenue")]
 
 router = APIRouter()
 SinceQuery = Annotated[int | None, Query(alias="from", ge=0, le=TIME_MAX)]
@@ -21,7 +24,7 @@ UntilQuery = Annotated[int | None, Query(alias="to", ge=1, le=TIME_MAX)]
 
 @router.get("/api/admin/revenue")
 async def revenue(
-    services: AdminServicesDep,
+    revenue: RevenueDep,
     admin: AdminDep,
     since_s: SinceQuery = None,
     until_s: UntilQuery = None,
@@ -29,20 +32,20 @@ async def revenue(
 ) -> dict[str, Any]:
     """Whole days in UTC, the last thirty unless told otherwise; `to` is exclusive. By day oldest first, else by
     revenue."""
-    return revenue_object(await services.admin.revenue.revenue(since_s, until_s, group), group)
+    return revenue_object(await revenue.revenue(since_s, until_s, group), group)
 
 
 @router.get("/api/admin/reconciliation")
-async def latest_reconciliation(services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def latest_reconciliation(reconciliation: ReconciliationDep, admin: AdminDep) -> dict[str, Any]:
     """`at` is null before the first one."""
-    return reconciliation_object(await services.admin.reconciliation.latest())
+    return reconciliation_object(await reconciliation.latest())
 
 
 @router.post("/api/admin/reconciliation")
-async def reconcile(request: Request, services: AdminServicesDep, admin: AdminDep) -> dict[str, Any]:
+async def reconcile(request: Request, reconciliation: ReconciliationDep, admin: AdminDep) -> dict[str, Any]:
     """As many accounts as a request has time for; kept as the latest one only where these are all."""
     body = await body_of(request, ReconciliationBody) if await request.body() else ReconciliationBody()
-    return reconciliation_object(await services.admin.reconciliation.run(admin, body.accounts_max))
+    return reconciliation_object(await reconciliation.run(admin, body.accounts_max))
 
 
 def revenue_object(found: Revenue, group: Group) -> dict[str, Any]:

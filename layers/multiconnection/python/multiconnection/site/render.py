@@ -1,4 +1,4 @@
-"""Templates and what every page of them knows."""
+"""Rendering: visitors, static assets, templates, and the headers of a page."""
 
 import hashlib
 import re
@@ -13,16 +13,38 @@ from starlette.responses import Response
 from multiconnection.web.context import header
 
 TEMPLATES = Path(__file__).parent / "templates"
+STATIC = Path(__file__).parent / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"
 ALWAYS_ASK = "no-cache"
-
-
-# Where a visitor came in: host, scheme, stage prefix and theme, as far as they can be believed.
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
+HSTS = "max-age=31536000"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Media types that Mangum returns as text; it would return an SVG in base64, which API Gateway does not decode here.
+TEXT_MEDIA_TYPES = ["text/", "application/json", "image/svg+xml"]
+# The modules behind bare import names, so that vendored files stay as they were published.
+PACKAGES = {"preact": "vendor/preact.js", "preact/hooks": "vendor/preact-hooks.js", "htm": "vendor/htm.js"}
+_HASH_DIGITS = 10
+_STATIC_IMPORT = re.compile(
+    r"""((?:^|[;}\s])(?:import|export)\b[^;"'()]*?\bfrom\s*|^import\s*)(["'])([^"'\n]+)\2""", re.MULTILINE
+)
+_DYNAMIC_IMPORT = re.compile(r"""(\bimport\(\s*)(["'])([^"'\n]+)\2""")
+_HOST = re.compile(
+    r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?"
+)
+_PREFIX = re.compile(r"(/[A-Za-z0-9_-]+)*")
+_THEME = re.compile(r"(?:^|;\s*)mc_theme=(light|dark)(?:;|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """`origin` is None when the Host header is no host; `prefix` is the stage in front of every path, or empty."""
+    """The host, stage and theme of a request, as far as its headers can be trusted.
+
+    `origin` is None when the Host header is no host; `prefix` is the stage in front of every path, or empty.
+    """
 
     origin: str | None
     prefix: str
@@ -30,18 +52,45 @@ class Visitor:
     is_secure: bool
 
     def base_url(self, configured: str | None) -> str:
-        """What goes into an SDK as its base URL."""
+        """The base URL to configure in an SDK."""
         return configured or f"{self.origin or ''}{self.prefix}/v1"
 
 
-# Static files under names that contain their hash, made once per process; nothing is built beforehand.
+def visitor_of(scope: Mapping[str, Any]) -> Visitor:
+    scheme = _scheme(scope)
+    host = header(scope, b"host") or ""
+    theme = _THEME.search(header(scope, b"cookie") or "")
+    return Visitor(
+        origin=f"{scheme}://{host.lower()}" if _HOST.fullmatch(host) else None,
+        prefix=_prefix(scope),
+        theme=theme[1] if theme else None,
+        is_secure=scheme == "https",
+    )
 
-STATIC = Path(__file__).parent / "static"
+
+def _scheme(scope: Mapping[str, Any]) -> str:
+    forwarded = (header(scope, b"x-forwarded-proto") or "").partition(",")[0].strip().lower()
+    found = forwarded or str(scope.get("scheme", "http"))
+    return "https" if found == "https" else "http"
+
+
+def _prefix(scope: Mapping[str, Any]) -> str:
+    """The stage in front of the path, which API Gateway removes; empty on a custom domain."""
+    context = scope.get("aws.event", {}).get("requestContext", {})
+    # `https://host/stage` without a trailing slash is the path / too.
+    whole, path = str(context.get("path", "")).rstrip("/"), str(scope["path"]).rstrip("/")
+    found = whole.removesuffix(path) if whole.endswith(path) else str(scope.get("root_path", ""))
+    found = found.rstrip("/")
+    return found if _PREFIX.fullmatch(found) else ""
+
+
+class AssetError(ValueError):
+    """A module imports what is not there, or modules import each other in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is served; `imports` are the paths of the modules that it needs at once."""
+    """A file as it is served; `imports` are the paths of the modules that it imports statically."""
 
     path: str
     name: str
@@ -51,7 +100,10 @@ class Asset:
 
 
 class Assets:
-    """All files below a folder. Raises AssetError for imports that lead nowhere."""
+    """All files below a folder, under names that contain their hash; raises AssetError for broken imports.
+
+    Made once per process: there is no build step.
+    """
 
     def __init__(self, folder: Path = STATIC) -> None:
         sources = {
@@ -73,7 +125,7 @@ class Assets:
         return self._by_path[path]
 
     def needed_by(self, path: str) -> tuple[str, ...]:
-        """The paths of all modules that a module loads before it runs, itself last."""
+        """The paths of all modules that a module loads before it runs, its own last."""
         order: dict[str, None] = {}
 
         def visit(module: str) -> None:
@@ -86,7 +138,7 @@ class Assets:
         return tuple(order)
 
     def _add(self, path: str, sources: Mapping[str, bytes], importers: tuple[str, ...]) -> Asset:
-        """A module's name depends on its content, and that on the names of its imports: leaves first."""
+        """Adds imports first, as a module's name depends on its content and that on the names of its imports."""
         if path in importers:
             raise AssetError(f"modules import each other: {' → '.join((*importers, path))}")
         if path in self._by_path:
@@ -111,6 +163,19 @@ class Assets:
         name = f"{path.removesuffix(suffix).replace('/', '-')}.{digest}{suffix}"
         asset = self._by_path[path] = Asset(path, name, body, MEDIA_TYPES[suffix], tuple(dict.fromkeys(imports)))
         return asset
+
+
+def _resolved(importer: str, specifier: str) -> str:
+    """`../lib/api.js` in js/console/app.js is js/lib/api.js."""
+    if specifier in PACKAGES:
+        return PACKAGES[specifier]
+    steps: list[str] = list(PurePosixPath(importer).parent.parts)
+    for step in specifier.split("/"):
+        if step == "..":
+            steps.pop()
+        elif step != ".":
+            steps.append(step)
+    return "/".join(steps)
 
 
 class Pages:
@@ -144,7 +209,7 @@ class Pages:
 def page_response(
     html: str, visitor: Visitor, *, asked_for: str | None = None, upload_origin: str | None = None, status: int = 200
 ) -> Response:
-    """HTML that is asked for each time, and not sent again when the visitor has it (`asked_for`: If-None-Match)."""
+    """HTML that browsers revalidate each time; 304 where `asked_for`, the If-None-Match header, has its ETag."""
     body = html.encode()
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
     headers = security_headers(is_secure=visitor.is_secure, upload_origin=upload_origin)
@@ -157,14 +222,8 @@ def page_response(
     return Response(body, 200, headers, media_type="text/html; charset=utf-8")
 
 
-# The headers that keep a page to itself: nothing inline, nothing from elsewhere, in no frame.
-
-PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
-HSTS = "max-age=31536000"
-
-
 def content_security_policy(upload_origin: str | None = None) -> str:
-    """Scripts may call our own host, and the payload bucket where receipts are put."""
+    """Allows nothing inline and nothing from elsewhere; scripts may call this host and upload to `upload_origin`."""
     connect = f"'self' {upload_origin}" if upload_origin else "'self'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -173,7 +232,7 @@ def content_security_policy(upload_origin: str | None = None) -> str:
 
 
 def security_headers(*, is_secure: bool, upload_origin: str | None = None) -> dict[str, str]:
-    """Transport security is only said over HTTPS, where a browser believes it."""
+    """HSTS is sent over HTTPS only, as browsers ignore it elsewhere."""
     headers = {
         "content-security-policy": content_security_policy(upload_origin),
         "x-content-type-options": "nosniff",
@@ -182,71 +241,3 @@ def security_headers(*, is_secure: bool, upload_origin: str | None = None) -> di
         "cross-origin-opener-policy": "same-origin",
     }
     return headers | {"strict-transport-security": HSTS} if is_secure else headers
-
-
-_HOST = re.compile(
-    r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?"
-)
-_PREFIX = re.compile(r"(/[A-Za-z0-9_-]+)*")
-_THEME = re.compile(r"(?:^|;\s*)mc_theme=(light|dark)(?:;|$)")
-
-
-def visitor_of(scope: Mapping[str, Any]) -> Visitor:
-    scheme = _scheme(scope)
-    host = header(scope, b"host") or ""
-    theme = _THEME.search(header(scope, b"cookie") or "")
-    return Visitor(
-        origin=f"{scheme}://{host.lower()}" if _HOST.fullmatch(host) else None,
-        prefix=_prefix(scope),
-        theme=theme[1] if theme else None,
-        is_secure=scheme == "https",
-    )
-
-
-def _scheme(scope: Mapping[str, Any]) -> str:
-    forwarded = (header(scope, b"x-forwarded-proto") or "").partition(",")[0].strip().lower()
-    found = forwarded or str(scope.get("scheme", "http"))
-    return "https" if found == "https" else "http"
-
-
-def _prefix(scope: Mapping[str, Any]) -> str:
-    """A stage's own URL has the stage in front of the path, which API Gateway takes off; a custom domain has none."""
-    context = scope.get("aws.event", {}).get("requestContext", {})
-    # `https://host/stage`, without a slash behind it, is the path / as well.
-    whole, path = str(context.get("path", "")).rstrip("/"), str(scope["path"]).rstrip("/")
-    found = whole.removesuffix(path) if whole.endswith(path) else str(scope.get("root_path", ""))
-    found = found.rstrip("/")
-    return found if _PREFIX.fullmatch(found) else ""
-
-
-MEDIA_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-# For Mangum: an SVG is text. In base64, which is what it makes of anything else, API Gateway would pass it on as it is.
-TEXT_MEDIA_TYPES = ["text/", "application/json", "image/svg+xml"]
-# What a bare name in an import means, so that vendored modules stay as they were published.
-PACKAGES = {"preact": "vendor/preact.js", "preact/hooks": "vendor/preact-hooks.js", "htm": "vendor/htm.js"}
-_HASH_DIGITS = 10
-_STATIC_IMPORT = re.compile(
-    r"""((?:^|[;}\s])(?:import|export)\b[^;"'()]*?\bfrom\s*|^import\s*)(["'])([^"'\n]+)\2""", re.MULTILINE
-)
-_DYNAMIC_IMPORT = re.compile(r"""(\bimport\(\s*)(["'])([^"'\n]+)\2""")
-
-
-class AssetError(ValueError):
-    """A module imports what is not there, or modules import each other in a circle."""
-
-
-def _resolved(importer: str, specifier: str) -> str:
-    """`../lib/api.js` in js/console/app.js is js/lib/api.js."""
-    if specifier in PACKAGES:
-        return PACKAGES[specifier]
-    steps: list[str] = list(PurePosixPath(importer).parent.parts)
-    for step in specifier.split("/"):
-        if step == "..":
-            steps.pop()
-        elif step != ".":
-            steps.append(step)
-    return "/".join(steps)

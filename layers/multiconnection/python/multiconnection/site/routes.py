@@ -1,40 +1,49 @@
-"""GET of every page, of its assets, of the OpenAPI document, and /api/site."""
+"""Pages, assets, the OpenAPI document and /api/site."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from multiconnection.errors import GatewayError, UrlUnknown
-from multiconnection.site.openapi.document import openapi_document
-from multiconnection.web.context import SCOPE_KEY, header
+from multiconnection.web.context import SCOPE_KEY, header, service
+from multiconnection.web.openapi import AnswerModel, Money
 
-from .pages import FORMS, SiteService, docs_page, home_page, model_page, models_page, status_page
+from .pages import FORMS, ProviderState, SiteService, docs_page, home_page, model_page, models_page, status_page
 from .render import IMMUTABLE, Pages, Visitor, page_response, visitor_of
 
 router = APIRouter()
-# A gateway whose base URL lacks /v1 is asked for /models by a program, not by a person.
+# An SDK whose base URL lacks /v1 asks for /models.
 HINT = "Invalid URL. The paths of this API start with /v1: use a base URL that ends in /v1."
 PUBLIC_CACHE = "public, max-age=300"
 
 
 @cache
 def pages() -> Pages:
-    """Read at the first request of a process, not while a module is imported."""
+    """Templates and assets, read at the first request of a process."""
     return Pages()
 
 
-async def site_of(request: Request) -> SiteService:
-    found: SiteService = request.app.state.container.site
-    return found
+SiteDep = Annotated[SiteService, service("site")]
 
 
-SiteDep = Annotated[SiteService, Depends(site_of)]
+class ProviderStateAnswer(AnswerModel):
+    provider: str
+    state: ProviderState
+
+
+class SiteAnswer(AnswerModel):
+    base_url: str
+    legal_entity: str
+    test_credit: Money
+    status: list[ProviderStateAnswer]
 
 
 class Visit:
-    """One request for a page: who asks, and how an answer is made."""
+    """A request for a page and its visitor; renders the answer."""
 
     def __init__(self, request: Request, site: SiteService) -> None:
         self.request = request
@@ -53,7 +62,7 @@ class Visit:
         return page_response(html, self.visitor, asked_for=asked_for, upload_origin=config.upload_origin, status=status)
 
     def refuse(self, error: GatewayError) -> Response:
-        """The same refusal as a page, for people."""
+        """The error as a page."""
         request_id = self.request.scope[SCOPE_KEY].request_id
         return self.show("error.html.j2", {"error": error, "request_id": request_id}, error.http_status)
 
@@ -64,7 +73,7 @@ class Visit:
 
 
 async def visit_of(request: Request, site: SiteDep) -> Visit:
-    """A coroutine, because a class as a dependency is called in a thread."""
+    """A coroutine, as FastAPI calls a class in a thread."""
     return Visit(request, site)
 
 
@@ -134,7 +143,7 @@ for _name in FORMS:
 @router.get("/console")
 @router.get("/console/{view:path}")
 async def console(visit: VisitDep) -> Response:
-    """The same shell for every view; its script reads the URL."""
+    """One shell for every view; its script reads the URL."""
     return visit.show("app.html.j2", {"title": "Console", "entry": "js/console/app.js", "root": "/console"})
 
 
@@ -166,28 +175,36 @@ async def robots(visit: VisitDep) -> Response:
     return Response(text, headers={"cache-control": PUBLIC_CACHE}, media_type="text/plain; charset=utf-8")
 
 
+@lru_cache(maxsize=8)
+def openapi_document(server: str) -> bytes:
+    """The document that `tools/openapi.py` generates; `server` is what stands before /v1."""
+    document = orjson.loads((files("multiconnection") / "data/openapi.json").read_bytes())
+    document["servers"] = [{"url": server or "/"}]
+    return orjson.dumps(document)
+
+
 @router.get("/openapi.json")
 async def openapi(visit: VisitDep) -> Response:
     body = openapi_document(visit.base_url.removesuffix("/v1"))
     return Response(body, headers={"cache-control": PUBLIC_CACHE}, media_type="application/json")
 
 
-@router.get("/api/site")
-async def about(visit: VisitDep) -> dict[str, Any]:
-    """What a console needs to know before anybody has signed in."""
+@router.get("/api/site", tags=["Public"], summary="Base URL, legal entity, test credit, state of the providers")
+async def site_facts(visit: VisitDep) -> SiteAnswer:
+    """For the console, before anyone has signed in."""
     config = visit.site.config
     providers = await visit.site.status()
-    return {
-        "base_url": visit.base_url,
-        "legal_entity": config.legal_entity,
-        "test_credit": config.test_credit_usd,
-        "status": [{"provider": provider.name, "state": provider.state} for provider in providers],
-    }
+    return SiteAnswer(
+        base_url=visit.base_url,
+        legal_entity=config.legal_entity,
+        test_credit=config.test_credit_usd,
+        status=[ProviderStateAnswer(provider=provider.name, state=provider.state) for provider in providers],
+    )
 
 
 @router.get("/{page:path}")
-async def anything_else(page: str, visit: VisitDep) -> Response:
-    """A page for people who followed a broken link; programs get the usual error."""
+async def not_found(page: str, visit: VisitDep) -> Response:
+    """A page for browsers that followed a broken link; programs get the usual error."""
     if visit.is_a_program or page.startswith(("api/", "v1/")):
         raise UrlUnknown(HINT)
     return visit.refuse(UrlUnknown("There is no such page."))

@@ -1,13 +1,22 @@
 """POST /v1/uploads: a presigned PUT for a file that is too large for a request's body."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 
-from multiconnection.bootstrap.dependencies import CallerDep, ContainerDep
+from multiconnection.keys.authenticate import CallerDep
+from multiconnection.ledger.ledger import Standing
+from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.limiter import Limiter
 from multiconnection.web.body import read_json
+from multiconnection.web.context import service
 
-from .service import REFERENCE_PREFIX, Upload
+from .service import REFERENCE_PREFIX, Upload, UploadService
+
+LimiterDep = Annotated[Limiter, service("limiter")]
+SeenDep = Annotated[AccountsSeen, service("seen")]
+StandingDep = Annotated[Standing, service("standing")]
+UploadsDep = Annotated[UploadService, service("uploads")]
 
 router = APIRouter()
 # Four short fields.
@@ -15,12 +24,14 @@ BODY_BYTES_MAX = 16 * 1024
 
 
 @router.post("/v1/uploads")
-async def create_upload(request: Request, services: ContainerDep, caller: CallerDep) -> dict[str, Any]:
+async def create_upload(
+    request: Request, limiter: LimiterDep, seen: SeenDep, standing: StandingDep, uploads: UploadsDep, caller: CallerDep
+) -> dict[str, Any]:
     """Counts as one request of the key; nothing is charged."""
     body = await read_json(request, BODY_BYTES_MAX)
-    await services.limiter.admit(caller.api_key, 0, services.seen.limits(caller.account_id))
-    await services.standing.require_active(caller.account_id)
-    return upload_object(await services.uploads.create(caller.account_id, body))
+    await limiter.admit(caller.api_key, 0, seen.limits(caller.account_id))
+    await standing.require_active(caller.account_id)
+    return upload_object(await uploads.create(caller.account_id, body))
 
 
 def upload_object(upload: Upload) -> dict[str, Any]:

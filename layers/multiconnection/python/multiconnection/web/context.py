@@ -1,64 +1,20 @@
-"""One request's own facts, made before anything else looks at it, and the headers every answer carries."""
+"""Reading the scope of a request, and dependencies for its context and for services."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request
 
-from multiconnection.calls.pipeline import Arrival
-from multiconnection.calls.telemetry import CallFacts
-from multiconnection.ids import request_id_of
-from multiconnection.limits.window import LimitState
+from multiconnection.context import RequestContext
 
 SCOPE_KEY = "multiconnection.context"
-EXPOSED_HEADERS = ", ".join(
-    [
-        "x-request-id",
-        "retry-after",
-        "x-should-retry",
-        *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
-    ]
-)
 
 
 def function_ends_s(scope: Mapping[str, Any]) -> float | None:
-    """When Lambda ends this invocation, in epoch seconds; `deadline` of the adapter's context is in milliseconds."""
+    """The end of this Lambda invocation in epoch seconds; `deadline` in the adapter's context is in milliseconds."""
     deadline = _json_header(scope, b"x-amzn-lambda-context").get("deadline")
     return deadline / 1000 if isinstance(deadline, int) else None
-
-
-@dataclass(slots=True)
-class RequestContext:
-    """`limits` tells the rate limits when the answer starts; authentication replaces the address's by the key's.
-
-    `facts` is what this call's metrics will say.
-    """
-
-    hold_id: str
-    started_s: float
-    ip: str
-    function_ends_s: float | None
-    limits: Callable[[], LimitState]
-    facts: CallFacts = field(default_factory=CallFacts)
-
-    @property
-    def request_id(self) -> str:
-        return request_id_of(self.hold_id)
-
-    @property
-    def arrival(self) -> Arrival:
-        return Arrival(self.hold_id, self.started_s, self.function_ends_s, self.facts)
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        common = {
-            "x-request-id": self.request_id,
-            "access-control-allow-origin": "*",
-            "access-control-expose-headers": EXPOSED_HEADERS,
-            **self.limits().headers(),
-        }
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in common.items()]
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> str | None:
@@ -99,3 +55,12 @@ async def context(request: Request) -> RequestContext:
 
 
 ContextDep = Annotated[RequestContext, Depends(context)]
+
+
+def service(name: str) -> Any:
+    """A dependency: the service that the composition root has put on `app.state` under `name`."""
+
+    async def found(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(found)

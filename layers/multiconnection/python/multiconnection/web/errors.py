@@ -1,4 +1,4 @@
-"""From any exception to the one error shape."""
+"""Exceptions as answers in the one error shape."""
 
 import orjson
 from fastapi import FastAPI, Request
@@ -8,16 +8,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, InternalError, MethodNotAllowed, RequestInvalid, UrlUnknown
 
-from .context import SCOPE_KEY, RequestContext
+from .context import SCOPE_KEY
 
 # As web servers log it: the client left before its request was complete. Not one of our errors.
 CLIENT_LEFT = 499
 
 
 class ErrorResponse(Response):
-    """Status, headers and body of an error; whoever sends it also tells its code to the metrics of the call."""
+    """Status, headers and body of an error; sending it also records its code for the metrics."""
 
     def __init__(self, error: GatewayError) -> None:
         super().__init__(
@@ -31,7 +32,7 @@ class ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context: RequestContext | None = scope.get(SCOPE_KEY)
         if context is not None:
-            context.facts.error_code = self._metric_code
+            context.error_code = self._metric_code
         await super().__call__(scope, receive, send)
 
 
@@ -68,7 +69,7 @@ async def validation_error(_: Request, exc: Exception) -> Response:
 
 
 async def client_left(_: Request, __: Exception) -> Response:
-    """Nobody reads it; the metrics of the call do."""
+    """An answer that no client reads; its status is for the metrics."""
     return Response(status_code=CLIENT_LEFT)
 
 

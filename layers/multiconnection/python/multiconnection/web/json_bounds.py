@@ -1,27 +1,27 @@
-"""Bounds of JSON that others wrote: how deep it may be nested, and how much memory its values may take.
+"""Bounds of JSON from outside: how deep it may be nested, and how much memory its values may take.
 
-Both are looked at before anything walks the values, so that every walk behind them is shallow and every list is small
-enough to be looked through at once.
+Both are checked before anything walks the values, so that every later walk is shallow and every list is small enough
+to be walked without giving way.
 """
 
 from collections.abc import Iterator
 
-# orjson reads 1,024 levels and writes 254, and Python functions that walk a value call themselves some 300 times
-# before they fail. What we put around a value of others has a few levels more.
+# orjson reads 1,024 levels and writes 254, and a recursive Python function fails after some 300. The gateway wraps a
+# value in a few levels of its own.
 NESTING_MAX = 200
 NESTED_TOO_DEEPLY = f"nested more than {NESTING_MAX} levels deep"
 # 600,000 tokens, or 100,000 messages with a short text each, take about as much.
 TREE_BYTES_MAX = 48 * 1024 * 1024
-# What a value takes in CPython, with its place in what holds it: `{"a":…}`, `[…]`, a string for two quotes, a number.
+# Bytes of a value in CPython, its slot in the container included: `{"a":…}`, `[…]`, a string per two quotes, a number.
 _BYTES = {b"{": 208, b"[": 88, b'"': 24, b",": 40}
-# No byte stands for more of them: `[` and `{` in turn.
+# The most bytes that one byte of JSON can stand for.
 DENSEST = 208
 _SLICE_BYTES = 64 * 1024
 _CONTAINERS = frozenset({list, dict})
 
 
 def is_nested_too_deeply(value: object) -> bool:
-    """Looks at one level after the other, in time linear in the size of `value`."""
+    """Walks level by level, in time linear in the size of `value`."""
     level = [value] if isinstance(value, list | dict) else []
     for _ in range(NESTING_MAX):
         if not level:
@@ -37,15 +37,15 @@ def is_nested_too_deeply(value: object) -> bool:
 
 
 def may_be_nested_too_deeply(raw: bytes) -> bool:
-    """Whether looking for it is worth while."""
+    """A cheap test that rules out most bodies."""
     return raw.count(b"[") + raw.count(b"{") > NESTING_MAX
 
 
 def tree_is_too_large(raw: bytes) -> bool:
-    """Whether the values of this JSON would take more than TREE_BYTES_MAX, strings' own characters apart.
+    """Estimates, without building a value, if the values take more than TREE_BYTES_MAX besides their characters.
 
-    An estimate that is not far below the truth, without building a single value. A body that is small enough whatever
-    is in it, or whose strings hold few of the characters that count, is let through after a few fast counts.
+    A body that is small enough whatever it contains, or whose strings hold few structural characters, passes after a
+    few fast counts.
     """
     if len(raw) * DENSEST <= TREE_BYTES_MAX or _fits(_slices(raw)):
         return False
@@ -66,7 +66,7 @@ def _slices(raw: bytes) -> Iterator[bytes]:
 
 
 def _outside_strings(raw: bytes) -> Iterator[bytes]:
-    """Structure, numbers and quotes, in pieces. Behind a syntax error it may be wrong, and nothing is built then."""
+    """Structure, numbers and quotes, in pieces. Wrong after a syntax error, where no value is built anyway."""
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     inside = 0
     for piece in _slices(plain):

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a body, as the one error a caller gets: `param` is the path as OpenAI writes it."""
+"""Pydantic's errors as the one error of an answer, and the building blocks of request bodies."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from multiconnection.errors import ParameterMissing, RequestInvalid
 
 PATH_CHARS_MAX = 256
-# pydantic puts the branch of a union into the location; a branch that is a class or a list is no identifier.
+# Pydantic puts the branch of a union into the location; branches that are classes or lists are no identifiers.
 _BRANCHES = frozenset({"str", "int", "float", "bool", "Part", "ModerationPart"})
 _WANTED = {
     "string_type": "a string",
@@ -28,10 +28,11 @@ Place = tuple[int | str, ...]
 
 
 def invalid(exc: ValidationError, first_item: int = 0) -> RequestInvalid:
-    """The first thing wrong; of a union's branches, the one that came furthest into the value.
+    """The first error; of a union's branches, the one that came furthest into the value.
 
-    `first_item` is the place of the first item in a list of which only a part was validated. There are few errors, and
-    their number does not grow with the body: lists fail at their first wrong item, maps are small (`schemas.open`).
+    `param` is the path as OpenAI writes it. `first_item` is the index of the first item where only a slice of a list
+    was validated. The number of errors does not grow with the body: lists fail at their first wrong item and maps are
+    bounded.
     """
     errors = exc.errors(include_url=False, include_context=False, include_input=False)
     first = _place(errors[0]["loc"])
@@ -64,12 +65,12 @@ def _moved(place: Place, by: int) -> Place:
 
 
 def _of_wrong_size(errors: Sequence[ErrorDetails], depth: int) -> list[ErrorDetails]:
-    """A list of the right kind that is only too long or empty: what its other branches miss tells nothing."""
+    """The error of a list that is only too long or too short: the errors of other branches do not matter then."""
     return [error for error in errors if error["type"] in _SIZES and len(_place(error["loc"])) == depth][:1]
 
 
 def _place(location: Iterable[Any]) -> Place:
-    """Without union branches, and without keys that are no names."""
+    """Drops union branches and keys that are no identifiers."""
     return tuple(step for step in location if isinstance(step, int) or (step.isidentifier() and step not in _BRANCHES))
 
 
@@ -77,21 +78,19 @@ def _either(wanted: list[str]) -> str:
     return " or ".join(dict.fromkeys(wanted))
 
 
-# What all wire types have in common.
-# Every list and map has a maximum, and a list is looked at up to its first wrong item: a body of a million wrong
-# items costs one error, not a million of them (a test walks all schemas).
-
+# Every list and map has a maximum, and validation of a list ends at its first wrong item, so that a body of a million
+# wrong items costs one error. A test walks all schemas.
 MEMBERS_MAX = 1024
 
 
 def items(most: int, least: int = 0) -> Any:
-    """The field of a list with so many items; validation ends at the first that is wrong."""
+    """A list field with `least` to `most` items; validation ends at the first wrong one."""
     return Field(min_length=least, max_length=most, fail_fast=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Annotates a map that has so many members at most; they are counted before any of them is validated."""
+    """Annotates a map with at most `most` members, counted before any of them is validated."""
 
     most: int = MEMBERS_MAX
 
@@ -109,20 +108,21 @@ Object = Annotated[dict[str, Any], Members()]
 
 
 class Open(BaseModel):
-    """Strict about the types of known fields, silent about unknown ones."""
+    """Strict about the types of known fields; ignores unknown ones."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-# Text that people write for people: notes and reasons, which others read before they decide about money.
-
-# Between two letters they are spelling (Persian, Hindi) or part of an emoji.
+# Zero-width joiners between two letters are spelling (Persian, Hindi) or part of an emoji.
 _JOINERS = re.compile(r"(?<=[^\s\u200c\u200d])[\u200c\u200d](?=[^\s\u200c\u200d])")
 _BREAKS = re.compile(r"\r\n?")
 
 
 def plain_text(value: str) -> str:
-    """With line breaks in one form; a ValueError for what does not show, or makes other text show as what it is not."""
+    """Normalizes line breaks of a note or reason, which administrators read before they decide about money.
+
+    Raises ValueError for characters that are invisible or change how other text is displayed.
+    """
     text = _BREAKS.sub("\n", value)
     if not all(map(_is_plain, _JOINERS.sub("", text))):
         raise ValueError("only printable characters and line breaks may be in it")
@@ -130,18 +130,18 @@ def plain_text(value: str) -> str:
 
 
 def _is_plain(char: str) -> bool:
-    """No controls, formats, surrogates, private or unassigned characters, and no separators of lines or paragraphs."""
+    """Excludes controls, formats, surrogates, private and unassigned characters, line and paragraph separators."""
     category = unicodedata.category(char)
     return char == "\n" or not (category.startswith("C") or category in ("Zl", "Zp"))
 
-
-# Bodies of the administrators' API. Strict: a misspelt member must not pass as one that was left out.
 
 TEXT_CHARS_MAX = 500
 Text = Annotated[str, Field(max_length=TEXT_CHARS_MAX), AfterValidator(plain_text)]
 
 
 class AdminBody(BaseModel):
+    """A body of the administrators' API; a misspelt member must not pass as one that was left out."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
@@ -154,7 +154,7 @@ class MaybeReasonBody(AdminBody):
 
 
 TOKEN_MAX = 10**7
-# Of one text; more than any context window has.
+# Tokens of one text; more than any context window has.
 TOKENS_MAX = 2**20
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Token = Annotated[int, Field(ge=0, le=TOKEN_MAX)]

@@ -31,7 +31,6 @@ def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str])
 
 ACCOUNT = (
     _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
-    _public("GET", "/api/site", "Base URL, legal entity, test credit, state of the providers", "Site"),
     _auth("sign-up", "Create an account", "SignUp", "Status", 202),
     _auth("confirm", "Confirm an e-mail address, and set the password", "Confirmation", "Status"),
     _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
@@ -51,12 +50,6 @@ ACCOUNT = (
     _own("PATCH", "/api/account", "Account", "Change the profile", "Account", "AccountChange"),
     _own("GET", "/api/balance", "Account", "Available, in flight, credited, charged", "AccountBalance"),
     _list("/api/credits", "Account", "Credits: grants, orders, adjustments, refunds", "CreditList", PAGE),
-    _list("/api/keys", "Keys", "List API keys", "KeyList", {**PAGE, "session": "true: playground keys as well"}),
-    _own("POST", "/api/keys", "Keys", "Create an API key; its secret is shown once", "KeyWithSecret", "KeyFields", 201),
-    _own("PATCH", "/api/keys/{id}", "Keys", "Change or disable an API key", "Key", "KeyChange"),
-    _own("DELETE", "/api/keys/{id}", "Keys", "Delete an API key", None, None, 204),
-    _own("POST", "/api/keys/{id}/rotate", "Keys", "Replace an API key, with overlap", "RotatedKey", "Rotation", 201),
-    _own("POST", "/api/keys/session", "Keys", "A short-lived key for the playground", "SessionKey", "Empty", 201),
     _list("/api/usage", "Usage", "List calls, newest first", "CallList", {**CALLS, **PAGE}),
     _own("GET", "/api/usage/{request_id}", "Usage", "One call", "Call"),
     _list(

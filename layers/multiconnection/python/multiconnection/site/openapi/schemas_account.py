@@ -21,15 +21,6 @@ _KEY = {
     "ips*": "[str]",
     "kind*": "api|session",
 }
-_KEY_FIELDS = {
-    "name": "str",
-    "budget": "money?",
-    "requests_per_minute": "int?",
-    "tokens_per_minute": "int?",
-    "models": "[str]",
-    "ips": "[str]",
-    "expires_at": "time?",
-}
 _FIGURES = {"calls*": "int", "cost*": "money", "tokens_in*": "int", "tokens_out*": "int"}
 
 
@@ -38,7 +29,7 @@ def _page(of: str) -> dict[str, str]:
 
 
 ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
-    "Empty": {},
+    "Key": _KEY,
     "Status": {"status": "str"},
     "Email": {"email*": "str"},
     "Code": {"code*": "str"},
@@ -106,14 +97,6 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "order_id*": "str?",
     },
     "CreditList": _page("Credit"),
-    "Key": _KEY,
-    "KeyWithSecret": {**_KEY, "secret*": "str"},
-    "KeyList": _page("Key"),
-    "KeyFields": {**{name: kind for name, kind in _KEY_FIELDS.items() if name != "name"}, "name*": "str"},
-    "KeyChange": {**_KEY_FIELDS, "disabled": "bool"},
-    "Rotation": {"overlap_s*": "int"},
-    "RotatedKey": {"new*": "KeyWithSecret", "old*": "Key"},
-    "SessionKey": {"secret*": "str", "key_id*": "str", "expires_at*": "time"},
     "PricedLine": {"kind*": "str", "quantity*": "num", "price*": "money", "per*": "str", "amount*": "money"},
     "Call": {
         "request_id*": "str",
