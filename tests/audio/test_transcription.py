@@ -14,7 +14,8 @@ from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_duration_lies import LIES
 from tests.support.audio_files import encoded, wav
-from tests.support.speech_world import SHIPPED
+from tests.support.fake_http import named_event
+from tests.support.scripted_world import SHIPPED
 from tests.support.transcription_world import (
     DELTAS,
     DIARIZE,
@@ -28,7 +29,6 @@ from tests.support.transcription_world import (
     answer,
     delta,
     done,
-    event,
     events,
     usage_of,
 )
@@ -504,8 +504,8 @@ async def test_a_provider_that_answers_a_stream_with_json_is_turned_into_events(
 
 
 async def test_segments_pass_and_events_nobody_knows_do_not_break_the_stream() -> None:
-    segment = event("transcript.text.segment", id="seg_0", speaker="A", text=TEXT)
-    noise = [event("ping"), b": comment\n\n", b'data: {"type":"x\\ny"}\n\n']
+    segment = named_event("transcript.text.segment", id="seg_0", speaker="A", text=TEXT)
+    noise = [named_event("ping"), b": comment\n\n", b'data: {"type":"x\\ny"}\n\n']
     world = TranscriptionWorld(events(segment, *noise, delta("x"), done()))
     reader = await world.hear(await world.caller(), DIARIZE, stream="true")
     assert [each["type"].rpartition(".")[2] for each in reader.events] == ["segment", "delta", "done"]

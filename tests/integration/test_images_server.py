@@ -26,7 +26,7 @@ from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.app import create_app
 from tests.support.images_world import DALLE, GPT, MINI, ImagesWorld
-from tests.support.speech_world import SHIPPED
+from tests.support.scripted_world import SHIPPED
 
 PROMPT = "a small red fox"
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"

@@ -23,7 +23,7 @@ from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, UsageSource
 from multiconnection.web.app import create_app
 from tests.support.audio_files import encoded, wav
-from tests.support.speech_world import SHIPPED
+from tests.support.scripted_world import SHIPPED
 from tests.support.transcription_world import DIARIZE, GPT, WHISPER, TranscriptionWorld
 
 # The SDK calls translations deprecated; they work.
