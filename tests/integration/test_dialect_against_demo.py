@@ -10,7 +10,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from local.demo_upstream import BEHAVIOURS
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection import errors
 from multiconnection.calls.upstream import Outcome, UpstreamError
 from multiconnection.catalog.models import Provider, Quirks

@@ -153,9 +153,10 @@ class Queue:
 
 @dataclass
 class Client:
-    """What one caller saw: a body, or bytes, and the error where there was one."""
+    """What one caller received: a JSON body, a text, or pieces of a stream, and the error if there was one."""
 
     body: Mapping[str, Any] | None = None
+    plain: bytes | None = None
     received: list[bytes] = field(default_factory=list)
     refused: GatewayError | None = None
 
