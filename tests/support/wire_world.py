@@ -15,7 +15,7 @@ from starlette.datastructures import State
 
 from multiconnection.aws.dynamo import ConditionFailed
 from multiconnection.bootstrap.base import SystemClock, SystemRng
-from multiconnection.bootstrap.gateway import build_chat, build_embeddings, build_models
+from multiconnection.bootstrap.gateway import build_chat, build_embeddings, build_models, build_uploads
 from multiconnection.catalog import routes as catalog_routes
 from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat import routes as chat_routes
@@ -166,9 +166,10 @@ async def wire_world(
         processes: list[Process] = []
 
         def set_up(state: State) -> Process:
-            """All of what the tests of this world call, as their functions have it."""
+            """Provide every service that the tests of this world call, as the functions do."""
             states.append(state)
-            processes.extend(each(state, settings) for each in (build_models, build_embeddings, build_chat))
+            builders = (build_models, build_uploads, build_embeddings, build_chat)
+            processes.extend(build(state, settings) for build in builders)
             return processes[-1]
 
         served = routers or (chat_routes.router, catalog_routes.router, history_routes.router)
