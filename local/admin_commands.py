@@ -10,8 +10,9 @@ from multiconnection.audit.log import AuditFilter
 from multiconnection.audit.routes import entry_object
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.catalog.admin import PriceWish, prices_of
-from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
+from multiconnection.catalog.admin import quoted_prices
+from multiconnection.catalog.admin_routes import change_answer, model_answer, provider_answer
+from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.routes import adjustment_object
 from multiconnection.identity.models import Session
 from multiconnection.ids import new_short_id
@@ -97,33 +98,34 @@ async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
 
 
 async def prices_show(workers: Workers, options: Namespace) -> Row:
-    return model_object(await workers.prices.get(options.model))
+    return model_answer(await workers.prices.get(options.model)).model_dump()
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
-    change = await workers.prices.diff(options.model, await _wish(workers, options))
-    return change_object(change, dry_run=True)
+    change = await workers.prices.diff(options.model, await _price_body(workers, options))
+    return change_answer(change, dry_run=True).model_dump()
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
-    change = await workers.prices.publish(operator(), options.model, await _wish(workers, options))
-    return change_object(change, dry_run=False)
+    change = await workers.prices.publish(operator(), options.model, await _price_body(workers, options))
+    return change_answer(change, dry_run=False).model_dump()
 
 
 async def model_switch(workers: Workers, options: Namespace) -> Row:
     models = workers.prices
-    return model_object(await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason))
+    record = await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
+    return model_answer(record).model_dump()
 
 
 async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
-    return [provider_object(record) for record in await workers.providers.list()]
+    return [provider_answer(record).model_dump() for record in await workers.providers.list()]
 
 
 async def provider_switch(workers: Workers, options: Namespace) -> Row:
     providers = workers.providers
     record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
-    return provider_object(record)
+    return provider_answer(record).model_dump()
 
 
 async def revenue(workers: Workers, options: Namespace) -> Row:
@@ -144,14 +146,15 @@ async def reconciliation(workers: Workers, options: Namespace) -> Row:
     return reconciliation_object(await (service.run(operator()) if options.now else service.latest()))
 
 
-async def _wish(workers: Workers, options: Namespace) -> PriceWish:
+async def _price_body(workers: Workers, options: Namespace) -> PriceBody:
     """The current prices with those of the command line in their places."""
     head = (await workers.prices.get(options.model)).head
-    prices = copy.deepcopy(prices_of(head.entry))
+    prices = copy.deepcopy(quoted_prices(head.entry))
     for path, price in options.prices:
         _put(prices, path.split("."), price)
     base = options.base_version or head.price_version
-    return PriceWish(prices, base, confirmed=getattr(options, "confirm", False), why=options.reason)
+    confirm = getattr(options, "confirm", False)
+    return PriceBody(prices=prices, base_version=base, confirm=confirm, reason=options.reason)
 
 
 def _put(prices: dict[str, Any], path: list[str], price: str) -> None:
