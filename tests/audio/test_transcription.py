@@ -531,7 +531,7 @@ async def test_a_stream_without_usage_is_measured() -> None:
 
 async def test_tokens_count_for_the_limits_and_seconds_do_not() -> None:
     world = TranscriptionWorld(answer({"text": TEXT, "usage": TOKENS}), answer())
-    caller = await world.caller(tpm=30)
+    caller = await world.caller(tokens_per_minute=30)
     assert (await world.hear(caller, WHISPER, task=TRANSCRIPTIONS)).refused is None
     reader = await world.hear(caller, GPT, audio=wav(4.0))
     assert reader.refused is not None

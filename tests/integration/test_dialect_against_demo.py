@@ -13,8 +13,8 @@ from local.demo_upstream import BEHAVIOURS
 from local.demo_upstream.child import demo_upstream
 from multiconnection import errors
 from multiconnection.calls.upstream import ChatCall, Outcome, UpstreamError
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import PASS, ParameterPolicy
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.errors import GatewayError
 from multiconnection.providers.http import AiohttpClient

@@ -18,7 +18,8 @@ from multiconnection.calls.settlement import OpenBills
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
 from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Model, Switches, parse_model
-from multiconnection.catalog.service import CatalogService, ListingService, SwitchSource
+from multiconnection.catalog.service import CatalogService, ListingService
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat.service import ChatService, CompletedChat, CompletionsService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
@@ -109,12 +110,13 @@ def a_model(**changes: Any) -> Model:
 
 
 class Models:
-    """A `ModelSource` that can fail and counts its readings."""
+    """A `CatalogSource` that can fail and counts its readings; everything is on unless `switched` has switches."""
 
     def __init__(self, *models: Model) -> None:
         self.found = list(models)
         self.failure: Exception | None = None
         self.readings = 0
+        self.switched: CatalogTable | None = None
 
     async def models(self) -> list[Model]:
         self.readings += 1
@@ -122,15 +124,8 @@ class Models:
             raise self.failure
         return self.found
 
-
-@dataclass
-class Switchboard:
-    """A `SwitchSource`: everything is on, unless another one is put in its place."""
-
-    source: SwitchSource | None = None
-
     async def switches(self) -> Switches:
-        return await self.source.switches() if self.source else Switches()
+        return await self.switched.switches() if self.switched else Switches()
 
 
 @dataclass
@@ -189,10 +184,7 @@ class ChatWorld:
         self.driver = WatchedDriver(MemoryDynamo(TABLES))
         self.models = Models(*(models or (a_model(),)))
         self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = Switchboard()
-        self.catalog = CatalogService(
-            self.models, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.catalog = CatalogService(self.models, self.providers, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             self.queue,
@@ -281,7 +273,7 @@ class ChatWorld:
         await self.ledger.create_account(account_id, "test", limits or AccountLimits())
         if usd_to_nano(usd):
             await self.credit(usd, account_id)
-        _, secret = await self.keys.create(account_id, "test", **key)
+        _, secret = await self.keys.issue(account_id, "test", **key)
         return secret
 
     async def credit(self, usd: str, account_id: str = "a1") -> None:

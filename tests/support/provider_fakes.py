@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from multiconnection.calls.upstream import ChatCall, Outcome
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.usage import Usage

@@ -12,9 +12,8 @@ from multiconnection.calls.requests import unread, wrong_kind
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer, raw
 from multiconnection.calls.upstream import CostOf, UpstreamStream
 from multiconnection.catalog.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import CHAT, ENDPOINTS, SPEECH, refuse_costly
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.keys.models import Caller

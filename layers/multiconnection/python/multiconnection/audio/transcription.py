@@ -18,9 +18,8 @@ from multiconnection.calls.pipeline import Calls, Plan
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
 from multiconnection.catalog.bounds import MESSAGE_OVERHEAD_TOKENS, CostBound, text_tokens_max
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import base_name, refuse_costly
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.errors import ParameterMissing, RateLimited, RequestInvalid, RequestTooLarge
 from multiconnection.keys.models import Caller

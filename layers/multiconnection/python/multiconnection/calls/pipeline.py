@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from multiconnection.catalog.bounds import CostBound
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import without_idle
-from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.service import CatalogService
 from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout

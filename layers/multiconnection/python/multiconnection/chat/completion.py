@@ -6,7 +6,7 @@ from time import time
 from typing import Any
 
 from multiconnection.calls.upstream import ChatCall, Completion
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.providers.codec import likeliest, outcome_of, shown_usage, take_usage, utf8_length
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
 from multiconnection.usage import UsageSource

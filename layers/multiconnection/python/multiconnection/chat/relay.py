@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from multiconnection.calls.upstream import ChatCall, CostOf, Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.codec import decode, encode, likeliest, outcome_of, shown_usage, take_usage, utf8_length
 from multiconnection.providers.errors import (

@@ -6,9 +6,8 @@ from typing import Any
 from multiconnection.calls.pipeline import Calls, OpenCall, Plan
 from multiconnection.calls.streaming import CHUNKS, StreamedAnswer
 from multiconnection.calls.upstream import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.turns import in_turns

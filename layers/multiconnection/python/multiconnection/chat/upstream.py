@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiconnection.calls.upstream import ChatCall, Completion, CostOf, UpstreamError, UpstreamStream
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.errors import RequestInvalid
 from multiconnection.providers.codec import encode
 from multiconnection.providers.errors import status_error

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from multiconnection.calls.pipeline import Calls, Plan
 from multiconnection.calls.requests import FLOAT, InputRequest, inputs_of, unread, utf8
 from multiconnection.calls.upstream import Completion
-from multiconnection.catalog.models import Model
+from multiconnection.catalog.models import Model, Provider
 from multiconnection.catalog.parameters import EMBEDDINGS, MODERATIONS, refuse_costly
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.errors import ContextTooLong, RequestInvalid
 from multiconnection.keys.models import Caller

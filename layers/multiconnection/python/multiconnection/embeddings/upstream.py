@@ -8,8 +8,8 @@ from math import isinf
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, Outcome, UpstreamError
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import EMBEDDINGS, MODERATIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.errors import RequestInvalid
 from multiconnection.providers.codec import encode, outcome_of, read_usage
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.errors import ParameterMissing, ParameterUnsupported, RequestInvalid, RequestTooLarge
 from multiconnection.uploads.service import IMAGES, REFERENCE_PREFIX, StoredResult, UploadedObject
 from multiconnection.web.forms import Form

@@ -9,9 +9,8 @@ from typing import Any
 from multiconnection.calls.pipeline import Calls, OpenCall, Plan
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.calls.upstream import CostOf, UpstreamStream
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import EDITS, GENERATIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.usage import Usage, UsageSource

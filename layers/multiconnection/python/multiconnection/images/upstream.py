@@ -10,10 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError, UpstreamStream
-from multiconnection.catalog.models import Model
+from multiconnection.catalog.models import Model, Provider, Quirks
 from multiconnection.catalog.parameters import EDITS as EDIT_FIELDS
 from multiconnection.catalog.parameters import GENERATIONS as GENERATION_FIELDS
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.errors import GatewayError, RequestInvalid
 from multiconnection.providers.codec import counted, detail, encode, outcome_of
 from multiconnection.providers.codec import outcome_of as usage_outcome

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from multiconnection.calls.upstream import Outcome
-from multiconnection.catalog.provider import Quirks
+from multiconnection.catalog.models import Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply

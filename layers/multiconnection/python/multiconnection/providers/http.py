@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from multiconnection.calls.upstream import UpstreamError
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 
 from .errors import (
     AnswerTimedOut,
