@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from multiconnection import ids
 from multiconnection.usage import Ended, Usage, UsageSource
@@ -10,6 +11,7 @@ ACTIVE = "active"
 SUSPENDED = "suspended"
 # An account whose books broke an invariant: served no more until a person has looked.
 FROZEN = "frozen"
+AccountStatus = Literal["active", "suspended", "frozen"]
 
 
 @dataclass(frozen=True, slots=True)
