@@ -16,7 +16,7 @@ from multiconnection.errors import (
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import OrderStatus
 from multiconnection.orders.store import OrdersTable
-from tests.ledger.books import Failing
+from tests.support.ledger_world import Failing
 from tests.support.orders_world import OTHER, TTL_S, USER, OrdersWorld, request
 from tests.support.virtual_time import START_S
 

@@ -1,4 +1,4 @@
-"""What the ledger's unit tests share: one account over the in-memory table, and failures on demand."""
+"""A ledger over the in-memory table, with failures on demand."""
 
 import asyncio
 from collections.abc import Mapping
@@ -104,7 +104,7 @@ async def model_name(code: str) -> str:
 
 
 @dataclass
-class Books:
+class LedgerWorld:
     """A ledger and everything around it that a test looks at or breaks."""
 
     driver: Failing = field(default_factory=Failing)
