@@ -10,8 +10,9 @@ from multiconnection.audit.log import AuditFilter
 from multiconnection.audit.routes import AuditEntryAnswer
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.catalog.admin import PriceWish, prices_of
-from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
+from multiconnection.catalog.admin import quoted_prices
+from multiconnection.catalog.admin_routes import change_answer, model_answer, provider_answer
+from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.schemas import AdjustmentAnswer
 from multiconnection.identity.models import Session
 from multiconnection.ids import new_short_id
@@ -100,33 +101,33 @@ async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
 
 
 async def prices_show(workers: Workers, options: Namespace) -> Row:
-    return model_object(await workers.prices.get(options.model))
+    return _row_of(model_answer(await workers.prices.get(options.model)))
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
-    change = await workers.prices.diff(options.model, await _wish(workers, options))
-    return change_object(change, dry_run=True)
+    change = await workers.prices.diff(options.model, await _price_body(workers, options))
+    return _row_of(change_answer(change, dry_run=True))
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
-    change = await workers.prices.publish(operator(), options.model, await _wish(workers, options))
-    return change_object(change, dry_run=False)
+    change = await workers.prices.publish(operator(), options.model, await _price_body(workers, options))
+    return _row_of(change_answer(change, dry_run=False))
 
 
 async def model_switch(workers: Workers, options: Namespace) -> Row:
-    models = workers.prices
-    return model_object(await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason))
+    record = await workers.prices.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
+    return _row_of(model_answer(record))
 
 
 async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
-    return [provider_object(record) for record in await workers.providers.list()]
+    return [_row_of(provider_answer(record)) for record in await workers.providers.list()]
 
 
 async def provider_switch(workers: Workers, options: Namespace) -> Row:
     providers = workers.providers
     record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
-    return provider_object(record)
+    return _row_of(provider_answer(record))
 
 
 async def revenue(workers: Workers, options: Namespace) -> Row:
@@ -151,14 +152,15 @@ def _row_of(answer: AnswerModel) -> Row:
     return answer.model_dump(mode="json")
 
 
-async def _wish(workers: Workers, options: Namespace) -> PriceWish:
+async def _price_body(workers: Workers, options: Namespace) -> PriceBody:
     """The current prices with those of the command line in their places."""
     head = (await workers.prices.get(options.model)).head
-    prices = copy.deepcopy(prices_of(head.entry))
+    prices = copy.deepcopy(quoted_prices(head.entry))
     for path, price in options.prices:
         _put(prices, path.split("."), price)
     base = options.base_version or head.price_version
-    return PriceWish(prices, base, confirmed=getattr(options, "confirm", False), why=options.reason)
+    confirm = getattr(options, "confirm", False)
+    return PriceBody(prices=prices, base_version=base, confirm=confirm, reason=options.reason)
 
 
 def _put(prices: dict[str, Any], path: list[str], price: str) -> None:

@@ -135,7 +135,7 @@ def traced(name: str) -> Figures:
     async def run() -> None:
         async with tape() as made:
             # Providers that can be switched off are no part of these figures.
-            made.world.switches.source = None
+            made.world.models.switched = None
             await REQUESTS[name](made, trace)
             statuses = [record["status"] for record in made.records if "status" in record]
             assert max(statuses) < 300, made.records

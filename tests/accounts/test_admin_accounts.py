@@ -74,7 +74,7 @@ async def test_an_account_is_shown_with_keys_orders_and_credits() -> None:
     world = AdminWorld()
     app = AdminApp(world)
     await world.open()
-    _, secret = await world.keys.create(USER.account_id, "laptop")
+    _, secret = await world.keys.issue(USER.account_id, "laptop")
     shown = await app.get(PATH)
     assert [(key["name"], key["last4"], key["status"]) for key in shown["keys"]] == [("laptop", secret[-4:], "active")]
     assert [(row["id"], row["amount"]) for row in shown["credits"]] == [("opening", "50.000000000")]

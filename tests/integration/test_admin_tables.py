@@ -16,8 +16,8 @@ from local.people import ensure_user
 from multiconnection.audit.log import AuditFilter
 from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.bootstrap.base import SystemClock
-from multiconnection.catalog.admin import PriceWish
 from multiconnection.catalog.health import CloudWatchMetrics
+from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.models import AdjustmentStatus
 from multiconnection.errors import GatewayError
 from multiconnection.identity.cognito import CognitoPeople, UserPool
@@ -144,15 +144,15 @@ async def test_an_account_is_suspended_found_and_listed(world: AdminWorld) -> No
 async def test_prices_and_switches(world: AdminWorld) -> None:
     await world.publish()
     base = (await world.prices.get("m-1")).head.price_version
-    wishes = [PriceWish(PRICES | {"output": price}, base) for price in ("2.10", "2.20", "2.30")]
+    bodies = [PriceBody(prices=PRICES | {"output": price}, base_version=base) for price in ("2.10", "2.20", "2.30")]
     results = await asyncio.gather(
-        *(world.prices.publish(ADMIN, "m-1", wish) for wish in wishes), return_exceptions=True
+        *(world.prices.publish(ADMIN, "m-1", body) for body in bodies), return_exceptions=True
     )
     assert len([each for each in results if not isinstance(each, BaseException)]) == 1
     record = await world.prices.set_enabled(ADMIN, "m-1", enabled=False)
     assert (record.head.price_version, record.head.enabled) == (base + 1, False)
     await world.providers.set_enabled(ADMIN, "one", enabled=False)
-    switches = await world.switches.switches()
+    switches = await world.published.switches()
     assert (switches.providers_off, dict(switches.disabled_models)) == (frozenset({"one"}), {"m01": "m-1"})
     await world.prices.set_enabled(ADMIN, "m-1", enabled=True)
     await world.providers.set_enabled(ADMIN, "one", enabled=True)

@@ -16,9 +16,9 @@ from multiconnection.audit.log import AuditedWrites, AuditFilter
 from multiconnection.aws.dynamo import Driver
 from multiconnection.bootstrap.admin import Administration, put_admin
 from multiconnection.catalog import admin_routes
-from multiconnection.catalog.health import Figures, MetricsUnavailable
+from multiconnection.catalog.health import MetricsUnavailable, ProviderFigures
 from multiconnection.catalog.service import CatalogService, never_changing
-from multiconnection.catalog.store import AdminSwitchesTable, CatalogTable
+from multiconnection.catalog.store import AdminCatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits import routes as credits_routes
 from multiconnection.identity import browser
@@ -114,11 +114,11 @@ class PeopleList:
 class Measured:
     """Implements `ProviderMetrics`."""
 
-    found: dict[str, Figures] = field(default_factory=dict)
+    found: dict[str, ProviderFigures] = field(default_factory=dict)
     down: bool = False
     readings: int = 0
 
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         self.readings += 1
         if self.down:
             raise MetricsUnavailable("no answer")
@@ -132,12 +132,9 @@ class AdminWorld:
         self.driver = FaultyDriver(driver or MemoryDynamo(TABLES))
         self.clock, self.rng, self.alarms = clock or LoopClock(), SeededRng(seed), Alarms()
         self.people, self.metrics = PeopleList([(USER.email, USER.user_id)]), Measured()
-        self.published = CatalogTable(self.driver, "catalog")
+        self.published = AdminCatalogTable(self.driver, "catalog", AuditedWrites(self.driver, "audit"))
         self.configured = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = AdminSwitchesTable(self.driver, "catalog", AuditedWrites(self.driver, "audit"))
-        self.catalog = CatalogService(
-            self.published, self.configured, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.catalog = CatalogService(self.published, self.configured, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             Queue(),

@@ -216,7 +216,7 @@ async def _seed(dynamo: MemoryDynamo) -> str:
     await store.create_account(ACCOUNT, "Wire", 1, AccountLimits())
     await store.credit(CreditRow(ACCOUNT, "opening", 100 * NANO_PER_USD, "grant", "Test", "test", 1))
     keys = KeyService(KeysTable(dynamo, "keys", "balances"), store, SystemClock(), SystemRng())
-    _, secret = await keys.create(ACCOUNT, "wire")
+    _, secret = await keys.issue(ACCOUNT, "wire")
     return secret
 
 

@@ -12,8 +12,10 @@ from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditTable, A
 from multiconnection.aws.dynamo import Driver
 from multiconnection.catalog.admin import AdminModels, AdminProviders
 from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth, ProviderMetrics
+from multiconnection.catalog.models import parse_costs
 from multiconnection.catalog.providers import provider_names
-from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable
+from multiconnection.catalog.service import PriceBook
+from multiconnection.catalog.store import AdminCatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits.service import AdminAdjustments, BalanceService
 from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
@@ -32,7 +34,6 @@ from multiconnection.reports.service import (
     DailyRun,
     RevenueCounter,
     RollUp,
-    UpstreamCosts,
 )
 from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import Reliable
@@ -96,9 +97,8 @@ class Administration:
         metrics: ProviderMetrics,
     ) -> AdminProviders:
         """`refresh` brings `configured` up to date before it is read."""
-        switches = AdminSwitchesTable(self._driver, self._settings.catalog_table, self._writes)
         health = ProviderHealth(metrics, names, self._clock)
-        return AdminProviders(names, configured, refresh, switches, self._catalog, health, self.entries, self._reliable)
+        return AdminProviders(names, configured, refresh, self._catalog, health, self.entries, self._reliable)
 
     def revenue(self) -> AdminRevenue:
         return AdminRevenue(self._reports, self._counter(), self._clock)
@@ -115,7 +115,7 @@ class Administration:
 
     def _counter(self) -> RevenueCounter:
         usage = UsageHistoryTable(self._driver, self._settings.usage_table)
-        return RevenueCounter(self._ledger.store, usage, UpstreamCosts(self._catalog), self._clock)
+        return RevenueCounter(self._ledger.store, usage, PriceBook(self._catalog, parse_costs), self._clock)
 
 
 def build_admin(state: State, settings: Settings) -> Process:

@@ -7,11 +7,11 @@ from starlette.datastructures import State
 from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.service import AccountService, Onboarding
 from multiconnection.accounts.store import ProfilesTable
-from multiconnection.catalog.service import PriceBook, PriceVersions
-from multiconnection.catalog.store import PriceVersionsTable
+from multiconnection.catalog.service import CatalogService, PriceBook
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits.service import BalanceService
-from multiconnection.history.service import ConsoleUsage, UsageHistory, UsageReader, UsageService
+from multiconnection.history.service import CallHistory, UsageHistory, UsageService
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.attempts import AttemptLimits, AttemptQuotas
 from multiconnection.identity.challenges import Challenges
@@ -20,10 +20,8 @@ from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import IdentityProvider
 from multiconnection.identity.sessions import SessionRevoker, Sessions
 from multiconnection.identity.sign_in import Passwords, SignIn, SignUp, Totp
-from multiconnection.keys.models import KeyRecords
-from multiconnection.keys.schemas import CatalogReader, KeyWishes
-from multiconnection.keys.service import ConsoleKeys, KeyChanges, KeyChangeStore, KeyService
-from multiconnection.keys.store import KeyChangesTable
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.store import Store
 from multiconnection.limits.limiter import ConsoleQuota, Limiter
@@ -40,36 +38,27 @@ from .orders import order_access, order_terms, put_orders
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    keys: ConsoleKeys
-    usage: ConsoleUsage
+    keys: KeyService
+    history: CallHistory
     money: BalanceService
     quota: ConsoleQuota
 
 
 def console(
-    records: KeyRecords,
-    changes: KeyChangeStore,
+    keys_table: KeysTable,
     books: Store,
-    reader: UsageReader,
-    versions: PriceVersions,
-    catalog: CatalogReader,
+    usage_table: UsageHistoryTable,
+    catalog_table: CatalogTable,
+    catalog: CatalogService,
     limiter: Limiter,
     clock: Clock,
     rng: Rng,
 ) -> Console:
     """Put together from its ports."""
-    history = UsageHistory(reader, rng)
-    keys = ConsoleKeys(
-        keys=KeyService(records, books, clock, rng),
-        records=records,
-        changes=KeyChanges(records, changes, books, clock, rng),
-        accounts=books,
-        wishes=KeyWishes(catalog),
-        history=history,
-        clock=clock,
-    )
-    usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
-    return Console(keys, usage, BalanceService(books), ConsoleQuota(limiter))
+    history = UsageHistory(usage_table, rng)
+    keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
+    calls = CallHistory(history, UsageService(books), PriceBook(catalog_table), keys_table, clock)
+    return Console(keys, calls, BalanceService(books), ConsoleQuota(limiter))
 
 
 # Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
@@ -98,8 +87,9 @@ def build_console(state: State, settings: Settings) -> Process:
 
 
 def set_up_console(state: State, base: Base) -> None:
-    put_identity(state, build_identity(base))
-    put_console(state, build_console_services(base))
+    services = build_console_services(base)
+    put_identity(state, build_identity(base, services.keys))
+    put_console(state, services)
 
 
 def put_identity(state: State, made: Identity) -> None:
@@ -110,17 +100,16 @@ def put_identity(state: State, made: Identity) -> None:
 
 
 def put_console(state: State, made: Console) -> None:
-    state.keys, state.history, state.balances, state.quota = made.keys, made.usage, made.money, made.quota
+    state.keys, state.history, state.balances, state.quota = made.keys, made.history, made.money, made.quota
 
 
 def build_console_services(base: Base) -> Console:
     settings, driver = base.settings, base.driver
     return console(
-        records=base.keys,
-        changes=KeyChangesTable(driver, settings.keys_table, settings.balances_table),
+        keys_table=base.keys,
         books=base.ledger.store,
-        reader=UsageHistoryTable(driver, settings.usage_table),
-        versions=PriceVersionsTable(driver, settings.catalog_table),
+        usage_table=UsageHistoryTable(driver, settings.usage_table),
+        catalog_table=base.catalog_table,
         catalog=base.catalog,
         limiter=base.limiter,
         clock=base.clock,
@@ -131,7 +120,7 @@ def build_console_services(base: Base) -> Console:
 # Accounts and sessions: the user pool, the verifier of its tokens, and the use cases over both.
 
 
-def build_identity(base: Base) -> Identity:
+def build_identity(base: Base, keys: KeyService) -> Identity:
     """Nothing is fetched before the first request that has to do with a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
     # Functions without sessions have no pool and never ask.
@@ -145,7 +134,7 @@ def build_identity(base: Base) -> Identity:
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
         limiter=base.limiter,
         slots=LimitsTable(driver, settings.limits_table),
-        keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
+        keys=keys,
         settings=settings,
         alarms=base.alarms,
         clock=base.clock,

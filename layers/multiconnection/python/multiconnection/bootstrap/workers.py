@@ -7,11 +7,11 @@ from multiconnection.audit.log import AuditTrail
 from multiconnection.catalog.admin import AdminModels, AdminProviders
 from multiconnection.catalog.providers import configured_providers, provider_names
 from multiconnection.catalog.service import CatalogService, never_changing
-from multiconnection.catalog.store import CatalogTable, SwitchesTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.credits.service import AdminAdjustments
-from multiconnection.keys.service import KeyChanges, KeyService
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.observability.logging import configure_logging
@@ -35,7 +35,6 @@ class Workers:
     ledger: Ledger
     maintenance: Maintenance
     keys: KeyService
-    key_changes: KeyChanges
     catalog: CatalogTable
     models: CatalogService
     recharge: RechargeSteps
@@ -64,14 +63,11 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
     table = CatalogTable(driver, settings.catalog_table)
     providers = configured_providers(settings)
-    switches = SwitchesTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
+    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     telemetry = build_telemetry(settings, emf)
     maintenance = Maintenance(ledger, clock, alarms, telemetry.swept, telemetry.reconciled)
-    records = KeysTable(driver, settings.keys_table, settings.balances_table)
-    changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
-    keys = KeyService(records, ledger.store, clock, rng)
+    keys = KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng)
     admin = Administration(settings, driver, ledger, clock, rng)
     access = order_access(settings, driver, alarms, clock, rng)
     return Workers(
@@ -80,7 +76,6 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         ledger=ledger,
         maintenance=maintenance,
         keys=keys,
-        key_changes=KeyChanges(records, changes, ledger.store, clock, rng),
         catalog=table,
         models=catalog,
         recharge=build_recharge(settings, driver, alarms, clock, rng),

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from multiconnection.audit.log import AuditEntries, AuditTable
-from multiconnection.bounded import Bounded
 from multiconnection.catalog.bounds import cost_nano
-from multiconnection.catalog.models import CatalogError, Model, costing_entry, parse_model
-from multiconnection.catalog.store import AdminCatalogTable
+from multiconnection.catalog.models import CatalogError
+from multiconnection.catalog.service import PriceBook, version_of
 from multiconnection.errors import LedgerUnavailable, RequestInvalid
-from multiconnection.history.service import UsageFilter
+from multiconnection.history.models import UsageFilter
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.models import Session
 from multiconnection.ids import began_s
@@ -43,7 +42,6 @@ LIVE_S = 8.0
 RECOUNTED_DAYS = 3
 # Days that are made up for after the daily run has failed for a while; older ones stay missing and are listed so.
 BACKLOG_DAYS = 35
-VERSIONS_MAX = 1000
 # The accounts and the time that one request may take, within API Gateway's half minute.
 ACCOUNTS_MAX = 200
 RUN_S = 15.0
@@ -72,46 +70,10 @@ class Counted:
     whole: bool = True
 
 
-class UpstreamCosts:
-    """Costs of calls upstream, at each call's price version.
-
-    An entry's `cost_prices` are the provider's; a kind without one costs the list price without markup. There is one
-    instance per process: a version never changes, so each is read once.
-    """
-
-    def __init__(self, catalog: AdminCatalogTable) -> None:
-        self._catalog = catalog
-        self._known: Bounded[tuple[str, int], Model] = Bounded(VERSIONS_MAX)
-
-    async def cost(self, row: UsageRow) -> int | None:
-        """n$ of the usage, charged or not; None when the price version is unknown. Raises StoreError."""
-        model = await self._model(row.model, row.price_version)
-        if model is None:
-            return None
-        try:
-            return cost_nano(model, row.usage, 0)
-        except CatalogError:
-            return None
-
-    async def _model(self, model_id: str, price_version: int) -> Model | None:
-        key = (model_id, price_version)
-        if (known := self._known.get(key)) is not None:
-            return known
-        entry = await self._catalog.version_entry(model_id, price_version)
-        if entry is None:
-            return None
-        try:
-            model = parse_model(costing_entry(entry))
-        except CatalogError:
-            return None
-        self._known.put(key, model)
-        return model
-
-
 class RevenueCounter:
     """Counts the rows of a range of days, account by account."""
 
-    def __init__(self, ledger: Store, usage: UsageHistoryTable, costs: UpstreamCosts, clock: Clock) -> None:
+    def __init__(self, ledger: Store, usage: UsageHistoryTable, costs: PriceBook, clock: Clock) -> None:
         self._ledger = ledger
         self._usage = usage
         self._costs = costs
@@ -144,8 +106,21 @@ class RevenueCounter:
                 return
 
     async def _figures(self, row: UsageRow) -> RevenueFigures:
-        cost = await self._costs.cost(row)
+        cost = await self._upstream_cost(row)
         return RevenueFigures(1, row.cost, cost or 0, int(cost is None))
+
+    async def _upstream_cost(self, row: UsageRow) -> int | None:
+        """n$ of the usage, charged or not; None when its price version cannot be read. Raises StoreError.
+
+        An entry's `cost_prices` are the provider's; a kind without one costs the list price without markup.
+        """
+        model = await self._costs.model(version_of(row))
+        if model is None:
+            return None
+        try:
+            return cost_nano(model, row.usage, 0)
+        except CatalogError:
+            return None
 
     def _is_over(self, counted: Counted, bounds: CountBounds) -> bool:
         return (

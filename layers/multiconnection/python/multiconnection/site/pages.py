@@ -65,7 +65,7 @@ class SiteService:
 
     async def models(self) -> list[dict[str, Any]]:
         """The public price list, as in /api/models."""
-        return await self.listing.price_list()
+        return [model.model_dump() for model in await self.listing.price_list()]
 
     async def model(self, name: str) -> dict[str, Any]:
         """By id or alias. Raises ModelNotFound."""

@@ -2,14 +2,6 @@
 
 from .operation import Operation
 
-PAGE = {"limit": "1 to 100, default 25", "cursor": "next_cursor of the page before"}
-SPAN = {"from": "first moment, epoch seconds", "to": "end, epoch seconds, not included"}
-CALLS = {**SPAN, "model": "model id", "key_id": "API key id", "ended": "how the call ended"}
-
-
-def _public(method: str, path: str, summary: str, answer: str | None, body: str | None = None) -> Operation:
-    return Operation(method, path, "Public", summary, "public", body, answer)
-
 
 def _auth(name: str, summary: str, body: str | None, answer: str | None, status: int = 200, *errors: int) -> Operation:
     return Operation(
@@ -25,12 +17,7 @@ def _own(
     return Operation(method, path, tag, summary, "session", body, answer, status, errors=errors)
 
 
-def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str]) -> Operation:
-    return Operation("GET", path, tag, summary, "session", None, answer, query=query, errors=(400,))
-
-
 ACCOUNT = (
-    _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
     _auth("sign-up", "Create an account", "SignUp", "Status", 202),
     _auth("confirm", "Confirm an e-mail address, and set the password", "Confirmation", "Status"),
     _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
@@ -46,16 +33,4 @@ ACCOUNT = (
     _own("POST", "/api/auth/totp/enable", "Sign-in", "Switch one-time codes on", None, "Code", 204),
     _own("POST", "/api/auth/totp/disable", "Sign-in", "Switch one-time codes off", None, "TotpDisable", 204),
     _own("GET", "/api/auth/session", "Sign-in", "Who is signed in", "SignedIn"),
-    _list("/api/usage", "Usage", "List calls, newest first", "CallList", {**CALLS, **PAGE}),
-    _own("GET", "/api/usage/{request_id}", "Usage", "One call", "Call"),
-    _list(
-        "/api/usage/summary",
-        "Usage",
-        "Usage per day, stacked by model or key",
-        "UsageSummary",
-        {**SPAN, "group": "model or key", "model": "model id", "key_id": "API key id", "tz_offset_min": "minutes"},
-    ),
-    Operation(
-        "GET", "/api/usage.csv", "Usage", "Export calls", "session", None, None, media=("text/csv",), query=CALLS
-    ),
 )

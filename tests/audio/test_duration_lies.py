@@ -1,4 +1,4 @@
-"""Files that were changed so that they seem shorter than they play: the bound holds, or they are refused."""
+"""Files changed to seem shorter than they play: the bound holds, or they are refused."""
 
 import re
 import struct
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from multiconnection.audio.duration import probe
-from multiconnection.audio.duration.types import SLACK_MS, SLACK_PERCENT, AudioError
+from multiconnection.audio.duration import AudioError, probe
+from multiconnection.audio.duration.types import SLACK_MS, SLACK_PERCENT
 from tests.support.audio_files import (
     clicks,
     encoded,
@@ -303,7 +303,7 @@ def test_a_header_in_front_of_a_packet_of_aac_is_believed(container: str) -> Non
     ids=["ogg flac", "mkv flac", "mp4 flac", "tta", "wavpack", "g723", "vob ac3", "amr", "quicktime"],
 )
 def test_what_no_bound_holds_for_is_refused(data: bytes) -> None:
-    with pytest.raises(AudioError, match=r"send|begins with|no MPEG"):
+    with pytest.raises(AudioError, match=r"send|begins with"):
         probe(data)
 
 

@@ -1,4 +1,4 @@
-"""Files that are broken on purpose: a length or AudioError, at once, in little memory, and never anything else."""
+"""Files broken on purpose: a length or AudioError, quickly, in little memory, and never anything else."""
 
 import struct
 import time
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiconnection.audio.duration import MILLISECONDS_MAX, probe
-from multiconnection.audio.duration.types import STEPS_MAX, STEPS_OF_ANY_FILE, AudioError, Steps
+from multiconnection.audio.duration import MILLISECONDS_MAX, AudioError, Steps, probe
+from multiconnection.audio.duration.types import STEPS_MAX, STEPS_OF_ANY_FILE
 from tests.support.audio_files import clicks, encoded, remuxed, wav
 
 FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
@@ -22,7 +22,7 @@ SEEDS = [
     encoded("ogg", "libopus", 0.3, 48_000),
     encoded("ogg", "vorbis", 0.3, 48_000, "stereo", strict="-2"),
     encoded("mp4", "aac", 0.3, 44_100),
-    encoded("mp4", "aac", 0.3, 44_100, movflags="frag_keyframe+empty_moov+default_base_moof"),
+    encoded("mp4", "aac", 0.3, 44_100, movflags=FRAGMENTS),
     encoded("webm", "libopus", 0.3, 48_000),
     encoded("webm", "libopus", 0.3, 48_000, live="1"),
     encoded("matroska", "aac", 0.3, 44_100),
@@ -38,7 +38,7 @@ SEEDS = [
     clicks(),
     remuxed(clicks(), "webm"),
 ]
-# What sizes, counts and names become.
+# Replacements for sizes, counts and names.
 VALUES = [
     *(struct.pack(">I", number) for number in (0, 1, 2, 7, 8, 9, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)),
     b"\x01" + b"\xff" * 7,
@@ -189,7 +189,7 @@ CLUSTER = b"\x1f\x43\xb6\x75\x80"
 
 
 def skipped(content: bytes) -> bytes:
-    """In an element that is stepped over."""
+    """The content of an element that is stepped over."""
     return b"\xec\x01" + len(content).to_bytes(7, "big") + content
 
 

@@ -1,23 +1,27 @@
-"""One parsed chunk of a stream made to look like OpenAI's, and what it says about each choice."""
+"""Providers' answers made to look like OpenAI's: the chunks of a stream and whole completions, chat and legacy."""
 
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-import orjson
+from multiconnection.calls.upstream import Completion
+from multiconnection.catalog.models import Provider
+from multiconnection.providers.codec import likeliest, outcome_of, shown_usage, take_usage, utf8_length
+from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
+from multiconnection.usage import Usage, UsageSource
 
-from multiconnection.calls.upstream import ChatCall
-from multiconnection.providers.codec import decode
-from multiconnection.usage import Usage
-
-from .tool_calls import Call, ToolDeltas
+from .request import ChatCall
+from .tool_calls import Call, ToolDeltas, complete_calls
 
 CHUNK = "chat.completion.chunk"
 COMPLETION = "chat.completion"
+TEXT_COMPLETION = "text_completion"
 FINISHED_BY_ERROR = "error"
+BYTES_PER_TOKEN = 4
+TextAt = tuple[dict[str, Any], str]
+"""Where a delivered text is: the object that holds it and the member's name."""
 
 
 @dataclass(slots=True)
@@ -30,15 +34,9 @@ class Choice:
     called_tools: bool = False
 
 
-# Tokens when a provider does not say: from the text that was delivered, four UTF-8 bytes each.
-
-TextAt = tuple[dict[str, Any], str]
-"""Where a delivered text is: the object that holds it and the member's name."""
-
-
 @dataclass(slots=True)
 class Seen:
-    """What one chunk contained. `settled`: it told nothing new but its text; `began`: a tool call began.
+    """What one chunk contained. `settled`: nothing in it is new but its text; `began`: a tool call began.
 
     `call` is the one tool call of a settled chunk, and whether the provider named it.
     """
@@ -79,7 +77,7 @@ class Chunks:
         return [index for index, choice in self._by_index.items() if not choice.finished]
 
     def normalise(self, chunk: dict[str, Any], choices: list[dict[str, Any]]) -> Seen:
-        """Rewrite `chunk` in place; `choices` are its choices, at least one."""
+        """Rewrites `chunk` in place; `choices` are its choices, at least one."""
         self.fill(chunk)
         chunk["choices"] = choices
         seen = Seen(settled=len(choices) == 1)
@@ -89,7 +87,7 @@ class Chunks:
         return seen
 
     def fill(self, chunk: dict[str, Any]) -> None:
-        """id, object, created and model as first seen (Azure's first chunk has empty ones)."""
+        """Sets id, object, created and model as first seen (Azure's first chunk has empty ones)."""
         top = self._top
         chunk["object"] = self.object_name
         for name in ("id", "model"):
@@ -116,7 +114,7 @@ class Chunks:
         self.normalise_delta(choice, state, reason, seen)
 
     def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
-        """What this chunk adds to one choice."""
+        """Rewrites what this chunk adds to one choice."""
         delta = choice.get("delta")
         delta = choice["delta"] = delta if isinstance(delta, dict) else {}
         began = state.tools.normalise(delta)
@@ -149,16 +147,75 @@ class Chunks:
         return min(position, self._choices_max - 1)
 
 
+class TextChunks(Chunks):
+    """The chunks of one legacy completion, whose choices hold a text instead of a delta."""
+
+    __slots__ = ()
+    object_name = TEXT_COMPLETION
+    id_prefix = "cmpl"
+
+    def closing(self, index: int) -> dict[str, Any]:
+        return {"choices": [{"index": index, "text": "", "logprobs": None, "finish_reason": "stop"}]}
+
+    def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
+        if not isinstance(choice.get("text"), str):
+            choice["text"] = ""
+        choice.setdefault("logprobs", None)
+        if choice["text"]:
+            seen.texts.append((choice, "text"))
+        seen.failed = seen.failed or reason == FINISHED_BY_ERROR
+        if reason and reason != FINISHED_BY_ERROR:
+            state.finished = seen.substance = True
+        seen.settled = seen.settled and reason is None and not choice["logprobs"]
+
+
+def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
+    """A whole answer, normalised and measured; raises UpstreamError."""
+    body = completion_body(raw, provider, legacy=call.legacy)
+    text_bytes = _normalise(body, call)
+    given, reported = likeliest(take_usage(body, provider.quirks), provider.quirks, call.usage_max)
+    outcome = outcome_of(reported, call.usage_max, estimated_usage(call, text_bytes))
+    if outcome.source is UsageSource.UPSTREAM:
+        body["usage"] = shown_usage(given, outcome.usage)
+    return Completion(body, outcome)
+
+
+def completion_body(raw: bytes, provider: Provider, *, legacy: bool) -> dict[str, Any]:
+    """The JSON object of a 200 answer with something in it; raises UpstreamError."""
+    body = answer_body(raw, provider)
+    if not isinstance(body.get("choices"), list):
+        raise not_an_answer()
+    choices = choices_of(body)
+    if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
+        raise reported_error(None, provider)
+    says_something = _text_says_something if legacy else _says_something
+    if not any(says_something(choice) for choice in choices):
+        raise empty_answer()
+    return body
+
+
+def chunks_of(body: dict[str, Any], *, legacy: bool) -> Iterator[dict[str, Any]]:
+    """A whole answer as a provider that streams would have sent it: each choice, its finish, then the usage."""
+    top = {name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")}
+    for position, choice in enumerate(choices_of(body)):
+        if legacy:
+            yield {**top, "choices": [{"index": position, "finish_reason": "stop", **choice}]}
+            continue
+        rest = {name: value for name, value in choice.items() if name not in ("message", "finish_reason", "usage")}
+        rest.setdefault("index", position)
+        yield {**top, "choices": [{**rest, "delta": _delta(choice), "finish_reason": None}]}
+        yield {**top, "choices": [{"index": rest["index"], "delta": {}, "finish_reason": _finish(choice)}]}
+    usage: dict[str, Any] = {name: body[name] for name in ("usage", "x_groq") if name in body}
+    yield {**top, "choices": [], **usage}
+
+
 def choices_of(body: dict[str, Any]) -> list[dict[str, Any]]:
     choices = body.get("choices")
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
-BYTES_PER_TOKEN = 4
-
-
 def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
-    """Never more than the bounds that were sent upstream."""
+    """From the text that was delivered; never more than the bounds that were sent upstream."""
     output = -(-text_bytes // BYTES_PER_TOKEN)
     return Usage(
         input=min(call.prompt_tokens_estimate, call.prompt_tokens_max),
@@ -208,72 +265,67 @@ def _callables(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield legacy
 
 
-# The fast path of a stream: a chunk that differs from one already understood only inside its text.
-
-HOLE = "\ue000multiconnection\ue000"
-_HOLE = orjson.dumps(HOLE)[1:-1]
-_PADDING = b',"obfuscation":"'
-LEARNABLE_BYTES_MAX = 16 * 1024
-_VALUES = {
-    name: re.compile(rb'"%s"\s*:\s*"((?:[^"\\]|\\.)*)"' % name.encode())
-    for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What surrounds the text in a provider's chunk, and what surrounds it in ours.
-
-    The bytes around the text equal those of a chunk that was parsed and rewritten, and the text is a whole JSON
-    string: so the chunk has the same structure, and rewriting it is putting its text between our bytes. Where the text
-    is a piece of a tool call's arguments, `call` is asked first, and a delta that is `named` may begin another call.
-    """
-
-    head: bytes
-    tail: bytes
-    head_shown: bytes
-    tail_shown: bytes
-    call: Call | None = None
-    named: bool = False
-
-    def text_of(self, raw: bytes) -> bytes | None:
-        """The text as it stands in `raw`, escapes included; None when `raw` is anything else than this template."""
-        head, tail = self.head, self.tail
-        if not raw.startswith(head) or not raw.endswith(tail):
-            return None
-        start, end = len(head), len(raw) - len(tail)
-        if end < start:
-            return None
-        text = raw[start:end]
-        try:
-            orjson.loads(b'"%b"' % text)
-        except orjson.JSONDecodeError:
-            return None
-        return text
+def _normalise(body: dict[str, Any], call: ChatCall) -> int:
+    """Rewrites a whole answer in place; returns the UTF-8 bytes of all texts."""
+    body["object"] = TEXT_COMPLETION if call.legacy else COMPLETION
+    if not isinstance(body.get("id"), str) or not body["id"]:
+        body["id"] = f"{'cmpl' if call.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
+    if not isinstance(body.get("created"), int):
+        body["created"] = int(time())
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        body["model"] = call.body.get("model") or call.upstream_model
+    body["choices"] = choices = choices_of(body)
+    for position, choice in enumerate(choices):
+        index = choice.get("index")
+        if not isinstance(index, int) or isinstance(index, bool):
+            choice["index"] = position
+    return sum(map(_normalise_text if call.legacy else _normalise_message, choices))
 
 
-def learn(
-    raw: bytes, member: str, text: str, shown: bytes, call: Call | None = None, *, named: bool = False
-) -> Template | None:
-    """`raw` came with `text` in `member`; `shown` is our event for it with HOLE instead of the text."""
-    pattern = _VALUES.get(member)
-    if pattern is None or len(raw) > LEARNABLE_BYTES_MAX or shown.count(_HOLE) != 1:
-        return None
-    found = list(pattern.finditer(raw))
-    if len(found) != 1 or decode(b'"%b"' % found[0][1]) != text:
-        return None
-    head_shown, tail_shown = shown.split(_HOLE)
-    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown, call, named)
+def _normalise_message(choice: dict[str, Any]) -> int:
+    message = choice["message"] = _message(choice)
+    message["role"] = "assistant"
+    message.setdefault("content", None)
+    complete_calls(message)
+    choice["finish_reason"] = _finish(choice)
+    return sum(utf8_length(holder[name]) for holder, name in texts_of(message))
 
 
-def text_length(text: bytes) -> int:
-    """UTF-8 bytes of a JSON string's text."""
-    return len(text) if b"\\" not in text else len(orjson.loads(b'"%b"' % text).encode())
+def _normalise_text(choice: dict[str, Any]) -> int:
+    if not isinstance(choice.get("text"), str):
+        choice["text"] = ""
+    choice.setdefault("logprobs", None)
+    if not isinstance(choice.get("finish_reason"), str):
+        choice["finish_reason"] = "stop"
+    return utf8_length(choice["text"])
 
 
-def without_padding(raw: bytes) -> tuple[bytes, bytes]:
-    """A chunk and its last member, when that is OpenAI's random `obfuscation`: it differs on every chunk."""
-    at = raw.rfind(_PADDING)
-    if at < 0 or not raw[at + len(_PADDING) : -2].isalnum():
-        return raw, b""
-    return raw[:at] + b"}", raw[at:]
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    message = _message(choice)
+    delta = {name: value for name, value in message.items() if value is not None}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls) if isinstance(call, dict)]
+    return delta
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason:
+        return reason
+    return "tool_calls" if _message(choice).get("tool_calls") else "stop"
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    message = _message(choice)
+    called = message.get("tool_calls") or message.get("function_call") or message.get("audio")
+    return bool(choice.get("finish_reason") or called or any(texts_of(message)))
+
+
+def _text_says_something(choice: dict[str, Any]) -> bool:
+    return bool(choice.get("finish_reason") or choice.get("text"))
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice.get("message")
+    return message if isinstance(message, dict) else {}
