@@ -49,7 +49,7 @@ class ImageTariff:
 
     @property
     def by_tokens(self) -> bool:
-        return self.model.is_drawn_by_tokens
+        return self.model.bills_images_by_tokens
 
     def cost_bound(self, markup_basis_points: int) -> CostBound:
         """All of it is fixed: no provider takes a limit for an image's tokens."""
@@ -154,7 +154,7 @@ class ImageRequest:
     def _shapes(self, model: Model) -> tuple[Shape, ...]:
         terms = model.image_terms
         usual = (terms.size_default, terms.quality_default)
-        if not model.is_drawn_by_tokens:
+        if not model.bills_images_by_tokens:
             asked = (_named(self.size) or usual[0], _named(self.quality) or usual[1])
             return (asked,) if asked in model.prices.images else _refused(self, model, model.prices.images)
         found = [shape for shape in terms.output_tokens if self._allows(shape)]
