@@ -8,15 +8,15 @@ import pytest
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.errors import ModelNotAllowed, ModelNotFound, ParameterMissing, RateLimited, RequestInvalid
 from multiconnection.usage import Ended, Usage, UsageSource
+from tests.support.fake_http import typed_reply
+from tests.support.scripted_world import SHIPPED
 from tests.support.speech_world import (
     AUDIO,
     HD,
     MINI,
-    SHIPPED,
     TTS,
     USAGE,
     SpeechWorld,
-    TimedReply,
     audio,
     delta,
     done,
@@ -225,7 +225,7 @@ async def test_the_provider_knows_best_which_audio_it_sends(said: str) -> None:
 
 
 async def test_events_that_say_nothing_of_their_type_are_still_read() -> None:
-    reply = TimedReply([*map(delta, AUDIO), done()], media_type=None)
+    reply = typed_reply(None, *map(delta, AUDIO), done())
     world = SpeechWorld(reply)
     assert (await world.speak(await world.caller(), model=MINI)).received == AUDIO
 

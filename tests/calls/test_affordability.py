@@ -64,7 +64,7 @@ def test_a_budget_that_is_gone_is_nothing() -> None:
 
 @pytest.mark.parametrize(("available", "tokens"), [(164, 64), (500, 400), (1099, 999), (1100, 1000), (10**9, 1000)])
 def test_an_open_ended_answer_is_shortened_to_the_balance(available: int, tokens: int) -> None:
-    assert shortened(BOUND, funds(available), None) == tokens
+    assert shortened(BOUND, funds(available), None).output_tokens == tokens
 
 
 @pytest.mark.parametrize(("available", "affordable"), [(0, 0), (99, 0), (100, 0), (101, 1), (163, 63)])
@@ -139,7 +139,7 @@ def test_a_402_advises_only_what_helps(available: int, reason: str, advice: str)
 def test_whoever_follows_the_advice_of_a_402_can_pay(bound: CostBound, available: int) -> None:
     advised = None
     try:
-        advised = shortened(bound, funds(available), bound.output_tokens)
+        advised = shortened(bound, funds(available), bound.output_tokens).output_tokens
     except InsufficientBalance as exc:
         found = exc.details["affordable_max_tokens"]
         advised = found if isinstance(found, int) else None

@@ -98,7 +98,7 @@ async def test_a_published_version_never_gets_other_prices(other: dict[str, Any]
 
 async def test_of_two_who_publish_at_once_one_wins() -> None:
     world, app = await published()
-    models = world.desk.models
+    models = world.prices
     bodies = [PriceBody(prices=PRICES | {"output": price}, base_version=7) for price in ("2.10", "2.20", "2.30")]
     results = await asyncio.gather(
         *(models.publish(who, "m-1", each) for who, each in zip((ADMIN, SECOND, ADMIN), bodies, strict=True)),

@@ -71,7 +71,7 @@ async def test_metrics_are_read_once_a_minute_and_nobody_fails_without_them() ->
     assert world.metrics.readings == 1
     world.metrics.down, world.metrics.found = False, {"one": ProviderFigures(5)}
     await asyncio.sleep(60)
-    assert (await world.desk.providers.provider_health.states())["one"] == "ok"
+    assert (await world.providers.provider_health.states())["one"] == "ok"
 
 
 async def test_a_provider_that_is_switched_off_gets_no_call_after_a_minute() -> None:
@@ -124,7 +124,7 @@ async def test_a_switch_that_stands_so_is_not_moved_and_not_logged() -> None:
 
 async def test_two_who_move_a_switch_at_once_are_logged_once() -> None:
     world, _ = await published()
-    providers = world.desk.providers
+    providers = world.providers
     moves = [providers.set_enabled(ADMIN, "one", enabled=False) for _ in range(3)]
     await asyncio.gather(*moves, return_exceptions=True)
     assert await world.actions() == ["provider.disable"]

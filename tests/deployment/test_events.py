@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from local.environment import function_environment
 from local.template import load
 from local.template_values import read_yaml

@@ -13,7 +13,7 @@ import openai
 import pytest
 import uvicorn
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.audio import routes as audio_routes
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
@@ -23,7 +23,7 @@ from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, UsageSource
 from multiconnection.web.app import create_app
 from tests.support.audio_files import encoded, wav
-from tests.support.speech_world import SHIPPED
+from tests.support.scripted_world import SHIPPED
 from tests.support.transcription_world import DIARIZE, GPT, WHISPER, TranscriptionWorld
 
 # The SDK calls translations deprecated; they work.
@@ -219,5 +219,5 @@ async def test_what_we_measure_agrees_with_what_is_decoded(
 
 
 async def test_curl_without_a_key_or_a_model(gateway: Gateway) -> None:
-    answer = await gateway.http.post(audio_routes.PATH, files={"file": ("a.wav", wav())})
+    answer = await gateway.http.post("/v1/audio/transcriptions", files={"file": ("a.wav", wav())})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

@@ -10,7 +10,7 @@ from multiconnection.credits.schemas import AdjustBody
 from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.orders.routes import reviewed_object
 from multiconnection.orders.schemas import ApproveBody, RejectBody
-from multiconnection.reports.reconciliation import summary
+from multiconnection.reports.models import summary
 from multiconnection.reports.schemas import ReconciliationBody
 from multiconnection.site.openapi.schemas import ALL
 from multiconnection.web.validation import MaybeReasonBody, ReasonBody
@@ -121,9 +121,9 @@ async def test_answers_about_the_books_and_the_log_are_documented() -> None:
 
 async def test_answers_about_orders_are_documented() -> None:
     world = OrdersWorld()
-    waiting = await world.desk.decisions.reviewed(await world.in_review())
+    waiting = await world.decisions.reviewed(await world.in_review())
     assert untrue("AdminOrder", reviewed_object(waiting)) == []
     await world.open_account()
-    decided = await world.desk.decisions.reviewed(await world.approved(waiting.order, ADMIN))
+    decided = await world.decisions.reviewed(await world.approved(waiting.order, ADMIN))
     assert untrue("AdminOrder", reviewed_object(decided)) == []
     await world.stop()

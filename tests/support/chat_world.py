@@ -10,17 +10,17 @@ from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
-from multiconnection.bootstrap.base import default_rates, ledger_margins
+from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
 from multiconnection.calls.pipeline import CallConfig, Calls
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
-from multiconnection.calls.settlement import OpenBills
+from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
 from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Model, Switches, parse_model
 from multiconnection.catalog.service import CatalogService, ListingService
 from multiconnection.catalog.store import CatalogTable
-from multiconnection.chat.service import ChatService, CompletedChat, CompletionsService
+from multiconnection.chat.service import ChatAnswer, ChatService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
 from multiconnection.context import RequestContext
@@ -29,7 +29,6 @@ from multiconnection.embeddings.upstream import OpenAiInputs
 from multiconnection.errors import GatewayError
 from multiconnection.history.service import UsageService
 from multiconnection.ids import new_hold_id
-from multiconnection.images.fetch import AiohttpPictures
 from multiconnection.images.service import ImagesService
 from multiconnection.images.upstream import OpenAiImages
 from multiconnection.keys.authenticate import Authenticator
@@ -154,9 +153,10 @@ class Queue:
 
 @dataclass
 class Client:
-    """What one caller saw: a body, or bytes, and the error where there was one."""
+    """What one caller received: a JSON body, a text, or pieces of a stream, and the error if there was one."""
 
     body: Mapping[str, Any] | None = None
+    plain: bytes | None = None
     received: list[bytes] = field(default_factory=list)
     refused: GatewayError | None = None
 
@@ -195,14 +195,21 @@ class ChatWorld:
             ledger_margins(self.settings),
         )
         self.seen = KnownAccounts(self.ledger.store.account)
-        self.open_bills = OpenBills()
+        self.in_flight = InFlightCalls()
         keys = KeysTable(self.driver, "keys", "balances")
         self.keys = KeyService(keys, self.ledger.store, self.clock, self.rng)
         self.limiter = Limiter(
             LimitsTable(self.driver, "limits"), self.clock, default_rates(self.settings), self.alarms.alarm
         )
         self.authenticator = Authenticator(keys, self.limiter, self.clock, self.settings.key_cache_s)
-        self.reserver = Reserver(self.ledger, self.authenticator, self.seen, self.clock, self.settings.in_flight_max)
+        self.reserver = Reserver(
+            self.ledger,
+            self.authenticator,
+            self.seen,
+            self.clock,
+            self.settings.in_flight_max,
+            hold_lifetime_s(self.settings),
+        )
         self.router = Router(self.catalog, self.clock)
         self.calls = Calls(
             self.catalog,
@@ -213,17 +220,16 @@ class ChatWorld:
             self.router,
             self.clock,
             self.config(),
-            self.open_bills,
+            self.in_flight,
         )
         self.objects = FakeObjects(self.clock)
         self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
         self.chat = ChatService(self.calls, self.upstream, self.uploads)
         self.http = FakeHttp([])
-        self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
         self.images = ImagesService(
             self.calls,
-            OpenAiImages(self.http, AiohttpPictures()),
+            OpenAiImages(self.http),
             self.uploads,
             self.settings.inline_result_bytes_max,
         )
@@ -239,7 +245,6 @@ class ChatWorld:
             timeout_s=self.settings.function_timeout_s,
             deadline_margin_s=self.settings.deadline_margin_s,
             whole_answer_timeout_s=self.settings.whole_answer_timeout_s,
-            hold_margin_s=self.settings.hold_margin_s,
             keep_alive_s=self.settings.keep_alive_s,
             markup_basis_points=self.settings.markup_basis_points,
         )
@@ -255,7 +260,7 @@ class ChatWorld:
         state.standing = Standing(self.ledger.store)
         state.listing = ListingService(self.catalog, self.settings.markup_basis_points)
         state.usage = UsageService(self.ledger.store)
-        state.chat, state.completions, state.embeddings = self.chat, self.completions, self.embeddings
+        state.chat, state.embeddings = self.chat, self.embeddings
         state.images, state.speech, state.transcription = self.images, self.speech, self.transcription
         state.uploads = self.uploads
         return Process(
@@ -291,11 +296,9 @@ class ChatWorld:
         now_s = self.clock.now()
         return RequestContext(new_hold_id(int(now_s), self.rng), now_s, IP, function_ends_s)
 
-    async def answer(
-        self, caller: Caller, arrival: RequestContext | None = None, **body: Any
-    ) -> CompletedChat | StreamedAnswer:
+    async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.answer(caller, whole, arrival or self.arrival())
+        return await self.chat.chat(caller, whole, arrival or self.arrival())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""
@@ -305,10 +308,10 @@ class ChatWorld:
         except GatewayError as exc:
             client.refused = exc
             return client
-        if isinstance(answer, CompletedChat):
-            client.body = answer.body
-        else:
+        if isinstance(answer, StreamedAnswer):
             await answer.relay(client.send)
+        else:
+            client.body = answer
         return client
 
     async def account(self, account_id: str = "a1") -> Account:

@@ -177,5 +177,10 @@ def ledger_margins(settings: Settings) -> Margins:
     return Margins(settings.hold_margin_s, settings.sweep_margin_s, settle_s)
 
 
+def hold_lifetime_s(settings: Settings) -> float:
+    """Seconds from the beginning of a request to the expiry of its hold."""
+    return settings.function_timeout_s + settings.hold_margin_s
+
+
 def build_telemetry(settings: Settings, emf: Emf) -> Telemetry:
-    return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)
+    return Telemetry(emf, hold_lifetime_s(settings))

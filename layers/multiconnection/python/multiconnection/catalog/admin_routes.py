@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 
-from multiconnection.identity.browser import AdminDep, body_of
+from multiconnection.identity.browser import AdminDep, body_of, reason_of
 from multiconnection.web.context import service
 from multiconnection.web.openapi import Page, refuses, takes
 from multiconnection.web.validation import MaybeReasonBody
@@ -110,13 +110,6 @@ async def disable_provider(name: str, request: Request, providers: ProvidersDep,
     """New calls go elsewhere as soon as processes have read their catalog again; running calls go on."""
     why = await reason_of(request)
     return provider_answer(await providers.set_enabled(admin, name, enabled=False, why=why))
-
-
-async def reason_of(request: Request) -> str:
-    """The reason in a body that may be left out. Raises as `body_of` does."""
-    if not await request.body():
-        return ""
-    return (await body_of(request, MaybeReasonBody)).reason
 
 
 def model_answer(record: ModelRecord) -> AdminModelAnswer:

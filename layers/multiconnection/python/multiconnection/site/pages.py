@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from multiconnection.accounts.service import CreditMode
 from multiconnection.catalog.service import CatalogService, ListingService
+from multiconnection.config import CreditMode
 from multiconnection.errors import ModelNotFound
 
 from .prices import KIND_NAMES, Row, capability_names, model_price_lines, table_row, tokens
