@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiconnection.bounded import Bounded
+from cachetools import TTLCache
+
 from multiconnection.catalog.bounds import OUTPUT_TOKENS_MIN, CostBound
 from multiconnection.catalog.models import Model
 from multiconnection.errors import (
@@ -66,7 +67,7 @@ class Reserver:
         self._seen = seen
         self._clock = clock
         self._in_flight_max = in_flight_max
-        self._short: Bounded[str, tuple[float, Account]] = Bounded(SHORT_ACCOUNTS_MAX)
+        self._short: TTLCache[str, Account] = TTLCache(SHORT_ACCOUNTS_MAX, SHORT_OF_FUNDS_S, clock.now)
 
     async def reserve(self, caller: Caller, wish: Wish) -> Reservation:
         """Raises InsufficientBalance, RateLimited, AccountSuspended, ApiKeyInvalid or LedgerUnavailable."""
@@ -115,7 +116,7 @@ class Reserver:
         process: only what the read shows refuses a call.
         """
         known = self._short.get(caller.account_id)
-        if known is None or known[0] <= self._clock.now() or _affords(known[1], caller, wish.bound):
+        if known is None or _affords(known, caller, wish.bound):
             return wish.bound
         try:
             image = await self._seen.read(caller.account_id)
@@ -139,7 +140,7 @@ class Reserver:
         )
 
     def _remember_short(self, image: Account) -> None:
-        self._short.put(image.account_id, (self._clock.now() + SHORT_OF_FUNDS_S, image))
+        self._short[image.account_id] = image
 
 
 # Reserve what a call can cost: shorten an open-ended answer to the balance, or say what would be affordable.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.errors import LedgerUnavailable, ModelNotFound, NoAvailableUpstream
 from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import UsageRow
@@ -215,7 +216,7 @@ class PriceBook:
 
     def __init__(self, source: PriceVersions) -> None:
         self._source = source
-        self._known: Bounded[Version, Model] = Bounded(VERSIONS_MAX)
+        self._known: LRUCache[Version, Model] = LRUCache(VERSIONS_MAX)
 
     async def of(self, rows: Iterable[UsageRow]) -> Mapping[Version, Model]:
         """The models of these rows; one that nobody can read any more is missing. Raises StoreError."""
@@ -231,7 +232,7 @@ class PriceBook:
         except CatalogError:
             return None
         if model is not None:
-            self._known.put(version, model)
+            self._known[version] = model
         return model
 
 

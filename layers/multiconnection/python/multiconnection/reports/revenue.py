@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.catalog.bounds import cost_nano
 from multiconnection.catalog.models import CatalogError, Entry, Model, costing_entry, parse_model
 from multiconnection.errors import RequestInvalid
@@ -125,7 +126,7 @@ class CostBook:
 
     def __init__(self, source: EntryVersions) -> None:
         self._source = source
-        self._known: Bounded[tuple[str, int], Model] = Bounded(VERSIONS_MAX)
+        self._known: LRUCache[tuple[str, int], Model] = LRUCache(VERSIONS_MAX)
 
     async def cost(self, row: UsageRow) -> int | None:
         """n$ of what was consumed, charged or not; None where nobody knows any more. Raises StoreError."""
@@ -148,7 +149,7 @@ class CostBook:
             model = parse_model(costing_entry(entry))
         except CatalogError:
             return None
-        self._known.put(key, model)
+        self._known[key] = model
         return model
 
 
