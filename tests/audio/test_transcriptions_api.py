@@ -17,7 +17,7 @@ from tests.support.transcription_world import DELTAS, GPT, TEXT, TOKENS, WHISPER
 pytestmark = pytest.mark.virtual_time
 
 
-PATHS = [audio_routes.PATH, audio_routes.TRANSLATIONS_PATH]
+PATHS = ["/v1/audio/transcriptions", "/v1/audio/translations"]
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from multiconnection.retry import StoreUnavailable
 from tests.support.assertions import assert_error
 from tests.support.chat_world import TABLES
 from tests.support.limit_world import DEFAULTS, HandClock, WatchedDriver
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.people_world import PeopleWorld
+from tools.memory_dynamo.driver import MemoryDynamo
 
 ADA, PASSWORD, WRONG = "ada@example.com", "correct horse 1", "wrong horse 111"
 FEW = AttemptQuotas(ip_attempts=6, email_attempts=3, ip_mails=6, email_mails=3)

@@ -18,7 +18,6 @@ from PIL import Image
 from local.demo_upstream.child import demo_upstream
 from multiconnection.catalog.models import Model, parse_model
 from multiconnection.images import routes as images_routes
-from multiconnection.images.fetch import AiohttpPictures
 from multiconnection.images.service import ImagesService
 from multiconnection.images.upstream import OpenAiImages
 from multiconnection.ledger.models import UsageRow
@@ -64,7 +63,7 @@ async def gateway(base_url: str) -> AsyncIterator[Gateway]:
     world.models.found = [_entry(name, number) for number, name in enumerate(MODELS)]
     one = world.providers["one"]
     world.providers["one"] = replace(one, base_url=base_url, first_byte_timeout_s=5.0, idle_timeout_s=5.0)
-    dialect = OpenAiImages(client, AiohttpPictures())
+    dialect = OpenAiImages(client)
     world.images = ImagesService(world.calls, dialect, world.uploads, INLINE_BYTES_MAX)
     secret = await world.open()
     async with _served(world) as url:

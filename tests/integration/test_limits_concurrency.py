@@ -10,8 +10,8 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import dynamodb_client
+from multiconnection.aws.boto import dynamodb_client
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.errors import RateLimited
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger import items as ledger_items
@@ -39,9 +39,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def hot_driver(endpoint: str) -> AsyncIterator[HotDriver]:
+async def hot_driver(endpoint: str) -> AsyncIterator[AsyncDriver]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
 
 
 async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits | None = None) -> int:
@@ -58,7 +58,7 @@ async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits
     return sum(await asyncio.gather(*(one(number) for number in range(CALLS))))
 
 
-def processes(driver: HotDriver, count: int, errors: list[str]) -> list[Limiter]:
+def processes(driver: AsyncDriver, count: int, errors: list[str]) -> list[Limiter]:
     clock = HandClock()
     return [Limiter(LimitsTable(driver, LIMITS), clock, DEFAULTS, errors.append) for _ in range(count)]
 

@@ -219,5 +219,5 @@ async def test_what_we_measure_agrees_with_what_is_decoded(
 
 
 async def test_curl_without_a_key_or_a_model(gateway: Gateway) -> None:
-    answer = await gateway.http.post(audio_routes.PATH, files={"file": ("a.wav", wav())})
+    answer = await gateway.http.post("/v1/audio/transcriptions", files={"file": ("a.wav", wav())})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

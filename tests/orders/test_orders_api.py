@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from multiconnection.bootstrap.console import put_orders
+from multiconnection.bootstrap.orders import put_orders
 from multiconnection.config import BankDetail
 from multiconnection.identity import browser
 from multiconnection.identity.models import Session
@@ -39,7 +39,8 @@ class Console:
         web_errors.install(app)
         app.include_router(orders_routes.router)
         app.include_router(orders_routes.admin_router)
-        put_orders(app.state, world.desk)
+        put_orders(app.state, world.access, TERMS, world.objects)
+        app.state.decisions = world.decisions
         app.state.standing = Standing(world.ledger.store)
         app.dependency_overrides[browser.session] = self._session
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")

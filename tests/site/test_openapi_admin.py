@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from multiconnection.catalog.schemas import PriceBody
 from multiconnection.credits.schemas import AdjustBody
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.orders.routes import reviewed_object
 from multiconnection.orders.schemas import ApproveBody, RejectBody
-from multiconnection.reports.reconciliation import summary
+from multiconnection.reports.models import summary
 from multiconnection.reports.schemas import ReconciliationBody
 from multiconnection.site.openapi.schemas import ALL
 from multiconnection.web.validation import MaybeReasonBody, ReasonBody
@@ -23,7 +22,6 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "Reason": RejectBody,
     "MaybeReason": MaybeReasonBody,
     "AdjustmentRequest": AdjustBody,
-    "PriceChangeRequest": PriceBody,
     "ReconciliationRequest": ReconciliationBody,
 }
 KINDS: Mapping[str, tuple[type, ...]] = {
@@ -36,7 +34,6 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "map": (dict,),
 }
 ACCOUNT = f"accounts/{USER.account_id}"
-DEARER = {"prices": {"input": "2.50", "cached_input": "0.5", "output": "2.00"}, "base_version": 7}
 
 
 def untrue(name: str, answer: Mapping[str, Any]) -> list[str]:
@@ -83,7 +80,7 @@ async def test_answers_about_accounts_are_documented() -> None:
     world = AdminWorld()
     app = AdminApp(world)
     await world.open()
-    await world.keys.create(USER.account_id, "production")
+    await world.keys.issue(USER.account_id, "production")
     large = {"amount": "150", "reason": "contract", "client_token": "client-token"}
     proposed = await app.post(f"{ACCOUNT}/adjust", large)
     waiting = await app.get("adjustments")
@@ -100,22 +97,6 @@ async def test_answers_about_accounts_are_documented() -> None:
     assert waiting["data"]
 
 
-async def test_answers_about_models_and_providers_are_documented() -> None:
-    world = AdminWorld()
-    app = AdminApp(world)
-    await world.publish()
-    tried = await app.post("models/m-1/prices?dry_run=true", {**DEARER, "cost_prices": {"input": "1"}})
-    published = await app.post("models/m-1/prices", {**DEARER, "confirm": True})
-    assert tried["diff"]
-    assert tried["cost_diff"]
-    assert untrue("PriceChange", tried) == []
-    assert untrue("PriceChange", published) == []
-    assert untrue("AdminModelList", await app.get("models")) == []
-    assert untrue("AdminModel", await app.post("models/m-1/disable", {"reason": "why"})) == []
-    assert untrue("AdminProviderList", await app.get("providers")) == []
-    assert untrue("AdminProvider", await app.post("providers/one/disable")) == []
-
-
 async def test_answers_about_the_books_and_the_log_are_documented() -> None:
     world = AdminWorld()
     app = AdminApp(world)
@@ -128,7 +109,7 @@ async def test_answers_about_the_books_and_the_log_are_documented() -> None:
         assert untrue("Revenue", found) == []
     assert untrue("Reconciliation", await app.get("reconciliation")) == []
     assert untrue("Reconciliation", await app.post("reconciliation")) == []
-    report = Report("acct_1", False, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0, ("a rule",))
+    report = ReconcileReport("acct_1", False, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0, ("a rule",))
     await world.reports.put_reconciliation(summary([report], 1))
     found = await app.get("reconciliation")
     assert found["findings"]
@@ -140,9 +121,9 @@ async def test_answers_about_the_books_and_the_log_are_documented() -> None:
 
 async def test_answers_about_orders_are_documented() -> None:
     world = OrdersWorld()
-    waiting = await world.desk.decisions.reviewed(await world.in_review())
+    waiting = await world.decisions.reviewed(await world.in_review())
     assert untrue("AdminOrder", reviewed_object(waiting)) == []
     await world.open_account()
-    decided = await world.desk.decisions.reviewed(await world.approved(waiting.order, ADMIN))
+    decided = await world.decisions.reviewed(await world.approved(waiting.order, ADMIN))
     assert untrue("AdminOrder", reviewed_object(decided)) == []
     await world.stop()

@@ -1,7 +1,7 @@
 """The images service with its real dialect, over a ChatWorld and providers at the transport."""
 
 from base64 import b64encode
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ def events(*pieces: Piece) -> TimedReply:
 
 @dataclass
 class FakePictures:
-    """A PictureFetch: what it has by URL, and what it was asked for."""
+    """Pictures by URL, and the URLs that were asked for."""
 
     found: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -89,7 +89,9 @@ class ImagesWorld(ChatWorld):
         self.http.replies = list(replies)
         self.scripted = list(replies)
         self.pictures = FakePictures()
-        self.images = ImagesService(self.calls, OpenAiImages(self.http, self.pictures), self.uploads, inline_bytes_max)
+        self.images = ImagesService(
+            self.calls, OpenAiImages(self.http, self.pictures.get), self.uploads, inline_bytes_max
+        )
 
     async def draw(self, caller: Caller, **body: Any) -> Client:
         """One call to its end, whatever the end is."""
@@ -126,7 +128,7 @@ def told_events(client: Client) -> list[dict[str, Any]]:
     return told
 
 
-async def _ended(answering: Awaitable[dict[str, Any] | StreamedAnswer]) -> Client:
+async def _ended(answering: Awaitable[Mapping[str, Any] | StreamedAnswer]) -> Client:
     client = Client()
     try:
         answer = await answering

@@ -14,8 +14,8 @@ from multiconnection.aws.dynamo import Driver
 from multiconnection.keys.models import ApiKey
 from multiconnection.limits.limiter import DefaultRates
 from multiconnection.retry import StoreError
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .moto_driver import MotoDriver, create_table
 
 START_S = 1_800_000_000.0

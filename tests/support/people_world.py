@@ -11,11 +11,11 @@ from starlette.datastructures import State
 from starlette.responses import PlainTextResponse
 
 from multiconnection.accounts import routes as accounts_routes
-from multiconnection.accounts.service import CreditMode, CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.bootstrap.base import default_rates
 from multiconnection.bootstrap.console import IdentityConfig, identity, put_identity
-from multiconnection.config import Settings
+from multiconnection.config import CreditMode, Settings
 from multiconnection.errors import UsageNotFound
 from multiconnection.identity import routes as identity_routes
 from multiconnection.identity.attempts import AttemptQuotas
@@ -33,11 +33,11 @@ from multiconnection.limits.store import LimitsTable
 from multiconnection.money import NANO_PER_USD
 from multiconnection.ports import Clock
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
 from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
 from .limit_world import HandClock, SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo
 
 HOST = "console.example"
 ORIGIN = f"https://{HOST}"

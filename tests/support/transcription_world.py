@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from multiconnection.audio.transcription import TRANSCRIPTIONS
 from multiconnection.calls.streaming import StreamedAnswer
+from multiconnection.catalog.parameters import TRANSCRIPTIONS
 from multiconnection.errors import GatewayError
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.models import UsageRow
@@ -129,7 +129,7 @@ class TranscriptionWorld(ChatWorld):
         caller: Caller,
         model: str | None = WHISPER,
         audio: bytes | str | None = None,
-        task: str = TRANSCRIPTIONS,
+        endpoint: str = TRANSCRIPTIONS,
         form: Form | None = None,
         **given: Any,
     ) -> Reader:
@@ -137,7 +137,7 @@ class TranscriptionWorld(ChatWorld):
         reader = Reader()
         form = form or a_form(model, audio, **given)
         try:
-            got = await self.transcription.answer(caller, task, form, self.arrival())
+            got = await self.transcription.answer(caller, endpoint, form, self.arrival())
         except GatewayError as exc:
             reader.refused = exc
             return reader

@@ -27,8 +27,7 @@ from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.money import NANO_PER_USD
 from multiconnection.web.app import Process, create_app
-
-from .memory_dynamo import MemoryDynamo, TableKeys
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 ACCOUNT = "acct_wire"
 PROVIDER_KEY = "sk-provider-0123456789abcdef"
@@ -217,7 +216,7 @@ async def _seed(dynamo: MemoryDynamo) -> str:
     await store.create_account(ACCOUNT, "Wire", 1, AccountLimits())
     await store.credit(CreditRow(ACCOUNT, "opening", 100 * NANO_PER_USD, "grant", "Test", "test", 1))
     keys = KeyService(KeysTable(dynamo, "keys", "balances"), store, SystemClock(), SystemRng())
-    _, secret = await keys.create(ACCOUNT, "wire")
+    _, secret = await keys.issue(ACCOUNT, "wire")
     return secret
 
 

@@ -1,10 +1,9 @@
-"""GET and PATCH /api/account: who I am, what limits me, how far I have come."""
+"""/api/account for the signed-in user, /api/admin/accounts for administrators."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.catalog.admin_routes import reason_of
 from multiconnection.credits.routes import credit_object
 from multiconnection.identity.browser import (
     LIMIT,
@@ -15,6 +14,7 @@ from multiconnection.identity.browser import (
     body_of,
     list_object,
     presented,
+    reason_of,
     set_session,
     small_body_of,
 )
@@ -27,40 +27,47 @@ from multiconnection.orders.routes import order_object
 from multiconnection.web.context import ContextDep, service
 from multiconnection.web.validation import ReasonBody
 
-from .admin import AccountDossier, AccountRecord, AdminAccounts
-from .service import AccountBody, Overview, Profile
+from .admin import AdminAccounts
+from .models import AccountDossier, AccountRecord, Overview
+from .schemas import AccountBody
+from .service import AccountService
 
 AccountsDep = Annotated[AdminAccounts, service("accounts")]
-ProfileDep = Annotated[Profile, service("profile")]
+AccountDep = Annotated[AccountService, service("account")]
 SessionsDep = Annotated[Sessions, service("sessions")]
 
+# The identity provider's own cursors are long.
+LongCursorQuery = Annotated[str | None, Query(max_length=4096)]
+QueryText = Annotated[str, Query(max_length=254)]
+
 router = APIRouter()
+admin_router = APIRouter()
 
 
 @router.get("/api/account")
-async def retrieve_account(profile: ProfileDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
-    return account_object(session, await profile.overview(session, context.ip))
+async def retrieve_account(account: AccountDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
+    return account_object(session, await account.overview(session, context.ip))
 
 
 @router.patch("/api/account")
 async def update_account(
-    request: Request, profile: ProfileDep, sessions: SessionsDep, access: ActiveAccessDep, context: ContextDep
+    request: Request, account: AccountDep, sessions: SessionsDep, access: ActiveAccessDep, context: ContextDep
 ) -> dict[str, Any]:
-    """The name, at once and in the cookie."""
+    """Change the name, in the session's cookie as well."""
     body = await small_body_of(request, AccountBody)
-    await profile.rename(access, body.name)
+    await account.rename(access, body.name)
     fresh = await sessions.access(presented(request))
     set_session(request, fresh.renewed)
-    return account_object(fresh.session, await profile.overview(fresh.session, context.ip))
+    return account_object(fresh.session, await account.overview(fresh.session, context.ip))
 
 
-def account_object(session: Session, found: Overview) -> dict[str, Any]:
-    account, limits = found.account, found.limits
+def account_object(session: Session, overview: Overview) -> dict[str, Any]:
+    account, limits = overview.account, overview.limits
     return {
         "account_id": session.account_id,
         "email": session.email,
         "name": account.name or session.name,
-        # Frozen, for the operator to look at its books, is suspended to its owner.
+        # Its owner sees a frozen account as a suspended one.
         "status": ACTIVE if account.status == ACTIVE else SUSPENDED,
         "created": account.created_s,
         "limits": {
@@ -68,18 +75,10 @@ def account_object(session: Session, found: Overview) -> dict[str, Any]:
             "tokens_per_minute": limits.tokens_per_minute,
             "in_flight_max": limits.in_flight_max,
         },
-        "test_credit": found.withheld,
-        "first_run": {"has_key": found.has_key, "has_call": found.has_call},
+        "test_credit": overview.withheld,
+        "first_run": {"has_key": overview.has_key, "has_call": overview.has_call},
         "is_admin": session.is_admin,
     }
-
-
-# /api/admin/accounts: find an account, look at it, suspend and resume it.
-
-admin_router = APIRouter()
-QueryText = Annotated[str, Query(max_length=254)]
-# The identity provider's own cursors are long.
-LongCursorQuery = Annotated[str | None, Query(max_length=4096)]
 
 
 @admin_router.get("/api/admin/accounts")
@@ -91,9 +90,9 @@ async def list_accounts(
     cursor: LongCursorQuery = None,
     awaiting: bool = False,
 ) -> dict[str, Any]:
-    """`query` is an account id or the beginning of an e-mail address. Pages can be short and have a next one.
+    """Accounts by id or by the beginning of an e-mail address. A short page may have a next one.
 
-    Without one, `awaiting` lists the accounts that wait for a test credit.
+    Without a `query`, `awaiting` lists the accounts that await a test credit.
     """
     page = await accounts.search(query.strip(), limit, cursor, awaiting=awaiting)
     return list_object([admin_account_object(record) for record in page.records], page.after)
@@ -106,7 +105,7 @@ async def admin_retrieve_account(account_id: str, accounts: AccountsDep, admin: 
 
 @admin_router.post("/api/admin/accounts/{account_id}/suspend")
 async def suspend_account(account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
-    """The next call is refused; calls that run are settled."""
+    """Refuse the account's next call; calls in flight are settled."""
     body = await body_of(request, ReasonBody)
     return admin_account_object(await accounts.suspend(admin, account_id, body.reason))
 
@@ -121,7 +120,7 @@ async def resume_account(account_id: str, request: Request, accounts: AccountsDe
 async def grant_test_credit(
     account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep
 ) -> dict[str, Any]:
-    """Once, to an account that waits for it; sent again, it finds it granted."""
+    """Grant the awaited test credit, once however often it is sent."""
     why = await reason_of(request)
     return admin_account_object(await accounts.grant_test_credit(admin, account_id, why))
 
@@ -154,7 +153,7 @@ def dossier_object(dossier: AccountDossier) -> dict[str, Any]:
 
 
 def key_object(key: ApiKey) -> dict[str, Any]:
-    """A key as its record has it: what it was used for is its owner's to see."""
+    """A key's record, without its uses: those are for its owner to see."""
     return {
         "id": key.public_id,
         "name": key.name,

@@ -1,4 +1,4 @@
-"""/api/admin/audit: what administrators did."""
+"""/api/admin/audit: the audit log."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ async def list_audit(
     actor: TextQuery = None,
     action: TextQuery = None,
 ) -> dict[str, Any]:
-    """Newest first. `action` is an action or its beginning. A page can be empty and have a next one."""
+    """Newest first. `action` is an action or its beginning. An empty page may have a next one."""
     page = await audit.page(cursor, AuditFilter(actor, action), limit)
     return list_object([entry_object(entry) for entry in page.entries], page.after)
 

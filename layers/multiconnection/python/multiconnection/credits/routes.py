@@ -1,4 +1,4 @@
-"""/api/balance and /api/credits: the signed-in user's money, and where it came from."""
+"""/api/balance and /api/credits for the signed-in user; adjustments of accounts for administrators."""
 
 from typing import Annotated, Any
 
@@ -10,20 +10,22 @@ from multiconnection.money import nano_to_usd
 from multiconnection.web.context import service
 from multiconnection.web.validation import ReasonBody
 
-from .adjustments import Adjustment, AdjustmentStatus, AdminAdjustments
-from .balance import ConsoleMoney
+from .models import Adjustment, AdjustmentStatus
 from .schemas import AdjustBody
+from .service import AdminAdjustments, BalanceService
 
 AdjustmentsDep = Annotated[AdminAdjustments, service("adjustments")]
-MoneyDep = Annotated[ConsoleMoney, service("money")]
+BalancesDep = Annotated[BalanceService, service("balances")]
+StatusQuery = Annotated[AdjustmentStatus, Query()]
 
 router = APIRouter()
+admin_router = APIRouter()
 
 
 @router.get("/api/balance")
-async def console_balance(money: MoneyDep, user: UserDep) -> dict[str, Any]:
-    """`credits_in` is `available` + `in_flight` + `charged`, exactly."""
-    balance = await money.balance(user.account_id)
+async def console_balance(balances: BalancesDep, user: UserDep) -> dict[str, Any]:
+    """Always adds up: `credits_in` is `available` + `in_flight` + `charged`."""
+    balance = await balances.balance(user.account_id)
     return {
         "currency": "USD",
         "available": nano_to_usd(balance.available),
@@ -35,10 +37,10 @@ async def console_balance(money: MoneyDep, user: UserDep) -> dict[str, Any]:
 
 @router.get("/api/credits")
 async def list_credits(
-    money: MoneyDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
+    balances: BalancesDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
 ) -> dict[str, Any]:
     """Newest first."""
-    page = await money.credits(user.account_id, cursor, limit)
+    page = await balances.credits(user.account_id, cursor, limit)
     return list_object([credit_object(row) for row in page.rows], page.after)
 
 
@@ -49,22 +51,16 @@ def credit_object(row: CreditRow) -> dict[str, Any]:
         "amount": nano_to_usd(row.amount),
         "note": row.reason,
         "created": row.created_ms // 1000,
-        # An order is credited under its own id, which is what makes it happen once.
+        # An order is credited under its own id, so that it happens once.
         "order_id": row.credit_id if row.kind == "order" else None,
     }
-
-
-# /api/admin/accounts/{id}/adjust and /api/admin/adjustments: money moved by hand, large amounts by two people.
-
-admin_router = APIRouter()
-StatusQuery = Annotated[AdjustmentStatus, Query()]
 
 
 @admin_router.post("/api/admin/accounts/{account_id}/adjust")
 async def adjust_account(
     account_id: str, request: Request, adjustments: AdjustmentsDep, admin: AdminDep
 ) -> dict[str, Any]:
-    """The same client token again is the same adjustment. A large one waits for a second administrator."""
+    """Give or take money, once for each client token. A large amount waits for a second administrator."""
     body = await body_of(request, AdjustBody)
     made = await adjustments.propose(admin, account_id, body.amount, body.reason, body.client_token)
     return {"adjustment": adjustment_object(made)}
@@ -90,7 +86,7 @@ async def retrieve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, a
 
 @admin_router.post("/api/admin/adjustments/{adjustment_id}/approve")
 async def approve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> dict[str, Any]:
-    """By another administrator than who proposed it."""
+    """Only for an administrator who has not proposed it."""
     return {"adjustment": adjustment_object(await adjustments.approve(admin, adjustment_id))}
 
 

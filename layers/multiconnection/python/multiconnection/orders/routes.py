@@ -1,4 +1,4 @@
-"""/api/orders: a user's own recharge orders."""
+"""/api/orders for a user's own recharge orders, /api/admin/orders for the administrators' decisions."""
 
 from typing import Annotated, Any
 
@@ -20,13 +20,14 @@ from .decisions import OrderDecisions, ReviewedOrder
 from .models import METHODS, Order, OrderStatus, OrderTerms, amount_text, rate_text
 from .receipts import ReceiptService, ReceiptUpload
 from .schemas import ApproveBody, OrderBody, ReceiptBody, RejectBody
-from .service import OrderRequest, OrderService
+from .service import OrderService
 
 DecisionsDep = Annotated[OrderDecisions, service("decisions")]
 OrdersDep = Annotated[OrderService, service("orders")]
 ReceiptsDep = Annotated[ReceiptService, service("receipts")]
 
 router = APIRouter()
+admin_router = APIRouter()
 _BY_USER = (OrderStatus.SUBMITTED, OrderStatus.CANCELLED)
 _BY_ADMIN = (OrderStatus.APPROVED, OrderStatus.REJECTED)
 
@@ -44,17 +45,16 @@ async def list_orders(
 async def create_order(
     request: Request, response: Response, orders: OrdersDep, session: ActiveUserDep
 ) -> dict[str, Any]:
-    """201 for a new order, 200 with the first one for a client token that was used before."""
+    """201 for a new order, 200 with the existing one for a client token that was used before."""
     body = await small_body_of(request, OrderBody)
-    wanted = OrderRequest(body.amount, body.currency, body.method, body.client_token, body.note or "")
-    order, made = await orders.create(session, wanted)
-    response.status_code = 201 if made else 200
+    order, is_new = await orders.create(session, body)
+    response.status_code = 201 if is_new else 200
     return order_object(order)
 
 
 @router.get("/api/orders/options")
 async def order_options(orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
-    """What can be ordered, and where to pay."""
+    """Currencies, bounds and methods of an order, and the payee."""
     return options_object(orders.terms)
 
 
@@ -72,7 +72,7 @@ async def cancel_order(order_id: str, orders: OrdersDep, session: SessionDep) ->
 async def upload_receipt(
     order_id: str, request: Request, receipts: ReceiptsDep, session: ActiveUserDep
 ) -> dict[str, Any]:
-    """Where to put the proof of payment; `receipt/done` comes after it."""
+    """A URL for the proof of payment; call `receipt/done` once the file is uploaded."""
     body = await small_body_of(request, ReceiptBody)
     return upload_object(await receipts.upload(session.account_id, order_id, body.content_type, body.bytes))
 
@@ -83,7 +83,7 @@ async def receipt_uploaded(order_id: str, receipts: ReceiptsDep, session: Active
 
 
 def order_object(order: Order) -> dict[str, Any]:
-    """An order as its owner sees it. The workflow's token and the administrator's name stay here."""
+    """An order as its owner sees it, without the workflow's token and the administrator's name."""
     return {
         "object": "order",
         "id": order.order_id,
@@ -121,7 +121,7 @@ def options_object(terms: OrderTerms) -> dict[str, Any]:
 
 
 def upload_object(upload: ReceiptUpload) -> dict[str, Any]:
-    """The PUT has to carry exactly these headers: they are signed."""
+    """The upload. The PUT has to send exactly these headers, because they are signed."""
     headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
     return {"upload": {"method": "PUT", "url": upload.url, "headers": headers}, "expires_at": upload.expires_s}
 
@@ -137,11 +137,6 @@ def _event_object(order: Order, status: OrderStatus, at_s: int) -> dict[str, Any
     by = "you" if status in _BY_USER else "administrator" if status in _BY_ADMIN else "system"
     reason = {"reason": order.reason} if order.reason and status in _BY_ADMIN else {}
     return {"status": status.value, "at": at_s, "by": by, **reason}
-
-
-# /api/admin/orders: the queue of recharge orders, and the decisions about them.
-
-admin_router = APIRouter()
 
 
 @admin_router.get("/api/admin/orders")
@@ -164,7 +159,7 @@ async def admin_retrieve_order(order_id: str, decisions: DecisionsDep, admin: Ad
 
 @admin_router.post("/api/admin/orders/{order_id}/approve")
 async def approve_order(order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
-    """The workflow credits a moment later; the answer shows the order as approved."""
+    """Approve an order. The workflow credits it a moment later."""
     body = await small_body_of(request, ApproveBody)
     order = await decisions.approve(admin, order_id, body.amount, body.account_id, body.note or "")
     return reviewed_object(await decisions.reviewed(order))
@@ -177,7 +172,7 @@ async def reject_order(order_id: str, request: Request, decisions: DecisionsDep,
 
 
 def reviewed_object(reviewed: ReviewedOrder) -> dict[str, Any]:
-    """An order as administrators see it: with its account, its receipt and who decided."""
+    """An order as administrators see it, with its account, its receipt and the decision's author."""
     order, account = reviewed.order, reviewed.account
     return {
         **order_object(order),

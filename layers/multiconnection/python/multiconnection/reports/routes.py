@@ -1,18 +1,18 @@
-"""/api/admin/revenue and /api/admin/reconciliation: what came in, what it cost, and whether the books are right."""
+"""/api/admin/revenue and /api/admin/reconciliation."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.identity.browser import AdminDep, body_of
+from multiconnection.identity.browser import AdminDep, optional_body_of
 from multiconnection.ids import TIME_MAX
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.money import nano_to_usd
 from multiconnection.web.context import service
 
-from .reconciliation import AdminReconciliation, Reconciliation
-from .revenue import AdminRevenue, Group, Revenue, Takings
+from .models import Grouping, Reconciliation, Revenue, RevenueFigures
 from .schemas import ReconciliationBody
+from .service import AdminReconciliation, AdminRevenue
 
 ReconciliationDep = Annotated[AdminReconciliation, service("reconciliation")]
 RevenueDep = Annotated[AdminRevenue, service("revenue")]
@@ -28,46 +28,45 @@ async def revenue(
     admin: AdminDep,
     since_s: SinceQuery = None,
     until_s: UntilQuery = None,
-    group: Group = "day",
+    group: Grouping = "day",
 ) -> dict[str, Any]:
-    """Whole days in UTC, the last thirty unless told otherwise; `to` is exclusive. By day oldest first, else by
-    revenue."""
+    """Whole days in UTC, by default the last thirty; `to` is exclusive. Days are oldest first, others by revenue."""
     return revenue_object(await revenue.revenue(since_s, until_s, group), group)
 
 
 @router.get("/api/admin/reconciliation")
 async def latest_reconciliation(reconciliation: ReconciliationDep, admin: AdminDep) -> dict[str, Any]:
-    """`at` is null before the first one."""
+    """The latest reconciliation; `at` is null before the first one."""
     return reconciliation_object(await reconciliation.latest())
 
 
 @router.post("/api/admin/reconciliation")
 async def reconcile(request: Request, reconciliation: ReconciliationDep, admin: AdminDep) -> dict[str, Any]:
-    """As many accounts as a request has time for; kept as the latest one only where these are all."""
-    body = await body_of(request, ReconciliationBody) if await request.body() else ReconciliationBody()
+    """Reconcile as many accounts as a request has time for; kept as the latest only if these are all accounts."""
+    body = await optional_body_of(request, ReconciliationBody)
     return reconciliation_object(await reconciliation.run(admin, body.accounts_max))
 
 
-def revenue_object(found: Revenue, group: Group) -> dict[str, Any]:
+def revenue_object(found: Revenue, group: Grouping) -> dict[str, Any]:
     rows = list(found.rows.items())
     rows.sort(key=(lambda row: row[0]) if group == "day" else lambda row: (-row[1].revenue, -row[1].calls, row[0]))
     return {
         "object": "revenue",
         "group": group,
-        "rows": [{"name": name, **takings_object(takings)} for name, takings in rows],
-        "total": takings_object(found.total),
+        "rows": [{"name": name, **figures_object(figures)} for name, figures in rows],
+        "total": figures_object(found.total),
         "missing_days": list(found.missing),
         "truncated": found.truncated,
     }
 
 
-def takings_object(takings: Takings) -> dict[str, Any]:
+def figures_object(figures: RevenueFigures) -> dict[str, Any]:
     return {
-        "calls": takings.calls,
-        "revenue": nano_to_usd(takings.revenue),
-        "upstream_cost": nano_to_usd(takings.upstream_cost),
-        "margin": nano_to_usd(takings.margin),
-        "unpriced_calls": takings.unpriced,
+        "calls": figures.calls,
+        "revenue": nano_to_usd(figures.revenue),
+        "upstream_cost": nano_to_usd(figures.upstream_cost),
+        "margin": nano_to_usd(figures.margin),
+        "unpriced_calls": figures.unpriced,
     }
 
 
@@ -87,7 +86,7 @@ def reconciliation_object(found: Reconciliation | None) -> dict[str, Any]:
     }
 
 
-def finding_object(report: Report) -> dict[str, Any]:
+def finding_object(report: ReconcileReport) -> dict[str, Any]:
     return {
         "account_id": report.account_id,
         "verified": report.verified,

@@ -21,7 +21,6 @@ _KEY = {
     "ips*": "[str]",
     "kind*": "api|session",
 }
-_FIGURES = {"calls*": "int", "cost*": "money", "tokens_in*": "int", "tokens_out*": "int"}
 
 
 def _page(of: str) -> dict[str, str]:
@@ -51,21 +50,6 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "created*": "time",
     },
     "SignedIn": {"user": "User", "status": "totp_required|new_password_required", "session": "str"},
-    "PriceList": {"object*": "str", "currency*": "str", "units*": "map", "data*": "[PricedModel]"},
-    "PricedModel": {
-        "id*": "str",
-        "name*": "str",
-        "aliases*": "[str]",
-        "owned_by*": "str",
-        "kind*": "str",
-        "created*": "time",
-        "context_window*": "int?",
-        "max_output_tokens*": "int?",
-        "capabilities*": "[str]",
-        "price_version*": "int",
-        "prices*": "map",
-        "long_context": "LongContext",
-    },
     "Site": {"base_url*": "str", "legal_entity*": "str", "test_credit*": "money", "status*": "[ProviderStatus]"},
     "ProviderStatus": {"provider*": "str", "state*": "ok|degraded|down|unknown"},
     "Account": {
@@ -97,32 +81,6 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "order_id*": "str?",
     },
     "CreditList": _page("Credit"),
-    "PricedLine": {"kind*": "str", "quantity*": "num", "price*": "money", "per*": "str", "amount*": "money"},
-    "Call": {
-        "request_id*": "str",
-        "created*": "time",
-        "model*": "str",
-        "key_id*": "str",
-        "endpoint*": "str",
-        "usage*": "map",
-        "lines*": "[PricedLine]",
-        "cost*": "money",
-        "hold*": "money",
-        "price_version*": "int",
-        "ended*": "str",
-        "usage_source*": "str",
-        "why*": "str",
-        "streamed*": "bool",
-        "duration_ms*": "int",
-        "provider*": "str?",
-        "attempts*": "int",
-        "overrun*": "money",
-    },
-    "CallList": _page("Call"),
-    "UsageGroup": {"name*": "str", "label*": "str", **_FIGURES},
-    "UsageDay": {"day*": "str", **_FIGURES, "groups*": "[UsageGroup]"},
-    "UsageTotal": dict(_FIGURES),
-    "UsageSummary": {"days*": "[UsageDay]", "total*": "UsageTotal", "truncated*": "bool"},
     "OrderRequest": {
         "amount*": "money",
         "currency*": "str",

@@ -75,60 +75,6 @@ _ACCOUNTS: Mapping[str, Mapping[str, str]] = {
     "AdjustmentAnswer": {"adjustment*": "Adjustment"},
     "AdjustmentList": _page("Adjustment"),
 }
-_CATALOG: Mapping[str, Mapping[str, str]] = {
-    "AdminModel": {
-        "id*": "str",
-        "name*": "str",
-        "kind*": "str",
-        "owned_by*": "str",
-        "aliases*": "[str]",
-        "enabled*": "bool",
-        "price_version*": "int",
-        "prices*": "map",
-        "cost_prices*": "map?",
-        "upstreams*": "[map]",
-        "versions*": "[PriceVersion]",
-    },
-    "AdminModelList": _page("AdminModel"),
-    "PriceVersion": {
-        "version*": "int",
-        "prices*": "map",
-        "cost_prices*": "map?",
-        "created*": "time?",
-        "created_by*": "str?",
-    },
-    "PriceChangeRequest": {
-        "prices*": "map",
-        "base_version*": "int",
-        "cost_prices": "map?",
-        "confirm": "bool",
-        "reason": "str",
-    },
-    "PriceDifference": {"kind*": "str", "old*": "str?", "new*": "str", "percent*": "num?"},
-    "PriceChange": {
-        "dry_run*": "bool",
-        "model*": "str",
-        "version*": "int",
-        "prices*": "map",
-        "diff*": "[PriceDifference]",
-        "cost_diff*": "[PriceDifference]",
-        "needs_confirmation*": "bool",
-    },
-    "AdminProvider": {
-        "name*": "str",
-        "configured*": "bool",
-        "enabled*": "bool",
-        "health*": "ProviderHealth",
-        "models*": "int",
-    },
-    "AdminProviderList": _page("AdminProvider"),
-    "ProviderHealth": {
-        "state*": "ok|degraded|down|unknown",
-        "answers*": "int",
-        "errors*": "int",
-        "p90_ms*": "int?",
-    },
-}
 _BOOKS: Mapping[str, Mapping[str, str]] = {
     "RevenueRow": {"name*": "str", **_TAKINGS},
     "RevenueTotal": _TAKINGS,
@@ -175,6 +121,5 @@ ADMIN_SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "MaybeReason": {"reason": "str"},
     **_ORDERS,
     **_ACCOUNTS,
-    **_CATALOG,
     **_BOOKS,
 }
