@@ -79,7 +79,7 @@ BODIES: Mapping[str, Body] = {
         orders_schemas.ReceiptBody, _always(content_type="image/png", bytes=8, filename="proof.png")
     ),
     "POST /api/admin/orders/{order_id}/approve": Body(orders_schemas.ApproveBody, _APPROVE),
-    "POST /api/admin/orders/{order_id}/reject": Body(orders_schemas.RejectBody, _always(reason="nothing arrived")),
+    "POST /api/admin/orders/{order_id}/reject": Body(validation.ReasonBody, _always(reason="nothing arrived")),
     "POST /api/admin/accounts/{account_id}/suspend": _REASON,
     "POST /api/admin/accounts/{account_id}/resume": _REASON,
     "POST /api/admin/accounts/{account_id}/test-credit": _MAYBE_REASON,

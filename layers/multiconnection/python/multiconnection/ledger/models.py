@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from multiconnection import ids
 from multiconnection.usage import Ended, Usage, UsageSource
@@ -10,6 +11,7 @@ ACTIVE = "active"
 SUSPENDED = "suspended"
 # An account that broke an invariant; it is not served until an operator has looked at it.
 FROZEN = "frozen"
+AccountStatus = Literal["active", "suspended", "frozen"]
 # Format of a packed hold. It lets a deployment read the holds of calls that began under the code before it.
 FORMAT = "1"
 PRICE_VERSION_MAX = 62**2 - 1

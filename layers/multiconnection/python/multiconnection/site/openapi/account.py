@@ -2,14 +2,6 @@
 
 from .operation import Operation
 
-PAGE = {"limit": "1 to 100, default 25", "cursor": "next_cursor of the page before"}
-SPAN = {"from": "first moment, epoch seconds", "to": "end, epoch seconds, not included"}
-CALLS = {**SPAN, "model": "model id", "key_id": "API key id", "ended": "how the call ended"}
-
-
-def _public(method: str, path: str, summary: str, answer: str | None, body: str | None = None) -> Operation:
-    return Operation(method, path, "Public", summary, "public", body, answer)
-
 
 def _auth(name: str, summary: str, body: str | None, answer: str | None, status: int = 200, *errors: int) -> Operation:
     return Operation(
@@ -23,10 +15,6 @@ def _own(
     found = (404, 409) if "{" in path and method != "GET" else (404,) if "{" in path else ()
     errors = (400, 404, 409) if body else found
     return Operation(method, path, tag, summary, "session", body, answer, status, errors=errors)
-
-
-def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str]) -> Operation:
-    return Operation("GET", path, tag, summary, "session", None, answer, query=query, errors=(400,))
 
 
 ACCOUNT = (
@@ -45,15 +33,4 @@ ACCOUNT = (
     _own("POST", "/api/auth/totp/enable", "Sign-in", "Switch one-time codes on", None, "Code", 204),
     _own("POST", "/api/auth/totp/disable", "Sign-in", "Switch one-time codes off", None, "TotpDisable", 204),
     _own("GET", "/api/auth/session", "Sign-in", "Who is signed in", "SignedIn"),
-    _own("GET", "/api/account", "Account", "Profile, limits, first steps", "Account"),
-    _own("PATCH", "/api/account", "Account", "Change the profile", "Account", "AccountChange"),
-    _own("GET", "/api/balance", "Account", "Available, in flight, credited, charged", "AccountBalance"),
-    _list("/api/credits", "Account", "Credits: grants, orders, adjustments, refunds", "CreditList", PAGE),
-    _list("/api/orders", "Recharge", "List recharge orders", "OrderList", PAGE),
-    _own("POST", "/api/orders", "Recharge", "Create a recharge order", "Order", "OrderRequest", 201),
-    _own("GET", "/api/orders/options", "Recharge", "Currencies, bounds, methods, bank details", "OrderOptions"),
-    _own("GET", "/api/orders/{id}", "Recharge", "One order with its timeline", "Order"),
-    _own("POST", "/api/orders/{id}/cancel", "Recharge", "Cancel an order", "Order"),
-    _own("POST", "/api/orders/{id}/receipt", "Recharge", "Get a URL for a receipt", "ReceiptUpload", "ReceiptRequest"),
-    _own("POST", "/api/orders/{id}/receipt/done", "Recharge", "The receipt has been sent", "Order"),
 )
