@@ -95,7 +95,7 @@ class AdminModels:
     reliable: Reliable
 
     async def list(self) -> list[ModelRecord]:
-        """By id."""
+        """Every model with its versions, by id. Raises LedgerUnavailable."""
         heads = sorted(await self.reliable(self.table.heads), key=lambda head: head.model_id)
         return list(await asyncio.gather(*(self._with_versions(head) for head in heads)))
 
@@ -168,7 +168,7 @@ class AdminProviders:
     reliable: Reliable
 
     async def list(self) -> list[ProviderRecord]:
-        """In the order of the configuration. Raises LedgerUnavailable or NoAvailableUpstream."""
+        """Every provider, in the order of the configuration. Raises LedgerUnavailable or NoAvailableUpstream."""
         await self.refresh()
         off = await self._switched_off()
         models = _models_of(await self.reliable(self.table.heads))

@@ -42,7 +42,7 @@ class Health:
 
 class ProviderMetrics(Protocol):
     async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
-        """By provider; one without data may be missing. Raises MetricsUnavailable."""
+        """Figures by provider; one without data may be missing. Raises MetricsUnavailable."""
 
 
 class ProviderHealth:
@@ -56,7 +56,7 @@ class ProviderHealth:
         self._fresh_until_s = 0.0
 
     async def health(self) -> Mapping[str, Health]:
-        """By provider; unknown if there is no data, or it cannot be read."""
+        """Health by provider; unknown if there is no data, or it cannot be read."""
         now_s = self._clock.now()
         if now_s >= self._fresh_until_s:
             self._known, self._fresh_until_s = await self._read(int(now_s)), now_s + KEPT_S

@@ -139,7 +139,7 @@ class LongContext:
 
 @dataclass(frozen=True, slots=True)
 class ImageTerms:
-    """What an image model accepts. `output_tokens` is the usual count of one image, for models priced by tokens.
+    """Limits and defaults of an image model. `output_tokens` is the usual count of one image, if priced by tokens.
 
     The defaults are for a request without size or quality, or with "auto", if there is a price per image.
     """
@@ -185,7 +185,7 @@ class Model:
 
     @property
     def bills_images_by_tokens(self) -> bool:
-        """Whether images are charged by their tokens; `prices.images` is then for display only."""
+        """True if images are charged by their tokens; `prices.images` is then for display only."""
         return "output_image" in self.prices.units
 
     def prices_for(self, prompt_tokens: int) -> Prices:
@@ -288,7 +288,10 @@ def parse_costs(entry: Entry) -> Model:
 
 
 def parse_prices(quoted: Mapping[str, Any]) -> Prices:
-    """From quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs."""
+    """Convert quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs.
+
+    Raises CatalogError or MoneyError.
+    """
     if unknown := sorted(quoted.keys() - PRICE_KINDS):
         # Ignored, it would make its usage free.
         raise CatalogError(f"unknown kinds of price: {', '.join(map(str, unknown))}")
@@ -310,7 +313,7 @@ def parse_prices(quoted: Mapping[str, Any]) -> Prices:
 
 
 def parse_image_terms(entry: Mapping[str, Any]) -> ImageTerms:
-    """From the `image_terms` of a catalog entry; raises ValueError, KeyError or TypeError."""
+    """Read the `image_terms` of a catalog entry; raises ValueError, KeyError or TypeError."""
     given = entry.get("image_terms", {})
     plain = ImageTerms()
     return ImageTerms(
@@ -377,7 +380,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
 
 
 def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
-    """At least the base prices in every kind, so that a bound at these prices holds for any prompt."""
+    """Read prices that are at least the base prices in every kind, so that a bound at them holds for any prompt."""
     if "long_context" not in entry:
         return None
     base = parse_prices(entry["prices"])

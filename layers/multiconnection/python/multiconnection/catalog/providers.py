@@ -108,7 +108,7 @@ class ProviderDirectory(Mapping[str, Provider]):
 
 
 def configured_providers(settings: Settings, document: bytes | None = None) -> Mapping[str, Provider]:
-    """By name, those with a base URL and, if it is required, a key. Raises SettingsError.
+    """Providers by name that have a base URL and, if it is required, a key. Raises SettingsError.
 
     `document` replaces data/providers.json.
     """

@@ -164,7 +164,7 @@ class PriceBook:
         return {version: model for version, model in zip(versions, found, strict=True) if model is not None}
 
     async def model(self, version: Version) -> Model | None:
-        """None if the version is missing or has no valid prices. Raises StoreError."""
+        """The model at this version, None if it is missing or has no valid prices. Raises StoreError."""
         if (known := self._known.get(version)) is not None:
             return known
         entry = await self._table.version(*version)
