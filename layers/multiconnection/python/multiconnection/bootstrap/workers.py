@@ -9,7 +9,7 @@ from multiconnection.catalog.store import CatalogTable, SwitchesTable
 from multiconnection.config import Settings
 from multiconnection.keys.service import KeyChanges, KeyService
 from multiconnection.keys.store import KeyChangesTable, KeysTable
-from multiconnection.ledger.jobs import Maintenance
+from multiconnection.ledger.jobs import JobMetrics, Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
@@ -19,7 +19,7 @@ from multiconnection.ports import Clock
 from multiconnection.reports.reconciliation import DailyRun
 
 from .admin import AdminDesk, ProviderNames, build_daily, build_desk
-from .base import SystemClock, SystemRng, build_ledger, build_telemetry
+from .base import SystemClock, SystemRng, build_ledger, hold_lifetime_s
 from .console import build_order_repair, build_order_tools, build_recharge
 
 
@@ -58,8 +58,8 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     switches = SwitchesTable(driver, settings.catalog_table)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, switch_source=switches)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
-    telemetry = build_telemetry(settings, emf)
-    maintenance = Maintenance(ledger, clock, alarms, telemetry.swept, telemetry.reconciled)
+    metrics = JobMetrics(emf, hold_lifetime_s(settings))
+    maintenance = Maintenance(ledger, clock, alarms, metrics.swept, metrics.reconciled)
     records = KeysTable(driver, settings.keys_table, settings.balances_table)
     changes = KeyChangesTable(driver, settings.keys_table, settings.balances_table)
     keys = KeyService(records, ledger.store, clock, rng)
