@@ -11,12 +11,10 @@ from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
 from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
-from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
-from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
-from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Model, Switches, parse_model
 from multiconnection.catalog.service import CatalogService, ListingService
 from multiconnection.catalog.store import CatalogTable
@@ -42,7 +40,7 @@ from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
-from multiconnection.observability.metrics import Emf
+from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
@@ -267,7 +265,7 @@ class ChatWorld:
             clock=self.clock,
             rng=self.rng,
             ip_limits=lambda ip: self.limiter.ip_state(ip).headers(),
-            on_answered=Telemetry(Emf("MultiConnection"), 0.0).call,
+            on_answered=RequestMetrics(Emf("MultiConnection")).call,
             aclose=aclose,
         )
 
@@ -298,7 +296,7 @@ class ChatWorld:
 
     async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.chat(caller, whole, arrival or self.arrival())
+        return await self.chat.answer(caller, whole, arrival or self.arrival())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""

@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import State
 
-from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
-from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.config import Settings
 from multiconnection.ledger.ledger import Standing
+from multiconnection.observability.metrics import RequestMetrics
 from multiconnection.ports import Alarms
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.web.app import Process
 
-from .base import Base, build_base, build_telemetry, hold_lifetime_s
+from .base import Base, build_base, hold_lifetime_s
 
 # At shutdown a process settles its cancelled calls first; the sweeper ends the rest.
 DRAIN_S = 8.0
@@ -98,7 +98,7 @@ def serve(state: State, base: Base, aclose: Callable[[], Awaitable[None]] | None
         clock=base.clock,
         rng=base.rng,
         ip_limits=lambda ip: base.limiter.ip_state(ip).headers(),
-        on_answered=build_telemetry(base.settings, base.emf).call,
+        on_answered=RequestMetrics(base.emf).call,
         aclose=aclose or base.aclose,
     )
 
