@@ -336,3 +336,9 @@ class ChatWorld:
         assert image.charged == row.cost
         assert all(stream.closed for stream in self.upstream.streams)
         return row
+
+    async def assert_untouched(self) -> None:
+        """No money was set aside, and nothing was sent to a provider."""
+        assert (self.http.posted, self.upstream.calls) == ([], [])
+        assert await self.rows() == []
+        assert (await self.account()).holds == {}
