@@ -43,6 +43,7 @@ from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
 from multiconnection.observability.metrics import Emf
+from multiconnection.providers.http import Http
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
@@ -224,22 +225,19 @@ class ChatWorld:
         )
         self.objects = FakeObjects(self.clock)
         self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
-        self.chat = ChatService(self.calls, self.upstream, self.uploads)
         self.http = FakeHttp([])
-        self.completions = CompletionsService(self.calls, OpenAiCompatible(self.http))
-        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
-        self.images = ImagesService(
-            self.calls,
-            OpenAiImages(self.http, AiohttpPictures()),
-            self.uploads,
-            self.settings.inline_result_bytes_max,
-        )
-        self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
-        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
+        self.connect(self.http)
+        self.chat = ChatService(self.calls, self.upstream, self.uploads)
 
-    def speak_dialect(self) -> None:
-        """Chat reaches its providers as everything else does: through its real dialect, over `http`."""
-        self.chat = ChatService(self.calls, OpenAiCompatible(self.http), self.uploads)
+    def connect(self, http: Http) -> None:
+        """Let every service, chat included, reach its providers over `http` through its real dialect."""
+        self.chat = ChatService(self.calls, OpenAiCompatible(http), self.uploads)
+        self.completions = CompletionsService(self.calls, OpenAiCompatible(http))
+        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(http))
+        dialect = OpenAiImages(http, AiohttpPictures())
+        self.images = ImagesService(self.calls, dialect, self.uploads, self.settings.inline_result_bytes_max)
+        self.speech = SpeechService(self.calls, OpenAiSpeech(http))
+        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(http), self.uploads)
 
     def config(self) -> CallConfig:
         return CallConfig(

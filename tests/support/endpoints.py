@@ -29,6 +29,12 @@ PLAIN_ERROR = b'data: {"error":{"message":"boom","type":"server_error","param":n
 DONE = b"data: [DONE]\n\n"
 ESTIMATED, REQUEST, UPSTREAM = UsageSource.ESTIMATED, UsageSource.REQUEST, UsageSource.UPSTREAM
 
+# A red pixel, which the demo upstream can decode.
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478da63f8cfc000"
+    "0003010100f70341430000000049454e44ae426082"
+)
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -131,7 +137,7 @@ EDIT = replace(
     name="image edits",
     path="/v1/images/edits",
     kind="images.edits",
-    files={"image": ("a.png", images_world.PNG, "image/png")},
+    files={"image": ("a.png", PIXEL, "image/png")},
 )
 EDIT_BY_LINK = replace(
     IMAGE_BY_TOKENS,
@@ -377,7 +383,7 @@ class EndpointWorld(ScriptedWorld):
         names = {endpoint.model for endpoint in ALL} - {"m-1", "e-1"}
         super().__init__(*replies, models=(EMBEDDING_MODEL, *map(shipped, sorted(names))), environment=environment)
         self.models.found[0] = CHAT_MODEL
-        self.speak_dialect()
+        self.connect(self.http)
 
 
 @dataclass
