@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from multiconnection.calls.routing import ATTEMPTS_MAX, RETRY_PAUSE_S, Router
+from multiconnection.calls.pipeline import ATTEMPTS_MAX, RETRY_PAUSE_S, Router
 from multiconnection.calls.upstream import UpstreamError
 from multiconnection.catalog.models import Provider, UpstreamRef
 from multiconnection.errors import NoAvailableUpstream, RateLimited, UpstreamFailed

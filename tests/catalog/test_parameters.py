@@ -152,7 +152,7 @@ def a_world(*providers: Provider) -> ChatWorld:
 
 
 async def asked(world: ChatWorld, endpoint: str, fields: Mapping[str, Any]) -> GatewayError | None:
-    ask = world.chat.chat if endpoint == CHAT else world.chat.complete
+    ask = world.chat.answer if endpoint == CHAT else world.chat.complete
     text = {"messages": MESSAGES} if endpoint == CHAT else {"prompt": "hi"}
     body = {"model": "m-1", "max_tokens": 1, **text, **fields}
     try:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from local.template_values import read_yaml
-from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.calls.settlement import charged_members
 from multiconnection.context import RequestContext
 from multiconnection.ledger.items import ACTIVITY_SHARDS
 from multiconnection.observability.logging import begin_correlation, note_account
-from multiconnection.observability.metrics import Emf
+from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.orders.models import OrderStatus
 from multiconnection.usage import Attempts
 from tests.docs.test_operations_docs import ALARMS, RESOURCES, watched
@@ -50,7 +50,7 @@ def test_the_line_of_a_call_is_as_long_as_the_page_says() -> None:
         attempts=Attempts(1, "openai", 410),
         charged=charged_members(usage_row()),
     )
-    Telemetry(Emf("MultiConnection", written.append), 1020.0).call(context)
+    RequestMetrics(Emf("MultiConnection", written.append)).call(context)
     [line] = written
     assert len(line) == pytest.approx(counted("Function log, bytes"), rel=0.1)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from local.cli import parser
 from local.template_values import read_yaml
-from multiconnection.calls import telemetry
-from multiconnection.observability import metrics as ledger_alarms
+from multiconnection.ledger import jobs
+from multiconnection.observability import metrics
 from multiconnection.observability.metrics import Group
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ SERVING_CALLS = {"ChatFunction", "AudioFunction", "ImagesFunction", "EmbeddingsF
 
 
 def groups() -> list[Group]:
-    modules = (telemetry, ledger_alarms)
+    modules = (metrics, jobs)
     return [value for module in modules for value in vars(module).values() if isinstance(value, Group)]
 
 
@@ -74,10 +74,10 @@ def test_every_metric_is_explained_and_none_that_is_not_there() -> None:
 def test_every_alarm_of_the_ledger_is_explained() -> None:
     names = ledger_alarm_names()
     assert names >= {"invariant_breached", "overrun", "decision_lost", "apply_deferred", "secret_unreadable"}
-    assert names >= ledger_alarms.CRITICAL
+    assert names >= metrics.CRITICAL
     assert not [name for name in names if f"- `{name}`" not in PAGE]
     critical = PAGE.partition("### LedgerCriticalAlarm")[2].partition("###")[0]
-    assert set(re.findall(r"^- `(\w+)`", critical, re.MULTILINE)) == ledger_alarms.CRITICAL
+    assert set(re.findall(r"^- `(\w+)`", critical, re.MULTILINE)) == metrics.CRITICAL
 
 
 def test_alarms_watch_metrics_that_are_published_with_those_dimensions() -> None:
@@ -100,7 +100,7 @@ def test_every_alarm_is_sent_when_it_begins_and_when_it_ends() -> None:
 
 def test_the_filters_match_the_lines_that_the_code_writes() -> None:
     for name, spec in FILTERS.items():
-        assert f'$.message = "{telemetry.UPSTREAM_FAILED}"' in spec["FilterPattern"], name
+        assert f'$.message = "{metrics.UPSTREAM_FAILED}"' in spec["FilterPattern"], name
         assert spec["LogGroupName"] == CALLS_LOG
     functions = {name: spec["Properties"] for name, spec in RESOURCES.items() if name in SERVING_CALLS}
     assert {name for name, spec in functions.items() if spec["LoggingConfig"]["LogGroup"] == CALLS_LOG} == SERVING_CALLS

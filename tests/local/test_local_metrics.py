@@ -13,9 +13,9 @@ from local.metrics import extracted, metric_filters
 from local.metrics_feed import MetricsFeed
 from local.template import Template, load
 from local.template_values import TemplateError
-from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.calls.settlement import charged_members
 from multiconnection.context import RequestContext
-from multiconnection.observability.metrics import Emf
+from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.usage import Attempts, Failure
 from tests.support.usage_rows import usage_row
 
@@ -40,7 +40,7 @@ def call_lines(code: str = "upstream_error") -> list[str]:
         attempts=attempts,
         charged=charged_members(usage_row()),
     )
-    Telemetry(Emf(NAMESPACE, written.append), 1020.0).call(context)
+    RequestMetrics(Emf(NAMESPACE, written.append)).call(context)
     return written
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.calls.telemetry import Telemetry, charged_members
+from multiconnection.calls.settlement import charged_members
 from multiconnection.context import RequestContext
 from multiconnection.observability.logging import (
     JsonFormatter,
@@ -19,7 +19,7 @@ from multiconnection.observability.logging import (
     encoded,
     note_account,
 )
-from multiconnection.observability.metrics import Emf, LoggedAlarms
+from multiconnection.observability.metrics import Emf, LoggedAlarms, RequestMetrics
 from multiconnection.usage import Attempts
 from tests.support.usage_rows import usage_row
 from tests.support.wire_world import ACCOUNT, PROVIDER_KEY, wire_world
@@ -109,7 +109,7 @@ async def test_an_exception_is_told_without_its_message(
 
     async with wire_world() as world:
         assert (await world.chat()).status_code == 200
-        monkeypatch.setattr(world.state().chat, "answer", broken)
+        monkeypatch.setattr(world.state().chat, "chat", broken)
         response = await world.chat()
     assert response.status_code == 500
     err = capsys.readouterr().err
@@ -248,7 +248,7 @@ def test_a_record_that_cannot_be_formatted_is_told_without_its_arguments(capsys:
 @pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer is being paid for too")
 def test_the_line_of_a_call_costs_less_than_30_microseconds() -> None:
     """The best of several rounds, because other processes share this machine's caches."""
-    telemetry = Telemetry(Emf("Test", len), 1020.0)
+    metrics = RequestMetrics(Emf("Test", len))
     context = RequestContext(
         usage_row().hold_id,
         0.0,
@@ -264,6 +264,6 @@ def test_the_line_of_a_call_costs_less_than_30_microseconds() -> None:
     for _ in range(15):
         began = time.process_time()
         for _ in range(400):
-            telemetry.call(context)
+            metrics.call(context)
         rounds.append((time.process_time() - began) / 400 * 1e6)
     assert min(rounds) < 30, rounds

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.providers.codec import FilePart, form_data
+from multiconnection.providers.http import FilePart, form_data
 from multiconnection.web.forms import Form, FormFile, FormParts
 
 

@@ -11,12 +11,10 @@ from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
 from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
-from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
-from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
-from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Model, Switches, parse_model
 from multiconnection.catalog.service import CatalogService, ListingService
 from multiconnection.catalog.store import CatalogTable
@@ -42,7 +40,8 @@ from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
-from multiconnection.observability.metrics import Emf
+from multiconnection.observability.metrics import Emf, RequestMetrics
+from multiconnection.providers.http import Http
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
@@ -224,21 +223,17 @@ class ChatWorld:
         )
         self.objects = FakeObjects(self.clock)
         self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
-        self.chat = ChatService(self.calls, self.upstream, self.uploads)
         self.http = FakeHttp([])
-        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
-        self.images = ImagesService(
-            self.calls,
-            OpenAiImages(self.http),
-            self.uploads,
-            self.settings.inline_result_bytes_max,
-        )
-        self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
-        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
+        self.connect(self.http)
+        self.chat = ChatService(self.calls, self.upstream, self.uploads)
 
-    def speak_dialect(self) -> None:
-        """Chat reaches its providers as everything else does: through its real dialect, over `http`."""
-        self.chat = ChatService(self.calls, OpenAiCompatible(self.http), self.uploads)
+    def connect(self, http: Http) -> None:
+        """Let every service, chat included, reach its providers over `http` through its real dialect."""
+        self.chat = ChatService(self.calls, OpenAiCompatible(http), self.uploads)
+        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(http))
+        self.images = ImagesService(self.calls, OpenAiImages(http), self.uploads, self.settings.inline_result_bytes_max)
+        self.speech = SpeechService(self.calls, OpenAiSpeech(http))
+        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(http), self.uploads)
 
     def config(self) -> CallConfig:
         return CallConfig(
@@ -267,7 +262,7 @@ class ChatWorld:
             clock=self.clock,
             rng=self.rng,
             ip_limits=lambda ip: self.limiter.ip_state(ip).headers(),
-            on_answered=Telemetry(Emf("MultiConnection"), 0.0).call,
+            on_answered=RequestMetrics(Emf("MultiConnection")).call,
             aclose=aclose,
         )
 
@@ -298,7 +293,7 @@ class ChatWorld:
 
     async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.chat(caller, whole, arrival or self.arrival())
+        return await self.chat.answer(caller, whole, arrival or self.arrival())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""
@@ -332,3 +327,9 @@ class ChatWorld:
         assert image.charged == row.cost
         assert all(stream.closed for stream in self.upstream.streams)
         return row
+
+    async def assert_untouched(self) -> None:
+        """No money was set aside, and nothing was sent to a provider."""
+        assert (self.http.posted, self.upstream.calls) == ([], [])
+        assert await self.rows() == []
+        assert (await self.account()).holds == {}

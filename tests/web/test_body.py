@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.web.json_bounds import NESTING_MAX
+from multiconnection.web.json import NESTING_MAX
 from tests.support.assertions import assert_error
 from tests.support.chat_app import ChatApp
 from tests.support.chat_world import IP, ChatWorld

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from multiconnection.web.json_bounds import TREE_BYTES_MAX
+from multiconnection.web.json import TREE_BYTES_MAX
 from tests.support import hostile_bodies
 from tests.support.watchdog import MB, Watchdog, measured
 

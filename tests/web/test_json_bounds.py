@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.web.json_bounds import (
+from multiconnection.web.json import (
     NESTING_MAX,
     TREE_BYTES_MAX,
     is_nested_too_deeply,

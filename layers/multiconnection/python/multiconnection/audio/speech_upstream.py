@@ -11,7 +11,6 @@ from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError, Upstr
 from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import SPEECH
 from multiconnection.errors import GatewayError
-from multiconnection.providers.codec import OPERATORS_ONLY, counted, decode, encode, outcome_of
 from multiconnection.providers.errors import (
     TransportFailure,
     empty_answer,
@@ -22,7 +21,9 @@ from multiconnection.providers.errors import (
 )
 from multiconnection.providers.http import ERROR_BYTES_MAX, EVENTS, Exchange, Http, Outgoing, Reply, read_body
 from multiconnection.providers.sse import NamedEventStream, event_bytes
+from multiconnection.providers.usage import OPERATORS_ONLY, counted, outcome_of
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.json import decode, encode
 
 from .speech_request import AUDIO_TOKENS_PER_SECOND, SpeechCall
 

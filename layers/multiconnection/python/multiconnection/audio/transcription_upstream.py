@@ -11,18 +11,6 @@ from multiconnection.calls.upstream import Completion, CostOf, Outcome, Upstream
 from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import base_name
 from multiconnection.errors import GatewayError
-from multiconnection.providers.codec import (
-    OPERATORS_ONLY,
-    FilePart,
-    counted,
-    decode,
-    detail,
-    details,
-    encode,
-    form_data,
-    outcome_of,
-    utf8_length,
-)
 from multiconnection.providers.errors import (
     TransportFailure,
     answer_body,
@@ -32,9 +20,11 @@ from multiconnection.providers.errors import (
     reported_error,
     transport_error,
 )
-from multiconnection.providers.http import EVENTS, JSON, Exchange, Http, Outgoing, Reply, read_body
+from multiconnection.providers.http import EVENTS, JSON, Exchange, FilePart, Http, Outgoing, Reply, form_data, read_body
 from multiconnection.providers.sse import NamedEventStream, event_bytes
+from multiconnection.providers.usage import OPERATORS_ONLY, counted, detail, details, outcome_of
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.json import decode, encode, utf8_length
 
 from .transcription_request import TranscriptionCall
 

@@ -12,7 +12,6 @@ from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
-from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import Configure, FetchSecret, ProviderDirectory, configured_providers
 from multiconnection.catalog.service import CatalogService
@@ -180,7 +179,3 @@ def ledger_margins(settings: Settings) -> Margins:
 def hold_lifetime_s(settings: Settings) -> float:
     """Seconds from the beginning of a request to the expiry of its hold."""
     return settings.function_timeout_s + settings.hold_margin_s
-
-
-def build_telemetry(settings: Settings, emf: Emf) -> Telemetry:
-    return Telemetry(emf, hold_lifetime_s(settings))

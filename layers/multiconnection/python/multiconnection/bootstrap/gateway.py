@@ -1,4 +1,4 @@
-"""/v1: each function's services on `app.state`, over one asynchronous driver and two pools of connections.
+"""Services of /v1 and of the pages on `app.state`, over one asynchronous driver and two pools of connections.
 
 A function imports the rooms that it serves and no other: the imports are most of its cold start.
 """
@@ -7,17 +7,18 @@ from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import State
 
-from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
-from multiconnection.calls.routing import Router
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.config import Settings
 from multiconnection.ledger.ledger import Standing
+from multiconnection.money import nano_to_usd
+from multiconnection.observability.metrics import RequestMetrics
 from multiconnection.ports import Alarms
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.web.app import Process
 
-from .base import Base, build_base, build_telemetry, hold_lifetime_s
+from .base import Base, build_base, hold_lifetime_s
 
 # At shutdown a process settles its cancelled calls first; the sweeper ends the rest.
 DRAIN_S = 8.0
@@ -86,6 +87,28 @@ def build_uploads(state: State, settings: Settings) -> Process:
     return serve(state, base)
 
 
+def build_site(state: State, settings: Settings) -> Process:
+    """The pages: the catalog and the health of the providers, without keys, money or people."""
+    from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth
+    from multiconnection.catalog.providers import provider_names
+    from multiconnection.catalog.service import ListingService
+    from multiconnection.site.pages import SiteConfig, SiteService
+
+    base = build_base(settings)
+    config = SiteConfig(
+        settings.legal_entity,
+        nano_to_usd(0 if settings.test_credit_mode == "off" else settings.test_credit_nano),
+        settings.public_base_url,
+        settings.upload_origin,
+        settings.test_credit_mode,
+    )
+    metrics = CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
+    health = ProviderHealth(metrics, provider_names(), base.clock)
+    listing = ListingService(base.catalog, settings.markup_basis_points)
+    state.site = SiteService(config, base.catalog, listing, health)
+    return serve(state, base)
+
+
 def serve(state: State, base: Base, aclose: Callable[[], Awaitable[None]] | None = None) -> Process:
     """Adds the parts of all functions: authentication, limits, and the metrics of an answer."""
     state.settings = base.settings
@@ -98,7 +121,7 @@ def serve(state: State, base: Base, aclose: Callable[[], Awaitable[None]] | None
         clock=base.clock,
         rng=base.rng,
         ip_limits=lambda ip: base.limiter.ip_state(ip).headers(),
-        on_answered=build_telemetry(base.settings, base.emf).call,
+        on_answered=RequestMetrics(base.emf).call,
         aclose=aclose or base.aclose,
     )
 

@@ -12,7 +12,7 @@ from multiconnection.config import Settings
 from multiconnection.credits.service import AdminAdjustments
 from multiconnection.keys.service import KeyService
 from multiconnection.keys.store import KeysTable
-from multiconnection.ledger.jobs import Maintenance
+from multiconnection.ledger.jobs import JobMetrics, Maintenance
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
@@ -22,7 +22,7 @@ from multiconnection.ports import Clock
 from multiconnection.reports.service import AdminReconciliation, AdminRevenue, DailyRun
 
 from .admin import Administration, provider_metrics
-from .base import SystemClock, SystemRng, build_ledger, build_telemetry
+from .base import SystemClock, SystemRng, build_ledger, hold_lifetime_s
 from .orders import boto_receipt_url, build_order_repair, build_recharge, order_access
 
 
@@ -65,8 +65,8 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
     providers = configured_providers(settings)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
-    telemetry = build_telemetry(settings, emf)
-    maintenance = Maintenance(ledger, clock, alarms, telemetry.swept, telemetry.reconciled)
+    metrics = JobMetrics(emf, hold_lifetime_s(settings))
+    maintenance = Maintenance(ledger, clock, alarms, metrics.swept, metrics.reconciled)
     keys = KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng)
     admin = Administration(settings, driver, ledger, clock, rng)
     access = order_access(settings, driver, alarms, clock, rng)

@@ -11,7 +11,8 @@ from multiconnection.catalog.bounds import CostBound, text_tokens_max
 from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import ENDPOINTS
 from multiconnection.errors import RequestInvalid
-from multiconnection.turns import Steps
+from multiconnection.web.body import Steps
+from multiconnection.web.json import utf8
 
 # Tokens that a tokenizer puts around a text.
 TEXT_OVERHEAD_TOKENS = 8
@@ -120,7 +121,3 @@ def unread(endpoint: str, body: Mapping[str, Any]) -> bytes:
         return orjson.dumps(unknown) if unknown else b""
     except TypeError as exc:
         raise RequestInvalid("The JSON of your request is nested too deeply.") from exc
-
-
-def utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

@@ -1,7 +1,7 @@
 """The charge of a call, however it ended, and its way into the ledger."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from multiconnection.catalog.bounds import cost_nano
@@ -14,6 +14,8 @@ from multiconnection.usage import Attempts, Ended, Failure, Usage
 
 from .requests import PricedCall
 from .upstream import Outcome
+
+_ONE_USD_NANO = 10**9
 
 
 class InFlightCalls:
@@ -119,3 +121,19 @@ class Charge:
 
     def _cost(self, usage: Usage) -> int:
         return cost_nano(self.call.model, usage, self.call.bound.markup_basis_points)
+
+
+def charged_members(row: UsageRow) -> Mapping[str, object]:
+    """What the metrics line of a settled call says about its charge."""
+    return {
+        "TokensIn": row.usage.prompt_tokens,
+        "TokensOut": row.usage.completion_tokens,
+        "CostUsd": row.cost / _ONE_USD_NANO,
+        "model": row.model,
+        "key_id": row.key_id,
+        "attempts": row.attempts,
+        "ended": row.ended.value,
+        "usage_source": row.usage_source.value,
+        "streamed": row.streamed,
+        "duration_ms": row.duration_ms,
+    }

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.errors import LedgerUnavailable, ModelNotFound, NoAvailableUpstream
 from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import UsageRow
@@ -154,7 +155,7 @@ class PriceBook:
         """`parse_costs` instead of `parse_model` gives the prices that we pay upstream."""
         self._table = table
         self._parse = parse
-        self._known: Bounded[Version, Model] = Bounded(VERSIONS_MAX)
+        self._known: LRUCache[Version, Model] = LRUCache(VERSIONS_MAX)
 
     async def of(self, rows: Iterable[UsageRow]) -> Mapping[Version, Model]:
         """The models of these rows, without those that cannot be read any more. Raises StoreError."""
@@ -173,7 +174,7 @@ class PriceBook:
             model = self._parse(entry)
         except CatalogError:
             return None
-        self._known.put(version, model)
+        self._known[version] = model
         return model
 
 

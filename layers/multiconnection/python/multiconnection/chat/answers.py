@@ -8,9 +8,10 @@ from typing import Any
 
 from multiconnection.calls.upstream import Completion
 from multiconnection.catalog.models import Provider
-from multiconnection.providers.codec import likeliest, outcome_of, shown_usage, take_usage, utf8_length
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
+from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage
 from multiconnection.usage import Usage, UsageSource
+from multiconnection.web.json import utf8_length
 
 from .request import ChatCall
 from .tool_calls import Call, ToolDeltas, complete_calls
@@ -30,7 +31,7 @@ class Choice:
 
     role_sent: bool = False
     finished: bool = False
-    tools: ToolDeltas = field(default_factory=ToolDeltas)
+    tools: ToolDeltas | None = None
     called_tools: bool = False
 
 
@@ -117,11 +118,13 @@ class Chunks:
         """Rewrites what this chunk adds to one choice."""
         delta = choice.get("delta")
         delta = choice["delta"] = delta if isinstance(delta, dict) else {}
-        began = state.tools.normalise(delta)
+        began, seen.call = False, None
+        if "tool_calls" in delta:
+            tools = state.tools = state.tools or ToolDeltas()
+            began, seen.call = tools.normalise(delta), tools.only(delta)
         seen.texts.extend(texts_of(delta))
         self._track(state, delta, reason, seen)
         seen.began = seen.began or began
-        seen.call = state.tools.only(delta)
         legacy = seen.call is not None and "function_call" in delta
         seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
 

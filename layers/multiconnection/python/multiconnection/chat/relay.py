@@ -10,9 +10,10 @@ import orjson
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError
 from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.errors import GatewayError
-from multiconnection.providers.codec import decode, encode, likeliest, outcome_of, shown_usage, take_usage, utf8_length
 from multiconnection.providers.errors import ENDED_EARLY, empty_answer, error_in, not_an_answer, reported_error
+from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.json import decode, encode, utf8_length
 
 from .answers import Chunks, Seen, TextChunks, choices_of, estimated_usage
 from .request import ChatCall

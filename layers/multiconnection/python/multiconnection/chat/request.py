@@ -14,7 +14,6 @@ from multiconnection.calls.requests import (
     PricedCall,
     inputs_of,
     unread,
-    utf8,
     wrong_kind,
 )
 from multiconnection.catalog.bounds import (
@@ -29,10 +28,9 @@ from multiconnection.catalog.bounds import (
 from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS, refuse_costly, refuse_unpriced_caching
 from multiconnection.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
-from multiconnection.providers.codec import utf8_length
-from multiconnection.turns import Steps, at_once
 from multiconnection.usage import Usage
-from multiconnection.web.body import json_object, validated
+from multiconnection.web.body import Steps, at_once, json_object, validated
+from multiconnection.web.json import utf8, utf8_length
 
 from .schemas import MESSAGES_MAX, ChatMessages, ChatOptions, CompletionsBody
 

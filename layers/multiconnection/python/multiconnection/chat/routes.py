@@ -19,7 +19,7 @@ async def create_chat_completion(request: Request) -> Response:
         speech = await request.app.state.speech.for_chat(caller, body, request.scope[SCOPE_KEY])
         if speech is not None:
             return StreamedResponse(speech)
-    return response(await request.app.state.chat.chat(caller, body, request.scope[SCOPE_KEY]))
+    return response(await request.app.state.chat.answer(caller, body, request.scope[SCOPE_KEY]))
 
 
 async def create_completion(request: Request) -> Response:

@@ -11,9 +11,9 @@ from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
-from multiconnection.turns import in_turns
 from multiconnection.uploads.service import UploadService
 from multiconnection.usage import UsageSource
+from multiconnection.web.body import in_turns
 
 from .request import (
     ChatCall,
@@ -45,7 +45,7 @@ class ChatService:
         self._upstream = upstream
         self._uploads = uploads
 
-    async def chat(self, caller: Caller, body: object, context: RequestContext) -> ChatAnswer:
+    async def answer(self, caller: Caller, body: object, context: RequestContext) -> ChatAnswer:
         """Runs one call up to its whole answer, or up to the first event of a streamed one.
 
         Raises GatewayError; whatever was reserved is settled by then.
@@ -64,7 +64,7 @@ class ChatService:
         return await self._answered(caller, request.bind(model, self._calls.markup_basis_points), context)
 
     async def complete(self, caller: Caller, body: object, context: RequestContext) -> ChatAnswer:
-        """Like `chat`, for OpenAI's legacy endpoint: texts where chat has messages."""
+        """Like `answer`, for OpenAI's legacy endpoint: texts where chat has messages."""
         request = parse_completions_request(body)
         model = await self._calls.find_model(caller, request.model)
         require_completions_model(request, model)

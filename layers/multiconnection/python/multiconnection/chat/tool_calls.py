@@ -8,7 +8,7 @@ from zlib import crc32
 
 import orjson
 
-from multiconnection.providers.codec import encode
+from multiconnection.web.json import encode, utf8
 
 # A string of JSON; group 1 takes part where it is still open at the end, and is the half of an escape or nothing.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|(\\?\Z))', re.DOTALL)
@@ -55,7 +55,7 @@ class Arguments:
     def same_as(self, text: str) -> bool:
         """`text` is all that has come so far."""
         self._scan_pending()
-        return crc32(_utf8(text)) == self._crc
+        return crc32(utf8(text)) == self._crc
 
     def _scan_pending(self) -> None:
         if self._pending:
@@ -67,7 +67,7 @@ class Arguments:
         """Strings are skipped, and the brackets between them counted."""
         if not text:
             return
-        self._crc = crc32(_utf8(text), self._crc)
+        self._crc = crc32(utf8(text), self._crc)
         parts = _STRING.split(self._unclosed + text)
         rest = parts[-2] if len(parts) > 1 else None
         self._unclosed = "" if rest is None else f'"{rest}'
@@ -312,10 +312,6 @@ def _index(entry: dict[str, Any]) -> int | None:
 
 def _name(entry: dict[str, Any]) -> str:
     return _text(_holder(entry).get("name"))
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _text(value: object) -> str:

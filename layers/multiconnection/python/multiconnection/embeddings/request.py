@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multiconnection.calls.requests import Inputs, PricedCall, inputs_of, unread, utf8
+from multiconnection.calls.requests import Inputs, PricedCall, inputs_of, unread
 from multiconnection.catalog.bounds import CostBound
 from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import EMBEDDINGS, MODERATIONS, refuse_costly
 from multiconnection.errors import ContextTooLong, RequestInvalid
 from multiconnection.web.body import json_object, validated
+from multiconnection.web.json import utf8
 
 from .schemas import EmbeddingsBody, ModerationsBody
 

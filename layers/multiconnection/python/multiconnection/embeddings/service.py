@@ -7,8 +7,8 @@ from multiconnection.calls.pipeline import Calls, ReservedCall
 from multiconnection.calls.upstream import Completion
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
-from multiconnection.turns import in_turns
 from multiconnection.usage import UsageSource
+from multiconnection.web.body import in_turns
 
 from .request import (
     InputCall,

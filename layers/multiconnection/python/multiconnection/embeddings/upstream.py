@@ -9,9 +9,9 @@ from typing import Any
 
 from multiconnection.calls.upstream import Completion, Outcome
 from multiconnection.catalog.models import Provider
-from multiconnection.providers.codec import outcome_of, read_usage
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer
 from multiconnection.providers.http import Exchange, Http, Outgoing
+from multiconnection.providers.usage import outcome_of, read_usage
 from multiconnection.usage import Usage
 
 from .request import InputCall

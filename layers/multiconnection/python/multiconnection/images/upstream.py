@@ -11,21 +11,24 @@ from typing import Any
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError, UpstreamStream
 from multiconnection.catalog.models import Model, Provider, Quirks
 from multiconnection.errors import GatewayError
-from multiconnection.providers.codec import FilePart, counted, detail, details, encode, form_data, outcome_of
 from multiconnection.providers.errors import TransportFailure, answer_body, empty_answer, not_an_answer, transport_error
 from multiconnection.providers.http import (
     ERROR_BYTES_MAX,
     EVENTS,
     JSON,
     Exchange,
+    FilePart,
     Http,
     Outgoing,
     Reply,
     as_json,
+    form_data,
     read_body,
 )
 from multiconnection.providers.sse import NamedEventStream, event_bytes
+from multiconnection.providers.usage import counted, detail, details, outcome_of
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.json import encode
 
 from .fetch import Get, PictureUnreachable, fetched, get_picture
 from .request import PARTIAL_TOKENS, ImageCall, Picture, PictureData, PictureUrl, image_type

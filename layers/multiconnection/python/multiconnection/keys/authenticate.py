@@ -12,10 +12,10 @@ higher epoch (`note_epoch`) makes every record of that account that was read bef
 from dataclasses import dataclass
 from typing import Annotated
 
+from cachetools import LRUCache, TTLCache
 from fastapi import Depends, Request
 from starlette.datastructures import State
 
-from multiconnection.bounded import Bounded
 from multiconnection.context import RequestContext
 from multiconnection.errors import ApiKeyInvalid, IpNotAuthorized, LedgerUnavailable
 from multiconnection.limits.accounts import KnownAccounts
@@ -53,9 +53,9 @@ class Authenticator:
         self._limiter = limiter
         self._clock = clock
         self._cache_s = cache_s
-        self._known: Bounded[str, _Known] = Bounded(ENTRIES_MAX)
-        self._unusable_until: Bounded[str, float] = Bounded(ENTRIES_MAX)
-        self._epochs: Bounded[str, _Epoch] = Bounded(ENTRIES_MAX)
+        self._known: LRUCache[str, _Known] = LRUCache(ENTRIES_MAX)
+        self._unusable: TTLCache[str, bool] = TTLCache(ENTRIES_MAX, cache_s, clock.now)
+        self._epochs: LRUCache[str, _Epoch] = LRUCache(ENTRIES_MAX)
         self._notes = 0
 
     async def authenticate(self, authorization: str | None, x_api_key: str | None, ip: str) -> Caller:
@@ -63,7 +63,7 @@ class Authenticator:
         await self._limiter.admit_ip(ip)
         secret = presented_secret(authorization, x_api_key)
         key_hash = hash_secret(secret)
-        if not is_well_formed(secret) or self._is_known_unusable(key_hash):
+        if not is_well_formed(secret) or key_hash in self._unusable:
             self._limiter.check_failed_auth(ip)
             self._limiter.count_failed_auth(ip)
             raise invalid_key(secret)
@@ -91,16 +91,13 @@ class Authenticator:
         noted = self._epochs.get(account_id)
         if noted is None or epoch > noted.number:
             self._notes += 1
-            self._epochs.put(account_id, _Epoch(epoch, self._notes))
+            self._epochs[account_id] = _Epoch(epoch, self._notes)
 
     def invalidate(self, key_hash: str) -> None:
         """Make the next call with this key read its record again."""
         if known := self._known.get(key_hash):
-            self._known.put(key_hash, _Known(known.caller, 0.0))
-        self._unusable_until.drop(key_hash)
-
-    def _is_known_unusable(self, key_hash: str) -> bool:
-        return self._clock.now() < (self._unusable_until.get(key_hash) or 0.0)
+            self._known[key_hash] = _Known(known.caller, 0.0)
+        self._unusable.pop(key_hash, None)
 
     def _cached(self, key_hash: str) -> Caller | None:
         known, now = self._known.get(key_hash), self._clock.now()
@@ -126,12 +123,12 @@ class Authenticator:
             raise LedgerUnavailable("The API key could not be checked, please try again.", retry_after_s=1) from exc
         now = self._clock.now()
         if api_key is None or not api_key.is_usable(now):
-            self._known.drop(key_hash)
-            self._unusable_until.put(key_hash, now + self._cache_s)
+            self._known.pop(key_hash, None)
+            self._unusable[key_hash] = True
             return None
         caller = Caller(api_key.account_id, api_key, self._epoch_before(api_key, notes_before))
-        self._known.put(key_hash, _Known(caller, now + self._cache_s))
-        self._unusable_until.drop(key_hash)
+        self._known[key_hash] = _Known(caller, now + self._cache_s)
+        self._unusable.pop(key_hash, None)
         return caller
 
     async def _find(self, key_hash: str) -> ApiKey | None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from multiconnection.observability.metrics import Emf, Group
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import StoreError
 
@@ -11,6 +12,8 @@ from .models import SweepReport, UsageRow
 from .reconcile import ReconcileReport, totals, unreadable
 
 Decode = Callable[[str], UsageRow]
+HOLDS = Group(((),), {"HoldsOutstanding": "Count", "OldestHoldAge": "Seconds", "HoldsEnded": "Count"})
+BOOKS = Group(((),), {"Drift": "Count", "UnverifiedAccounts": "Count", "StaleHolds": "Count"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +118,36 @@ class Maintenance:
                 credits_drift=report.credits_drift,
                 breaches=report.breaches,
             )
+
+
+class JobMetrics:
+    """Publishes the figures of whole runs."""
+
+    def __init__(self, emf: Emf, hold_lifetime_s: float) -> None:
+        self._emf = emf
+        self._hold_lifetime_s = hold_lifetime_s
+
+    def swept(self, report: SweepReport, now_s: float) -> None:
+        """Silent while no account has been active: what is idle costs nothing, its metrics neither."""
+        if not report.accounts:
+            return
+        age_s = 0.0
+        if report.oldest_expiry_s is not None:
+            age_s = max(0.0, now_s - report.oldest_expiry_s + self._hold_lifetime_s)
+        members = {
+            "HoldsOutstanding": report.waiting + report.failed,
+            "OldestHoldAge": round(age_s),
+            "HoldsEnded": report.ended,
+            "accounts": report.accounts,
+            "failed": report.failed,
+            "complete": report.complete,
+        }
+        self._emf.put("sweep", (HOLDS,), members)
+
+    def reconciled(self, totals: Mapping[str, int]) -> None:
+        members = {
+            "Drift": totals["drift"],
+            "UnverifiedAccounts": totals["unverified"],
+            "StaleHolds": totals["stale_holds"],
+        }
+        self._emf.put("reconciliation", (BOOKS,), {**totals, **members})

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from multiconnection.context import RequestContext
+
 from .logging import Write, correlation, encoded, iso, to_stderr
 
 
@@ -50,6 +52,47 @@ class Emf:
             "Dimensions": [list(names) for names in group.dimensions],
             "Metrics": [{"Name": name, "Unit": unit} for name, unit in group.units.items()],
         }
+
+
+CALLS = Group(((), ("route",)), {"Calls": "Count"})
+FIRST_BYTE = Group((("route",),), {"TimeToFirstByte": "Milliseconds"})
+ERRORS = Group(((), ("code",)), {"Errors": "Count"})
+BILLED = Group(((),), {"TokensIn": "Count", "TokensOut": "Count", "CostUsd": "None"})
+ANSWERED = Group(((), ("provider",)), {"UpstreamAnswers": "Count"})
+LATENCY = Group((("provider",),), {"UpstreamLatency": "Milliseconds"})
+# Written by a metric filter of the template over the lines of this name: a call may fail at several providers, and
+# one line of metrics has room for one provider.
+UPSTREAM_FAILED = "upstream_failed"
+
+
+class RequestMetrics:
+    """One per process. The correlation adds request and account ids to every line."""
+
+    def __init__(self, emf: Emf) -> None:
+        self._emf = emf
+
+    def call(self, context: RequestContext) -> None:
+        """One line of metrics a call, and one warning for each time that a provider failed it."""
+        if context.attempts is not None:
+            for failure in context.attempts.failures:
+                members = {"provider": failure.provider, "code": failure.code, "latency_ms": failure.latency_ms}
+                self._emf.line(UPSTREAM_FAILED, members, "WARNING")
+        groups: tuple[Group, ...] = (CALLS,)
+        members = {"method": context.method, "route": context.route or "unknown", "status": context.status, "Calls": 1}
+        if context.first_byte_ms is not None:
+            groups += (FIRST_BYTE,)
+            members["TimeToFirstByte"] = context.first_byte_ms
+        if code := context.code:
+            groups += (ERRORS,)
+            members |= {"code": code, "Errors": 1}
+        if context.charged is not None:
+            groups += (BILLED,)
+            members |= context.charged
+        if context.attempts is not None and context.attempts.answered_ms is not None:
+            groups += (ANSWERED, LATENCY)
+            members |= {"UpstreamAnswers": 1, "UpstreamLatency": context.attempts.answered_ms}
+            members["provider"] = context.attempts.provider
+        self._emf.put("call", groups, members)
 
 
 # Money may be wrong or lost, or an account in the wrong hands: an operator has to look now.

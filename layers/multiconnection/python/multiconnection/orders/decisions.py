@@ -117,7 +117,7 @@ class OrderDecisions:
         )
 
     async def _require_own_decision(self, admin: Session, order: Order, to: OrderStatus, exc: OrderRefused) -> None:
-        """A repeated click finds its own decision; another administrator's click is told who decided."""
+        """A repeated click finds its own decision; another administrator's click is refused with the author."""
         if order.status in _REACHED[to] and order.decider_id == admin.user_id:
             return
         if order.status is OrderStatus.IN_REVIEW:

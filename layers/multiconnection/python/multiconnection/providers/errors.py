@@ -21,8 +21,7 @@ from multiconnection.errors import (
     UpstreamTimeout,
 )
 from multiconnection.usage import Ended
-
-from .codec import decode, decode_plain
+from multiconnection.web.json import decode, decode_plain
 
 
 class TransportFailure(Exception):

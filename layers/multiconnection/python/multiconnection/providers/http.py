@@ -3,9 +3,10 @@
 import asyncio
 import io
 import math
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -16,8 +17,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multiconnection.calls.upstream import UpstreamError
 from multiconnection.catalog.models import Provider
 from multiconnection.errors import RequestInvalid
+from multiconnection.web.json import encode
 
-from .codec import encode
 from .errors import (
     AnswerTimedOut,
     BodyTooLarge,
@@ -44,6 +45,8 @@ ERROR_BYTES_MAX = 64 * 1024
 USER_AGENT = "MultiConnection/0.1"
 JSON = "application/json"
 EVENTS = "text/event-stream"
+# As HTML 5 has it: nothing of a name can end its header.
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 class Reply(Protocol):
@@ -77,6 +80,16 @@ class Http(Protocol):
         idle_timeout_s: float,
     ) -> Reply:
         """Raises TransportFailure."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """One file under a field's name."""
+
+    name: str
+    filename: str
+    content_type: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,22 @@ def as_json(value: object) -> bytes:
     except ValueError as exc:
         error = RequestInvalid("The request body is nested too deeply.")
         raise UpstreamError(error, retry_elsewhere=False) from exc
+
+
+def form_data(fields: Iterable[tuple[str, str]], files: Iterable[FilePart]) -> tuple[bytes, str]:
+    """multipart/form-data as browsers write it (RFC 7578): the body, and its content type.
+
+    The boundary is random, so no part can contain it.
+    """
+    boundary = f"----MultiConnection{secrets.token_hex(16)}"
+    pieces: list[bytes] = []
+    for name, text in fields:
+        pieces += [_head(boundary, name), b"\r\n\r\n", text.encode("utf-8", "replace"), b"\r\n"]
+    for file in files:
+        described = f'; filename="{file.filename.translate(_ESCAPES)}"\r\nContent-Type: {file.content_type}\r\n\r\n'
+        pieces += [_head(boundary, file.name), described.encode("utf-8", "replace"), file.data, b"\r\n"]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    return b"".join(pieces), f"multipart/form-data; boundary={boundary}"
 
 
 def is_ok(reply: Reply) -> bool:
@@ -307,3 +336,8 @@ def _failure(exc: Exception) -> TransportFailure:
     if isinstance(exc, ValueError):
         return ConnectFailed("a malformed address or header")
     return ConnectionCut("the connection was cut before the answer")
+
+
+def _head(boundary: str, name: str) -> bytes:
+    escaped = name.translate(_ESCAPES)
+    return f'--{boundary}\r\nContent-Disposition: form-data; name="{escaped}"'.encode("utf-8", "replace")

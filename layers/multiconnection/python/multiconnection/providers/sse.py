@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from multiconnection.calls.upstream import Outcome, UpstreamError
 from multiconnection.catalog.models import Provider
 from multiconnection.errors import GatewayError
+from multiconnection.web.json import decode
 
-from .codec import decode
 from .errors import (
     ENDED_EARLY,
     TransportFailure,

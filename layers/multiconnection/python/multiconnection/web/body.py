@@ -1,6 +1,7 @@
-"""Bounded JSON request bodies, read and validated."""
+"""Request bodies: bounded JSON, read and validated, and long work on it in short steps."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -9,12 +10,16 @@ from starlette.requests import Request
 
 from multiconnection.config import Settings
 from multiconnection.errors import MediaTypeUnsupported, RequestInvalid, RequestTooLarge
-from multiconnection.turns import give_way
 
-from .json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply, tree_is_too_large
+from .json import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply, tree_is_too_large
 from .validation import invalid, path_of
 
+T = TypeVar("T")
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
+Steps = Generator[None, None, T]
+"""A computation that pauses at each `yield` and returns its result."""
+# Long enough for several turns of the loop, in which other requests make progress.
+PAUSE_S = 0.001
 # A shorter body takes a few milliseconds, whatever is in it; between the stages of a longer one other requests run.
 SHORT_BYTES = 256 * 1024
 
@@ -60,6 +65,32 @@ def validated(schema: type[SchemaT], body: Mapping[str, Any], first_item: int = 
         return schema.model_validate(body)
     except ValidationError as exc:
         raise invalid(exc, first_item) from exc
+
+
+def at_once(steps: Steps[T]) -> T:
+    """Runs all steps without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+async def in_turns(steps: Steps[T]) -> T:
+    """Runs the steps with a pause after each; a single step costs no more than calling it."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await give_way()
+
+
+async def give_way() -> None:
+    """Lets other tasks run, between two stages of a long computation."""
+    await asyncio.sleep(PAUSE_S)
 
 
 def body_bytes_max(request: Request) -> int:

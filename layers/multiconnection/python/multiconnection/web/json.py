@@ -1,10 +1,15 @@
-"""Bounds of JSON from outside: how deep it may be nested, and how much memory its values may take.
+"""JSON from outside: parsed and written, with bounds on how deep it is nested and how much memory it takes.
 
-Both are checked before anything walks the values, so that every later walk is shallow and every list is small enough
-to be walked without giving way.
+orjson, and the standard library where orjson is stricter than real providers are. The bounds are checked before
+anything walks the values, so that every later walk is shallow and every list is small enough to be walked without
+giving way.
 """
 
+import json
 from collections.abc import Iterator
+from typing import Any
+
+import orjson
 
 # orjson reads 1,024 levels and writes 254, and a recursive Python function fails after some 300. The gateway wraps a
 # value in a few levels of its own.
@@ -18,6 +23,47 @@ _BYTES = {b"{": 208, b"[": 88, b'"': 24, b",": 40}
 DENSEST = 208
 _SLICE_BYTES = 64 * 1024
 _CONTAINERS = frozenset({list, dict})
+
+
+def decode(raw: bytes) -> Any:
+    """The value of JSON; raises ValueError, also for what is nested too deeply to be walked and written.
+
+    Half a surrogate pair per chunk (seen from Python servers) is accepted.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = _decode_leniently(raw)
+    if may_be_nested_too_deeply(raw) and is_nested_too_deeply(value):
+        raise ValueError(NESTED_TOO_DEEPLY)
+    return value
+
+
+def decode_plain(raw: bytes) -> Any:
+    """Like `decode`, but orjson can write the result: half a surrogate pair becomes a question mark."""
+    value = decode(raw)
+    try:
+        orjson.dumps(value)
+        return value
+    except TypeError:
+        return _plain(value)
+
+
+def encode(value: object) -> bytes:
+    """Compact JSON; raises ValueError for what is nested too deeply to write."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return _encode_leniently(value)
+
+
+def utf8(text: str) -> bytes:
+    """The bytes of a string, which may hold half a surrogate pair."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(utf8(text))
 
 
 def is_nested_too_deeply(value: object) -> bool:
@@ -50,6 +96,29 @@ def tree_is_too_large(raw: bytes) -> bool:
     if len(raw) * DENSEST <= TREE_BYTES_MAX or _fits(_slices(raw)):
         return False
     return not _fits(_outside_strings(raw))
+
+
+def _decode_leniently(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except RecursionError as exc:
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
+
+
+def _encode_leniently(value: object) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except RecursionError as exc:
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
+
+
+def _plain(value: object) -> Any:
+    try:
+        plain = orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        orjson.dumps(plain)
+    except (RecursionError, TypeError) as exc:
+        raise ValueError(NESTED_TOO_DEEPLY) from exc
+    return plain
 
 
 def _fits(pieces: Iterator[bytes]) -> bool:

@@ -1,76 +1,12 @@
-"""JSON off and onto the wire: orjson, and the standard library where orjson is stricter than real providers are."""
+"""Usage objects of the providers: found, checked, brought into disjoint kinds, and shown to the caller."""
 
-import json
-import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from multiconnection.calls.upstream import Outcome
 from multiconnection.catalog.models import Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.usage import Ended, Usage, UsageSource
-from multiconnection.web.json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply
-
-
-def decode(raw: bytes) -> Any:
-    """Raises ValueError, also for what is nested too deeply to be walked and written.
-
-    Half a surrogate pair per chunk (seen from Python servers) is accepted.
-    """
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        value = _decode_leniently(raw)
-    if may_be_nested_too_deeply(raw) and is_nested_too_deeply(value):
-        raise ValueError(NESTED_TOO_DEEPLY)
-    return value
-
-
-def decode_plain(raw: bytes) -> Any:
-    """Like `decode`, but orjson can write the result: half a surrogate pair becomes a question mark."""
-    value = decode(raw)
-    try:
-        orjson.dumps(value)
-        return value
-    except TypeError:
-        return _plain(value)
-
-
-def encode(value: object) -> bytes:
-    """Compact JSON; raises ValueError for what is nested too deeply to write."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return _encode_leniently(value)
-
-
-def _decode_leniently(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except RecursionError as exc:
-        raise ValueError(NESTED_TOO_DEEPLY) from exc
-
-
-def _encode_leniently(value: object) -> bytes:
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except RecursionError as exc:
-        raise ValueError(NESTED_TOO_DEEPLY) from exc
-
-
-def _plain(value: object) -> Any:
-    try:
-        plain = orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-        orjson.dumps(plain)
-    except (RecursionError, TypeError) as exc:
-        raise ValueError(NESTED_TOO_DEEPLY) from exc
-    return plain
-
-
-# Usage objects of the providers: found, checked, brought into disjoint kinds, and shown to the caller.
 
 TOKENS_MAX = 10**9  # no model has such a context: larger figures are counted as this one, which no bound allows
 CACHED_BY_FIELD = {
@@ -209,41 +145,3 @@ def _part(total: int, part: int | None) -> tuple[int, int]:
     """What is left of the total, and the part, which is never more than there was."""
     taken = min(part or 0, total)
     return total - taken, taken
-
-
-# Writing multipart/form-data as browsers do (RFC 7578): what providers take files in.
-
-# As HTML 5 has it: nothing of a name can end its header.
-_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """One file under a field's name."""
-
-    name: str
-    filename: str
-    content_type: str
-    data: bytes = field(repr=False)
-
-
-def form_data(fields: Iterable[tuple[str, str]], files: Iterable[FilePart]) -> tuple[bytes, str]:
-    """The body, and its content type with a boundary that nobody can have put into a part beforehand."""
-    boundary = f"----MultiConnection{secrets.token_hex(16)}"
-    pieces: list[bytes] = []
-    for name, text in fields:
-        pieces += [_head(boundary, name), b"\r\n\r\n", text.encode("utf-8", "replace"), b"\r\n"]
-    for file in files:
-        described = f'; filename="{file.filename.translate(_ESCAPES)}"\r\nContent-Type: {file.content_type}\r\n\r\n'
-        pieces += [_head(boundary, file.name), described.encode("utf-8", "replace"), file.data, b"\r\n"]
-    pieces.append(f"--{boundary}--\r\n".encode())
-    return b"".join(pieces), f"multipart/form-data; boundary={boundary}"
-
-
-def _head(boundary: str, name: str) -> bytes:
-    escaped = name.translate(_ESCAPES)
-    return f'--{boundary}\r\nContent-Disposition: form-data; name="{escaped}"'.encode("utf-8", "replace")
-
-
-def utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
