@@ -64,7 +64,7 @@ async def answer_totp(request: Request, sign_in: SignInDep, context: ContextDep)
 
 @router.post("/new-password")
 async def answer_new_password(request: Request, sign_in: SignInDep, context: ContextDep) -> dict[str, Any]:
-    """For invited users, whose first password serves for one sign-in."""
+    """Replaces the first password of an invited user, which serves for one sign-in."""
     body = await small_body_of(request, bodies.NewPasswordBody)
     outcome = await sign_in.with_new_password(body.session, body.password, context.ip)
     return _answered(request, outcome)
