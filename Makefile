@@ -8,7 +8,7 @@ MINISTACK_STAMP := .tools/ministack/.installed
 SAM_STAMP := .tools/sam/.installed
 PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: run test bench reconcile build deploy deploy-local lock lint clean
+.PHONY: run test bench claims pictures reconcile build deploy deploy-local lock lint clean
 
 run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
 	@exec $(BIN)/python -m local run
@@ -22,17 +22,23 @@ lint: $(DEV_STAMP) $(SAM_STAMP) ## the static part of the suite only
 bench: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## CPU per call, per stream and per cold start, beside the bare minimum
 	@$(BIN)/python -m benchmarks
 
-reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local books; fails on drift
+claims: $(DEV_STAMP) $(MINISTACK_STAMP) ## the figures of the README: concurrency, broken streams, approvals
+	@$(BIN)/python -m tools.claims
+
+pictures: $(DEV_STAMP) $(MINISTACK_STAMP) ## docs/images made anew; needs Chromium
+	@$(BIN)/python -m tools.pictures
+
+reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local accounts from their rows; fails on drift
 	@$(BIN)/python -m local reconcile
 
 build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or x86_64
-	@.tools/sam/bin/python -m local.packaging all $(if $(ARCH),--arch $(ARCH))
+	@.tools/sam/bin/python -m tools.packaging all $(if $(ARCH),--arch $(ARCH))
 
 deploy: $(RUN_STAMP) $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
-	@.tools/sam/bin/python -m local.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
+	@.tools/sam/bin/python -m tools.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
 
 deploy-local: $(RUN_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## the same deployment onto a local AWS, with a key that works
-	@exec $(BIN)/python -m local.emulator.run
+	@exec $(BIN)/python -m tools.emulator.run
 
 lock: ## resolve pyproject.toml again into requirements/*.txt
 	@$(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install --quiet uv

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from local.packaging.bytecode import interpreter_for
-from local.packaging.sam import SAM, sam_build
-from local.packaging.target import BuildError, for_this_machine
+from tools.packaging.bytecode import interpreter_for
+from tools.packaging.sam import SAM, sam_build
+from tools.packaging.target import BuildError, for_this_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 7

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from benchmarks.asgi import JSON, read_body, respond, run_lifespan
 from benchmarks.floor_writes import FloorWrites
 from benchmarks.server import serve
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
 _BASE, _SPEECH = "/v1", "/v1/audio/speech"
@@ -64,7 +64,7 @@ class Floor:
             timeout=aiohttp.ClientTimeout(total=None),
         )
         endpoint = os.environ["AWS_ENDPOINT_URL"]
-        driver = HotDriver(self._aws, Credentials.auto(), os.environ["AWS_REGION"], endpoint)
+        driver = AsyncDriver(self._aws, Credentials.auto(), os.environ["AWS_REGION"], endpoint)
         self._writes = FloorWrites(driver, *self._tables)
         await self._writes.open_account()
 

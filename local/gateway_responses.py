@@ -1,4 +1,4 @@
-"""API Gateway's own answers, as template.yaml words them, sent over ASGI."""
+"""API Gateway's own error responses, as template.yaml words them, sent over ASGI."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from starlette.types import Send
 from local.template import GatewayResponse
 from local.template_values import TemplateError
 
-# The defaults of the two answers that the local gateway gives, for a template that leaves the status out.
+# Default status of the two responses that the local gateway gives.
 _STATUS = {"MISSING_AUTHENTICATION_TOKEN": 403, "REQUEST_TOO_LARGE": 413}
 _REQUEST_ID = "context.requestId"
 
@@ -29,7 +29,7 @@ class CannedAnswer:
 
 
 def canned(responses: Mapping[str, GatewayResponse], kind: str) -> CannedAnswer:
-    """Raises TemplateError when the template has no such response or words it in a way not known here."""
+    """Encode a gateway response. Raises TemplateError when the template lacks it or uses syntax not supported here."""
     response = responses.get(kind)
     if response is None:
         raise TemplateError(f"GatewayResponses.{kind} is missing")
@@ -47,7 +47,7 @@ def canned(responses: Mapping[str, GatewayResponse], kind: str) -> CannedAnswer:
 
 
 def _quoted(value: str, kind: str) -> str:
-    """The text of a value that API Gateway wants in single quotes."""
+    """The text of a value that API Gateway requires in single quotes."""
     if len(value) < 2 or value[0] != "'" or value[-1] != "'":
         raise TemplateError(f"{kind}: cannot read the header value {value!r}")
     return value[1:-1]

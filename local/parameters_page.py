@@ -14,20 +14,20 @@ _HEAD = """# Parameters
 
 Written by `python -m local.parameters_page` from `catalog/parameters.py` and `data/providers.json`; a test compares.
 
-A field reaches a provider only when it is known to cost nothing beyond what is set aside for the call, or when that is
-made for it. Everything else is refused with `unsupported_parameter`, or goes the way that the provider's entry names.
+A field reaches a provider only when it is known to cost nothing beyond what is set aside for the call, or when that
+amount covers it. Everything else is refused with `unsupported_parameter`, or handled as the provider's entry says.
 
-- Null, `false`, 0, `""`, `[]` and `{}` are as if the field were absent, and so are `"best_of": 1` and, where a model
-  refuses the name, `"prompt_cache_retention": "in_memory"`. Of `service_tier`, `auto` and `default` pass.
+- A value that asks for nothing (null, `false`, 0, `""`, `[]`, `{}`) counts as absent. So do `"best_of": 1` and, where a
+  model refuses the name, `"prompt_cache_retention": "in_memory"`. Of `service_tier`, `auto` and `default` pass.
 - A model may refuse more: `refused_parameters` of its entry in the catalog.
 - Where several providers serve a model, the call goes to those that take all of its fields, in the usual order. Where
   none does, the error is that of the first one.
-- Extensions (`chat_template_kwargs`, and unknown fields where they are passed on) are looked through to any depth: a
-  field of "Refused everywhere" below them is refused too, and so are `n`, `model` and the limits of an answer there.
-- Members of messages, parts and tools count as text, byte by byte, whatever they are. Refused there are server-side
-  tools, parts other than text and images, and `cache_control` with another `ttl` than `5m`.
-- A budget for thoughts (`thinking.budget_tokens`, `reasoning.max_tokens`, `thinking_budget`) is at most the limit of
-  the answer.
+- Extensions (`chat_template_kwargs`, and unknown fields where they are passed on) are searched at any depth: a field of
+  "Refused everywhere" inside them is refused too, and so are `n`, `model` and the limits of an answer.
+- Members of messages, parts and tools count as text, byte by byte. Server-side tools, parts other than text and images,
+  and `cache_control` with a `ttl` other than `5m` are refused there.
+- A reasoning budget (`thinking.budget_tokens`, `reasoning.max_tokens`, `thinking_budget`) is at most the limit of the
+  answer.
 """
 
 
@@ -49,7 +49,7 @@ def _endpoints() -> Iterator[str]:
 
 def _providers(policies: Mapping[str, ParameterPolicy]) -> Iterator[str]:
     what = {REFUSE: "refused", DROP: "dropped", PASS: "passed on"}
-    yield "## What each provider takes besides\n"
+    yield "## What each provider takes in addition\n"
     yield "| provider | other fields are | its own fields |\n|---|---|---|"
     for name, policy in policies.items():
         by_names: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Finding the route of a request the way API Gateway does: exact segment, then {name}, then greedy {name+}."""
+"""API Gateway's choice of a route: an exact segment before {name}, {name} before greedy {name+}."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -17,7 +17,7 @@ class _Node(Generic[T]):
 
 
 class Router(Generic[T]):
-    """Maps method and raw path (percent-encoding kept) to whatever was registered for the route."""
+    """Maps a method and a raw path (percent-encoding kept) to the target of the route."""
 
     def __init__(self, routes: Iterable[tuple[str, str, T]]) -> None:
         """`routes` are (path, method, target)."""
@@ -29,7 +29,7 @@ class Router(Generic[T]):
                 self._static[method.upper(), path.encode()] = target
 
     def match(self, method: str, path: bytes) -> T | None:
-        """None when no resource has this path, or the best one has no such method. `path` is normal, see `normal`."""
+        """None when no resource has this path, or the best one lacks the method. `path` is `normal`."""
         target = self._static.get((method, path))
         if target is not None:
             return target
@@ -51,14 +51,14 @@ class Router(Generic[T]):
 
 
 def normal(path: bytes) -> bytes:
-    """Repeated slashes as one, none at the end."""
+    """The path without repeated slashes and without one at the end."""
     while b"//" in path:
         path = path.replace(b"//", b"/")
     return path.rstrip(b"/") or b"/"
 
 
 def _find(node: _Node[T], segments: list[bytes], at: int) -> _Node[T] | None:
-    """The best resource for the segments from `at` on; steps back where an exact segment leads nowhere."""
+    """The best resource for the segments from `at` on; backtracks where an exact segment leads nowhere."""
     if at == len(segments):
         return node if node.methods else None
     for child in (node.exact.get(segments[at]), node.any_segment):

@@ -1,4 +1,4 @@
-"""The parts of template.yaml that the local stack uses: tables, queues, buckets, functions, routes and the like."""
+"""Typed views of template.yaml for the local stack: tables, queues, buckets, functions, routes, gateway responses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from typing import Any
 
 from local.template_values import TemplateError, read_yaml, reference, resolve
 
+# API Gateway's `ANY` stands for these.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """`definition` holds the keyword arguments of DynamoDB's create_table, all but the name."""
+    """`definition` holds the keyword arguments of DynamoDB's create_table, except the name."""
 
     logical_id: str
     definition: Mapping[str, Any]
@@ -19,7 +22,7 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
-    """`attributes` as SQS wants them: all texts. `dead_letter` is the logical id of another queue."""
+    """`attributes` are strings, as SQS takes them. `dead_letter` is the logical id of another queue."""
 
     logical_id: str
     attributes: Mapping[str, str]
@@ -29,7 +32,7 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
-    """`cors` holds the rules as S3's API names their members."""
+    """`cors` holds the rules with the member names of S3's API."""
 
     logical_id: str
     cors: tuple[Mapping[str, Any], ...]
@@ -37,7 +40,7 @@ class BucketSpec:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One API event: `path` as API Gateway writes it, `/v1/models/{model+}`."""
+    """One method of one path; `path` as API Gateway writes it, `/v1/models/{model+}`."""
 
     path: str
     method: str
@@ -46,9 +49,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """`environment` is unresolved, Globals included; `schedules` are expressions like `rate(1 minute)`, each with the
-    JSON text that the function is sent;
-    `queues` are the logical ids of the queues whose messages the function receives."""
+    """A function with what triggers it.
+
+    `environment` is unresolved and includes Globals. `schedules` are expressions like `rate(1 minute)`, each with the
+    JSON text that the function is sent. `queues` are the logical ids of the queues whose messages it receives.
+    """
 
     name: str
     code_uri: str
@@ -61,9 +66,9 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """An answer of API Gateway itself. `status` None keeps the status of the failure.
+    """A response of API Gateway itself. `status` None keeps the status of the failure.
 
-    A header's value is either a text in single quotes or a context variable, as API Gateway writes them.
+    A header's value is a text in single quotes or a context variable, as API Gateway writes them.
     """
 
     kind: str
@@ -73,14 +78,14 @@ class GatewayResponse:
 
 
 class Template:
-    """Typed views of one template; each raises TemplateError on what it cannot read."""
+    """Typed views of one template. Each raises TemplateError on a value that it cannot read."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._resources: Mapping[str, Mapping[str, Any]] = document.get("Resources", {})
 
     def parameters(self) -> dict[str, str]:
-        """Every parameter that has a default, as text."""
+        """Defaults of the parameters that have one, as text."""
         declared = self._document.get("Parameters", {})
         return {name: str(spec["Default"]) for name, spec in declared.items() if "Default" in spec}
 
@@ -97,10 +102,12 @@ class Template:
         return {name: self._function(name, spec) for name, spec in self.of_type("AWS::Serverless::Function")}
 
     def routes(self) -> list[Route]:
+        """Every path with every method that it takes: `ANY` is spelled out."""
         return [
-            Route(_text(event, "Path", f"{name}.Events.{key}"), _text(event, "Method", f"{name}.Events.{key}"), name)
+            Route(_text(event, "Path", f"{name}.Events.{key}"), method, name)
             for name, spec in self.of_type("AWS::Serverless::Function")
             for key, event in _events(spec, "Api")
+            for method in methods(_text(event, "Method", f"{name}.Events.{key}"))
         ]
 
     def gateway_responses(self) -> dict[str, GatewayResponse]:
@@ -111,13 +118,13 @@ class Template:
         }
 
     def environment(self, function: str, names: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-        """The variables of a function. `names`: logical id → what `Ref` of it gives; `overrides`: parameters."""
+        """Variables of a function. `names`: logical id → value of its `Ref`; `overrides`: chosen parameters."""
         known = self.known(names, overrides)
         variables = self.functions()[function].environment
         return {name: resolve(value, known, f"{function}.{name}") for name, value in variables.items()}
 
     def known(self, names: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-        """The values that `Ref` may find: parameters, chosen or by default, and `names`."""
+        """Values that `Ref` can find: parameters, chosen or by default, and `names`."""
         return self.parameters() | dict(overrides) | dict(names)
 
     def of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -148,8 +155,24 @@ class Template:
 
 
 def load(path: Path) -> Template:
-    """Raises TemplateError on a broken file, OSError on a missing one."""
-    return Template(read_yaml(path))
+    """A template together with its nested stacks. Raises TemplateError on a broken file, OSError on a missing one.
+
+    The parameters of a nested stack are named after what they are given, so its references mean the same in both files.
+    """
+    document = read_yaml(path)
+    nested = [
+        read_yaml(path.parent / _text(properties, "TemplateURL", name))["Resources"]
+        for name, properties in Template(document).of_type("AWS::CloudFormation::Stack")
+    ]
+    resources: dict[str, Any] = dict(document.get("Resources", {}))
+    for each in nested:
+        resources |= each
+    return Template({**document, "Resources": resources})
+
+
+def methods(method: str) -> tuple[str, ...]:
+    """The methods that the `Method` of an API event stands for."""
+    return METHODS if method == "ANY" else (method,)
 
 
 def _text(properties: Mapping[str, Any], name: str, where: str) -> str:
@@ -192,7 +215,7 @@ def _queue(name: str, properties: Mapping[str, Any]) -> QueueSpec:
 
 
 def _bucket(name: str, properties: Mapping[str, Any]) -> BucketSpec:
-    """CloudFormation names two members of a rule otherwise than the API."""
+    """CloudFormation and S3's API have different names for two members of a rule."""
     renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds"}
     rules = properties.get("CorsConfiguration", {}).get("CorsRules", [])
     return BucketSpec(name, tuple({renamed.get(key, key): value for key, value in rule.items()} for rule in rules))

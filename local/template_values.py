@@ -1,4 +1,4 @@
-"""Reading CloudFormation's YAML short tags, and resolving the few intrinsics the local stack needs."""
+"""CloudFormation's YAML short tags, and the few intrinsic functions that the local stack resolves."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _SUB_LITERAL = re.compile(r"\$\{!([^}]*)\}")
 
 
 class TemplateError(ValueError):
-    """The template says something the local stack cannot read; the message says where."""
+    """The local stack cannot read a value of the template; the message says which."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,7 +38,7 @@ _Loader.add_multi_constructor("!", _construct_tag)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Raises TemplateError on YAML that is broken or no mapping, OSError on a file that cannot be read."""
+    """Raises TemplateError when the file is not YAML or not a mapping, OSError when it cannot be read."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as exc:
@@ -52,7 +52,7 @@ def resolve(value: object, known: Mapping[str, str], where: str) -> str:
     """The text of a scalar, `Ref`, `Fn::GetAtt` or `Fn::Sub`.
 
     `known` maps parameters and logical ids to their values, and `Id.Attribute` to attributes.
-    Raises TemplateError for any other intrinsic and for a name that is not known.
+    Raises TemplateError for any other intrinsic and for an unknown name.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -76,7 +76,7 @@ def reference(value: object, where: str) -> str:
             return str(value["Ref"])
         if "Fn::GetAtt" in value:
             return str(value["Fn::GetAtt"][0])
-    raise TemplateError(f"{where}: {value!r} is no reference")
+    raise TemplateError(f"{where}: {value!r} is not a reference")
 
 
 def _lookup(name: object, known: Mapping[str, str], where: str) -> str:

@@ -1,4 +1,4 @@
-"""`make test`: the whole suite in one command; every step runs, then the verdict.
+"""`make test`: the whole suite in one command; every step runs, then what was skipped and why, then the verdict.
 
 `--static` stops after lint, types and import rules. With CI_NO_SKIP=1 a missing tool fails instead of skipping.
 """
@@ -12,13 +12,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support import needs
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SOURCES = ("layers", "functions", "local", "benchmarks", "tests", "tools")
 PACKAGES = ("multiconnection", "functions", "local", "benchmarks", "tests", "tools")
 # Hypothesis draws the same examples each time and gives them all the time they need; plain pytest goes on exploring.
-PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--hypothesis-profile=ci")
+# What was skipped is printed once, at the end of all steps.
+PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--hypothesis-profile=ci", "-rfE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ STATIC = (
     Step("format", (str(BIN / "ruff"), "format", "--check", *SOURCES)),
     Step("types", (str(BIN / "mypy"), *(part for package in PACKAGES for part in ("-p", package)))),
     Step("import rules", (str(BIN / "lint-imports"),)),
-    Step("template", (str(BIN / "cfn-lint"), "template.yaml")),
+    Step("template", (str(BIN / "cfn-lint"), "template.yaml", "observability.yaml")),
     Step("template, as SAM reads it", (str(ROOT / ".tools/sam/bin/sam"), "validate", "--lint")),
 )
 WITH_SERVERS = frozenset({"adapter", "conformance", "e2e", "integration"})
@@ -56,7 +60,7 @@ LANES = (
 
 
 def run(step: Step) -> bool:
-    """What it says appears as it is said."""
+    """Print its output as it comes."""
     print(f"\n=== {step.name}", flush=True)
     began = time.monotonic()
     passed = subprocess.run(step.command, cwd=ROOT, env=environment(), check=False).returncode == 0
@@ -65,7 +69,7 @@ def run(step: Step) -> bool:
 
 
 def run_aside(step: Step) -> bool:
-    """What it says appears at its end, in one piece."""
+    """Print its output in one piece, at its end."""
     began = time.monotonic()
     done = subprocess.run(
         step.command, cwd=ROOT, env=environment(), check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -96,10 +100,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
     parser.add_argument("--static", action="store_true", help="lint, types and import rules only")
     static = parser.parse_args().static
-    failed = failures(STATIC if static else (*STATIC, UNIT))
-    if not static:
-        failed += lanes()
-    print(f"\n{'FAILED: ' + ', '.join(failed) if failed else 'Everything passed.'}", flush=True)
+    with TemporaryDirectory(prefix="multiconnection-skips-") as folder:
+        skips = Path(folder) / "skips"
+        os.environ[needs.SKIPS_FILE] = str(skips)
+        failed = failures(STATIC if static else (*STATIC, UNIT))
+        if not static:
+            failed += lanes()
+        print("", *needs.summary(skips), sep="\n")
+    print(f"{'FAILED: ' + ', '.join(failed) if failed else 'Everything passed.'}", flush=True)
     return 1 if failed else 0
 
 

@@ -22,6 +22,7 @@ from multiconnection.config import Settings
 from tests.support import lambda_adapter
 from tests.support.adapter_world import Customer, NewCustomer, new_customer
 from tests.support.function_code import FunctionCode, NotBuilt, built, from_source
+from tests.support.needs import cannot_run
 from tests.support.sandbox import NewSandbox, Sandbox
 
 # Shorter than deployed, so that a test of silence is short.
@@ -40,17 +41,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"adapter suite: ran {used}")
 
 
-def _cannot_run(why: str) -> None:
-    """A skip on a developer's machine, a failure where nothing may be skipped."""
-    if os.environ.get("CI_NO_SKIP") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
 def adapter_path() -> Path:
     if why := lambda_adapter.missing():
-        _cannot_run(why)
+        cannot_run(why)
     return lambda_adapter.lambda_adapter()
 
 
@@ -97,7 +91,7 @@ def resources(
 ) -> Iterator[tuple[dict[str, str], str]]:
     """The template's resources on a local AWS: their names by logical id, and its address."""
     if not MINISTACK.exists():
-        _cannot_run("MiniStack is not installed in .tools/ministack")
+        cannot_run("MiniStack is not installed in .tools/ministack: run the suite with make test")
     with MiniStack(MINISTACK, tmp_path_factory.mktemp("ministack"), region=REGION) as ministack:
         yield create(template, clients(ministack.endpoint_url, REGION)), ministack.endpoint_url
 

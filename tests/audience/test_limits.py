@@ -7,7 +7,7 @@ import pytest
 from multiconnection.errors import RateLimited
 from multiconnection.identity.challenges import Challenges
 from multiconnection.identity.models import Challenge, ChallengeKind
-from multiconnection.limits.limiter import REQUESTS_PER_MINUTE
+from multiconnection.limits.limiter import CONSOLE_PER_MINUTE
 from tests.audience.answers import assert_sound, outcome
 from tests.audience.bodies import good
 from tests.audience.declared import DECLARED, UNSAFE, Route, routes_for
@@ -27,11 +27,11 @@ async def whose(scene: Scene, name: str, email: str) -> dict[str, str]:
     if name not in KINDS:
         return {"email": email}
     world, challenge = scene.world, Challenge(KINDS[name], f"the id of {email}", "over")
-    return {"session": (await Challenges(world.cognito, world.clock).sealed(email, challenge)).token}
+    return {"session": (await Challenges(world.cognito.client_secret, world.clock).sealed(email, challenge)).token}
 
 
 async def used_up(admit: Callable[[str], Awaitable[None]], account_id: str) -> None:
-    for _ in range(REQUESTS_PER_MINUTE + 1):
+    for _ in range(CONSOLE_PER_MINUTE + 1):
         try:
             await admit(account_id)
         except RateLimited:

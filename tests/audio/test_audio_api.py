@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from multiconnection.audio.routes import PATH
 from tests.support.assertions import assert_error
 from tests.support.audio_files import wav
 from tests.support.chat_app import ChatApp
@@ -20,6 +19,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 SPEECH, CHAT = "/v1/audio/speech", "/v1/chat/completions"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 BODY: dict[str, Any] = {"model": TTS, "input": "The quick brown fox jumped over the lazy dog.", "voice": "alloy"}
 
 
@@ -106,7 +106,7 @@ async def test_the_chat_endpoint_has_no_default_voice(model: object, code: str |
 
 
 async def transcribed(gateway: ChatApp, **body: Any) -> httpx.Response:
-    return await gateway.http.post(PATH, headers={"authorization": f"Bearer {gateway.secret}"}, **body)
+    return await gateway.http.post(TRANSCRIPTIONS, headers={"authorization": f"Bearer {gateway.secret}"}, **body)
 
 
 @pytest.mark.parametrize("kind", ["text", "srt", "vtt"])

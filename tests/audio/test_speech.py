@@ -98,7 +98,7 @@ async def test_instructions_are_read_but_not_spoken() -> None:
 async def test_the_limit_of_tokens_counts_what_will_probably_be_spoken() -> None:
     """22 tokens a call until its usage is known; characters are no tokens."""
     world = SpeechWorld(audio(), events())
-    caller = await world.caller(tpm=21)
+    caller = await world.caller(tokens_per_minute=21)
     assert (await world.speak(caller)).clean
     refused = (await world.speak(caller, model=MINI)).refused
     assert isinstance(refused, RateLimited)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from multiconnection.audio.duration import Audio, probe
-from multiconnection.audio.transcription import FILE_BYTES_MAX, TRANSCRIPTIONS, TRANSLATIONS
+from multiconnection.audio.transcription import FILE_BYTES_MAX
 from multiconnection.catalog.models import CatalogError, parse_model
-from multiconnection.catalog.parameters import ParameterPolicy
+from multiconnection.catalog.parameters import TRANSCRIPTIONS, TRANSLATIONS, ParameterPolicy
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.forms import Form, FormFile
 from tests.audio.test_duration_lies import LIES
@@ -323,7 +323,7 @@ async def test_a_mislabelled_file_is_what_its_bytes_are(ending: str, content_typ
 
 async def test_translations_go_to_their_own_endpoint() -> None:
     world = TranscriptionWorld(answer({"text": TEXT, "usage": {"seconds": 3}}))
-    await world.hear(await world.caller(), task=TRANSLATIONS)
+    await world.hear(await world.caller(), endpoint=TRANSLATIONS)
     assert (await world.settled_row()).endpoint == "audio.translations"
     assert world.http.posted[-1].url.endswith("/v1/audio/translations")
 
@@ -372,7 +372,7 @@ async def test_a_request_that_cannot_be_served_costs_nothing(
 
 async def test_only_models_that_translate_translate() -> None:
     world = TranscriptionWorld()
-    reader = await world.hear(await world.caller(), GPT, task=TRANSLATIONS)
+    reader = await world.hear(await world.caller(), GPT, endpoint=TRANSLATIONS)
     assert reader.refused is not None
     assert (reader.refused.http_status, reader.refused.param) == (400, "model")
     assert "whisper-1" in reader.refused.message
@@ -511,8 +511,8 @@ async def test_a_stream_without_usage_is_measured() -> None:
 
 async def test_tokens_count_for_the_limits_and_seconds_do_not() -> None:
     world = TranscriptionWorld(answer({"text": TEXT, "usage": TOKENS}), answer())
-    caller = await world.caller(tpm=30)
-    assert (await world.hear(caller, WHISPER, task=TRANSCRIPTIONS)).refused is None
+    caller = await world.caller(tokens_per_minute=30)
+    assert (await world.hear(caller, WHISPER, endpoint=TRANSCRIPTIONS)).refused is None
     reader = await world.hear(caller, GPT, audio=wav(4.0))
     assert reader.refused is not None
     assert reader.refused.http_status == 429

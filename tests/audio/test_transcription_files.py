@@ -8,7 +8,8 @@ from threading import Event
 import pytest
 
 from multiconnection.audio.duration import Audio, AudioError, Steps, probe
-from multiconnection.audio.transcription import WAITING_MAX, WORKERS, AudioFiles, HeardFile
+from multiconnection.audio.transcription import WAITING_MAX, WORKERS, AudioFiles
+from multiconnection.audio.transcription_request import AudioFile
 from multiconnection.errors import RateLimited, RequestInvalid
 from multiconnection.uploads.service import UploadService
 from multiconnection.web.forms import Form, FormFile
@@ -47,7 +48,7 @@ async def slowest(files: AudioFiles, ended: asyncio.Event) -> float:
     longest = 0.0
     while not ended.is_set():
         begun = time.process_time()
-        await files.heard(form(wav()), "other")
+        await files.measured(form(wav()), "other")
         longest = max(longest, time.process_time() - begun)
         await asyncio.sleep(0)
     return longest
@@ -58,7 +59,7 @@ async def served(data: bytes) -> tuple[float, float]:
     files, ended = AudioFiles(uploads()), asyncio.Event()
     slow = asyncio.create_task(slowest(files, ended))
     async with Watchdog() as dog:
-        await asyncio.gather(files.heard(form(data), "hostile"), return_exceptions=True)
+        await asyncio.gather(files.measured(form(data), "hostile"), return_exceptions=True)
     ended.set()
     return dog.gap_s, await slow
 
@@ -96,9 +97,9 @@ def test_an_account_leaves_room_for_others() -> None:
     async def run() -> None:
         gate = Gate()
         files = AudioFiles(uploads(), gate.measure)
-        many = [asyncio.create_task(files.heard(form(bytes(8)), "a1")) for _ in range(4 * WORKERS)]
+        many = [asyncio.create_task(files.measured(form(bytes(8)), "a1")) for _ in range(4 * WORKERS)]
         await asyncio.sleep(0)
-        assert (await files.heard(form(b"small"), "a2")).audio == FOUND
+        assert (await files.measured(form(b"small"), "a2")).audio == FOUND
         assert gate.ended == [b"small"]
         gate.opened.set()
         assert [found.audio for found in await asyncio.gather(*many)] == [FOUND] * len(many)
@@ -110,7 +111,7 @@ def test_an_account_that_sends_too_many_files_at_once_is_slowed_down() -> None:
     async def run() -> None:
         gate = Gate()
         files = AudioFiles(uploads(), gate.measure)
-        many = [asyncio.create_task(files.heard(form(bytes(8)), "a1")) for _ in range(WAITING_MAX + 3)]
+        many = [asyncio.create_task(files.measured(form(bytes(8)), "a1")) for _ in range(WAITING_MAX + 3)]
         await asyncio.sleep(0)
         gate.opened.set()
         got = await asyncio.gather(*many, return_exceptions=True)
@@ -118,8 +119,8 @@ def test_an_account_that_sends_too_many_files_at_once_is_slowed_down() -> None:
         assert [(each.http_status, each.code, each.details) for each in refused] == [
             (429, "rate_limited", {"reason": "measuring"})
         ] * 2
-        assert sum(isinstance(each, HeardFile) for each in got) == WAITING_MAX + 1
-        assert (await files.heard(form(b"later"), "a1")).audio == FOUND
+        assert sum(isinstance(each, AudioFile) for each in got) == WAITING_MAX + 1
+        assert (await files.measured(form(b"later"), "a1")).audio == FOUND
 
     in_real_time(run)
 
@@ -128,10 +129,10 @@ async def test_a_file_waits_for_its_turn_for_a_bounded_time() -> None:
     """In virtual time, which passes as soon as only a thread could go on."""
     gate = Gate()
     files = AudioFiles(uploads(), gate.measure)
-    first = asyncio.create_task(files.heard(form(bytes(8)), "a1"))
+    first = asyncio.create_task(files.measured(form(bytes(8)), "a1"))
     await asyncio.sleep(0)
     with pytest.raises(RateLimited):
-        await files.heard(form(b"second"), "a1")
+        await files.measured(form(b"second"), "a1")
     gate.opened.set()
     assert (await first).audio == FOUND
     assert gate.ended == [bytes(8)]
@@ -153,13 +154,13 @@ def test_a_call_that_is_cancelled_stops_its_thread() -> None:
                 stopped.set()
 
         files = AudioFiles(uploads(), endless)
-        task = asyncio.create_task(files.heard(form(bytes(1_000_000)), "a1"))
+        task = asyncio.create_task(files.measured(form(bytes(1_000_000)), "a1"))
         assert await asyncio.to_thread(begun.wait, THREAD_S_MAX)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await asyncio.to_thread(stopped.wait, THREAD_S_MAX / 2)
-        assert (await files.heard(form(b"small"), "a1")).audio == FOUND
+        assert (await files.measured(form(b"small"), "a1")).audio == FOUND
 
     in_real_time(run)
 
@@ -173,7 +174,7 @@ def test_a_parser_s_defect_is_the_file_s_fault_and_is_logged(
             raise defect
 
         with pytest.raises(RequestInvalid) as caught:
-            await AudioFiles(uploads(), broken).heard(form(wav()), "a1")
+            await AudioFiles(uploads(), broken).measured(form(wav()), "a1")
         assert (caught.value.http_status, caught.value.param) == (400, "file")
 
     in_real_time(run)
@@ -183,9 +184,9 @@ def test_a_parser_s_defect_is_the_file_s_fault_and_is_logged(
 def test_what_is_measured_is_what_the_parsers_say() -> None:
     async def run() -> None:
         files = AudioFiles(uploads())
-        assert await files.heard(form(wav()), "a1") == HeardFile(probe(wav()), wav())
+        assert await files.measured(form(wav()), "a1") == AudioFile(probe(wav()), wav())
         with pytest.raises(RequestInvalid, match="supported format: send flac, mp3"):
-            await files.heard(form(b"text"), "a1")
+            await files.measured(form(b"text"), "a1")
         with pytest.raises(AudioError):
             probe(b"text")
 

@@ -15,7 +15,7 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from multiconnection.aws.s3 import S3Objects
-from multiconnection.aws.sigv4 import CONTENT_HASH, AwsKey, Signer, sha256_hex
+from multiconnection.aws.sigv4 import CONTENT_HASH, Signer, sha256_hex
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,8 +54,8 @@ def signer(place: tuple[str, str | None]) -> Signer:
     return Signer("s3", place[0])
 
 
-def key_of(token: str | None) -> AwsKey:
-    return AwsKey("AKIDEXAMPLE", SECRET, token)
+def key_of(token: str | None) -> Key:
+    return Key("AKIDEXAMPLE", SECRET, token)
 
 
 def when(timestamp: str) -> datetime:

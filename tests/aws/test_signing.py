@@ -1,14 +1,15 @@
 """Our signer makes, byte for byte, the headers that aiodynamo makes, also over a change of second, day and key."""
 
 import datetime
+from typing import Any
 
 import orjson
 import pytest
-from aiodynamo.credentials import Key
+from aiodynamo.credentials import Key, StaticCredentials
 from aiodynamo.sign import signed_dynamo_request
 from yarl import URL
 
-from multiconnection.aws.dynamo_async import Signer
+from multiconnection.aws.dynamo_async import AsyncDriver
 
 KEYS = (Key("AKID", "secret"), Key("ASIA", "other", "a-session-token"))
 # The last second of a day, the first of the next, and one a month later.
@@ -29,7 +30,8 @@ def test_headers_equal_those_of_aiodynamo(monkeypatch: pytest.MonkeyPatch, opera
     monkeypatch.setattr("aiodynamo.sign.datetime.datetime", Frozen)
     monkeypatch.setattr("multiconnection.aws.dynamo_async.time.time", lambda: Frozen.at)
     endpoint = URL("http://dynamodb.example/")
-    signer = Signer("eu-west-1", "dynamodb.example")
+    session: Any = None
+    driver = AsyncDriver(session, StaticCredentials(KEYS[0]), "eu-west-1", str(endpoint))
     for moment in MOMENTS:
         Frozen.at = moment
         for key in (*KEYS, KEYS[0]):
@@ -37,5 +39,5 @@ def test_headers_equal_those_of_aiodynamo(monkeypatch: pytest.MonkeyPatch, opera
                 key=key, payload=PAYLOAD, action=operation, region="eu-west-1", endpoint=endpoint
             )
             # aiodynamo escapes non-ASCII text, we do not: the signature is compared over its own body.
-            assert signer.headers(key, operation, expected.body) == expected.headers
+            assert driver.headers(key, operation, expected.body) == expected.headers
             assert orjson.loads(orjson.dumps(PAYLOAD)) == orjson.loads(expected.body)

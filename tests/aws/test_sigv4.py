@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from aiodynamo.credentials import Key
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from multiconnection.aws.sigv4 import AwsKey, Signer
+from multiconnection.aws.sigv4 import Signer
 
-KEY = AwsKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+KEY = Key("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 WHEN = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
 URL = "https://example.amazonaws.com"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -59,7 +60,7 @@ def test_botocore_signs_the_same(token: str | None, url: str) -> None:
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
     body = b'{"SecretId":"arn"}'
     signer, now = Signer("secretsmanager", "eu-west-1"), datetime.now(UTC)
-    ours = signer.headers(AwsKey(KEY.id, KEY.secret, token), "POST", url, headers, body, now)
+    ours = signer.headers(Key(KEY.id, KEY.secret, token), "POST", url, headers, body, now)
     request = AWSRequest("POST", url, headers={**headers, "host": urlsplit(url).netloc}, data=body)
     request.context["timestamp"] = now.strftime("%Y%m%dT%H%M%SZ")
     if token:
@@ -71,5 +72,5 @@ def test_botocore_signs_the_same(token: str | None, url: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert KEY.secret not in repr(AwsKey(KEY.id, KEY.secret, "token"))
-    assert "token" not in repr(AwsKey(KEY.id, KEY.secret, "token"))
+    assert KEY.secret not in repr(Key(KEY.id, KEY.secret, "token"))
+    assert "token" not in repr(Key(KEY.id, KEY.secret, "token"))

@@ -8,7 +8,7 @@ from aiodynamo.credentials import Credentials, Key
 from botocore.stub import Stubber
 
 from multiconnection.aws.dynamo import RequestRejected
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.ledger.dynamo import SqsFallbackQueue, decode
 from multiconnection.ledger.models import UsageRow
 from multiconnection.retry import TRANSIENT, OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
@@ -93,13 +93,13 @@ def test_the_queues_client_waits_three_seconds_at_most_and_sends_once(queue: Sqs
 @pytest.mark.parametrize("failure", [KeyError("Token"), TimeoutError(), OSError("gone"), RuntimeError("odd")])
 async def test_credentials_that_cannot_be_had_are_a_store_that_was_not_asked(failure: Exception) -> None:
     async with aiohttp.ClientSession() as session:
-        driver = HotDriver(session, BrokenCredentials(failure), "us-east-1", "http://127.0.0.1:9")
+        driver = AsyncDriver(session, BrokenCredentials(failure), "us-east-1", "http://127.0.0.1:9")
         with pytest.raises(StoreUnavailable, match=type(failure).__name__):
             await driver.call("PutItem", {})
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"<html>"])
 def test_an_answer_that_is_no_object_leaves_the_outcome_unknown(body: bytes) -> None:
-    driver: Any = object.__new__(HotDriver)
+    driver: Any = object.__new__(AsyncDriver)
     with pytest.raises(OutcomeUnknown):
         driver._answer(200, body, "PutItem")

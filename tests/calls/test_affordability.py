@@ -15,7 +15,7 @@ from multiconnection.errors import (
     RateLimited,
 )
 from multiconnection.ledger.models import ACTIVE, Account, Hold
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.money import usd_to_nano
 
 pytestmark = pytest.mark.virtual_time
@@ -64,7 +64,7 @@ def test_a_budget_that_is_gone_is_nothing() -> None:
 
 @pytest.mark.parametrize(("available", "tokens"), [(164, 64), (500, 400), (1099, 999), (1100, 1000), (10**9, 1000)])
 def test_an_open_ended_answer_is_shortened_to_the_balance(available: int, tokens: int) -> None:
-    assert shortened(BOUND, funds(available), None) == tokens
+    assert shortened(BOUND, funds(available), None).output_tokens == tokens
 
 
 @pytest.mark.parametrize(("available", "affordable"), [(0, 0), (99, 0), (100, 0), (101, 1), (163, 63)])
@@ -139,7 +139,7 @@ def test_a_402_advises_only_what_helps(available: int, reason: str, advice: str)
 def test_whoever_follows_the_advice_of_a_402_can_pay(bound: CostBound, available: int) -> None:
     advised = None
     try:
-        advised = shortened(bound, funds(available), bound.output_tokens)
+        advised = shortened(bound, funds(available), bound.output_tokens).output_tokens
     except InsufficientBalance as exc:
         found = exc.details["affordable_max_tokens"]
         advised = found if isinstance(found, int) else None
@@ -155,15 +155,15 @@ def test_whoever_follows_the_advice_of_a_402_can_pay(bound: CostBound, available
 @pytest.mark.parametrize(
     ("refusal", "kind", "reason"),
     [
-        (Refusal.STATUS, AccountSuspended, None),
-        (Refusal.IN_FLIGHT, RateLimited, "in_flight"),
-        (Refusal.NO_ACCOUNT, ApiKeyInvalid, None),
-        (Refusal.CONFLICT, LedgerUnavailable, None),
-        (Refusal.KEY_EPOCH, LedgerUnavailable, None),
+        (ReserveRefusal.STATUS, AccountSuspended, None),
+        (ReserveRefusal.IN_FLIGHT, RateLimited, "in_flight"),
+        (ReserveRefusal.NO_ACCOUNT, ApiKeyInvalid, None),
+        (ReserveRefusal.CONFLICT, LedgerUnavailable, None),
+        (ReserveRefusal.KEY_EPOCH, LedgerUnavailable, None),
     ],
 )
 def test_other_refusals_have_errors_of_their_own(
-    refusal: Refusal, kind: type[GatewayError], reason: str | None
+    refusal: ReserveRefusal, kind: type[GatewayError], reason: str | None
 ) -> None:
     error = refusal_error(ReserveRefused(refusal, None))
     assert type(error) is kind
@@ -171,5 +171,5 @@ def test_other_refusals_have_errors_of_their_own(
 
 
 def test_only_balance_and_budget_are_about_money() -> None:
-    found = {refusal for refusal in Refusal if is_about_funds(ReserveRefused(refusal, None))}
-    assert found == {Refusal.BALANCE, Refusal.KEY_BUDGET}
+    found = {refusal for refusal in ReserveRefusal if is_about_funds(ReserveRefused(refusal, None))}
+    assert found == {ReserveRefusal.BALANCE, ReserveRefusal.KEY_BUDGET}

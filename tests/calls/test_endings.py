@@ -196,7 +196,7 @@ async def test_a_report_that_is_not_believed_is_an_overrun_and_never_counts_in_t
     assert row.cost < row.hold
     assert world.alarms.raised == ["overrun"]
     await world.call(caller, max_tokens=1)
-    tokens = world.limiter.state(caller.api_key).tokens
+    tokens = world.limiter.state(caller.api_key.rates).tokens
     assert tokens.limit - tokens.remaining < 200
 
 

@@ -127,7 +127,7 @@ async def test_only_known_models_of_the_key_and_of_the_kind_serve(endpoint: Endp
         unknown = await refused(gateway, endpoint.request(key, model="nope"), 404, "model_not_found")
         wrong = "m-1" if endpoint.model == "e-1" else "e-1"
         wrong_kind = await refused(gateway, endpoint.request(key, model=wrong), 400, None)
-        _, secret = await gateway.world.keys.create("a1", "narrow", models=("another",))
+        _, secret = await gateway.world.keys.issue("a1", "narrow", models=("another",))
         narrow = endpoint.request({"authorization": f"Bearer {secret}"})
         forbidden = await refused(gateway, narrow, 403, "model_not_allowed")
     assert {error["param"] for error in (unknown, wrong_kind, forbidden)} == {"model"}
@@ -186,7 +186,7 @@ async def test_a_body_without_fields_names_one_that_is_missing(endpoint: Endpoin
 @every_endpoint
 async def test_a_key_above_its_limit_waits(endpoint: Endpoint) -> None:
     async with app(endpoint.answer()) as gateway:
-        _, gateway.secret = await gateway.world.keys.create("a1", "slow", rpm=1)
+        _, gateway.secret = await gateway.world.keys.issue("a1", "slow", requests_per_minute=1)
         assert (await ask(gateway, endpoint)).status == 200
         got = await ask(gateway, endpoint)
         assert_error(got.response, "rate_limited", 429)

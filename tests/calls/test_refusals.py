@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.calls.reservation import Reservation, Reserver, Wish
+from multiconnection.calls.reservation import Reservation, Reserver
 from multiconnection.errors import InsufficientBalance, LedgerUnavailable, RateLimited, RequestInvalid
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import ApiKey
-from multiconnection.keys.service import KeyChanges
-from multiconnection.keys.store import KeyChangesTable, KeysTable
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.keys.schemas import KeyPatch
+from multiconnection.keys.store import KeysTable
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.retry import StoreThrottled
 from tests.simulation.scenarios import simulate
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 MODEL = a_model()
-FIXED = parsed().cost_bound(MODEL, 0).with_output(0).hold_nano
+FIXED = parsed().bind(MODEL, 0).bound.with_output(0).hold_nano
 TOKEN = 2000
 
 
@@ -39,18 +39,15 @@ class Process:
 
     def __init__(self, world: ChatWorld) -> None:
         self.world = world
-        seen = AccountsSeen(world.ledger.store)
+        seen = KnownAccounts(world.ledger.store.account)
         keys = KeysTable(world.driver, "keys", "balances")
         self.door = Authenticator(keys, world.limiter, world.clock, world.settings.key_cache_s)
-        self.reserver = Reserver(world.ledger, self.door, seen, world.clock, world.settings.in_flight_max)
+        self.reserver = Reserver(world.ledger, self.door, seen, world.clock, world.settings.in_flight_max, 1000)
 
     async def reserve(self, secret: str, limit: int | None) -> Reservation:
         caller = await self.door.authenticate(f"Bearer {secret}", None, IP)
-        arrival = self.world.arrival()
-        bound = parsed(max_tokens=limit).cost_bound(MODEL, 0)
-        return await self.reserver.reserve(
-            caller, Wish(arrival.hold_id, MODEL, bound, limit, int(arrival.started_s) + 1000)
-        )
+        call = parsed(max_tokens=limit).bind(MODEL, 0)
+        return await self.reserver.reserve(caller, call, self.world.arrival())
 
 
 @dataclass
@@ -63,12 +60,9 @@ class Customer:
 
     def __post_init__(self) -> None:
         self.processes = [Process(self.world) for _ in range(2)]
-        table = KeysTable(self.world.driver, "keys", "balances")
-        changes = KeyChangesTable(self.world.driver, "keys", "balances")
-        self.changes = KeyChanges(table, changes, self.world.ledger.store, self.world.clock, self.world.rng)
 
     async def new_key(self, budget: int | None) -> None:
-        self.keys.append(await self.world.keys.create("a1", "key", budget_nano=budget))
+        self.keys.append(await self.world.keys.issue("a1", "key", budget_nano=budget))
 
     async def act(self, step: tuple[Any, ...]) -> None:
         kind, *arguments = step
@@ -81,7 +75,8 @@ class Customer:
             key, _ = self.keys[number % len(self.keys)]
             # A budget below what is used already is refused.
             with suppress(RequestInvalid):
-                await self.changes.change("a1", key.key_id, {"budget_nano": tokens and price(tokens)})
+                budget = nano_to_usd(price(tokens)) if tokens else None
+                await self.world.keys.change("a1", key.key_id, KeyPatch(budget=budget))
         elif kind == "ends" and self.holds:
             hold = self.holds.pop().hold
             await self.world.ledger.store.apply(hold, 0, return_to_cap=False)
@@ -149,7 +144,7 @@ async def test_what_changes_right_after_a_refusal_serves_the_next_call(
     await customer.act(change)
     served = await customer.processes[int(elsewhere)].reserve(customer.keys[-1][1], 100)
     # then
-    assert served.output_tokens == 100
+    assert served.bound.output_tokens == 100
 
 
 async def test_refusals_one_after_the_other_cost_a_read_each_and_no_write() -> None:
@@ -234,7 +229,7 @@ async def test_a_caller_who_comes_while_a_read_is_under_way_waits_for_the_next()
 
     slow = Slow()
     await slow.world.open("0")
-    seen = AccountsSeen(slow)
+    seen = KnownAccounts(slow.account)
     early = asyncio.create_task(seen.read("a1"))
     await asyncio.sleep(0.5)
     await slow.world.credit("1.00")

@@ -1,10 +1,11 @@
 """Reserving: one write in the usual case, and every refusal ends in the error that tells what to do."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from multiconnection.calls.reservation import Reservation, Wish
+from multiconnection.calls.reservation import Reservation
 from multiconnection.errors import AccountSuspended, ApiKeyInvalid, InsufficientBalance, LedgerUnavailable, RateLimited
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.models import SUSPENDED, AccountLimits
@@ -17,17 +18,17 @@ pytestmark = pytest.mark.virtual_time
 
 
 MODEL = a_model()
-FIXED = parsed().cost_bound(MODEL, 0).with_output(0).hold_nano
+FIXED = parsed().bind(MODEL, 0).bound.with_output(0).hold_nano
 TOKEN = 2000
 
 
 async def reserve(
     world: ChatWorld, caller: Caller, limit: int | None = None, hold_id: str | None = None
 ) -> Reservation:
-    bound = parsed(max_tokens=limit).cost_bound(MODEL, 0)
-    arrival = world.arrival()
-    wish = Wish(hold_id or arrival.hold_id, MODEL, bound, limit, int(arrival.started_s) + 1000)
-    return await world.reserver.reserve(caller, wish)
+    context = world.arrival()
+    if hold_id is not None:
+        context = replace(context, hold_id=hold_id)
+    return await world.reserver.reserve(caller, parsed(max_tokens=limit).bind(MODEL, 0), context)
 
 
 def usd_for(tokens: int) -> str:
@@ -40,7 +41,7 @@ async def test_the_usual_case_is_one_write() -> None:
     world.driver.calls.clear()
     reservation = await reserve(world, caller, limit=10)
     assert world.driver.calls == ["UpdateItem"]
-    assert reservation.output_tokens == 10
+    assert reservation.bound.output_tokens == 10
     hold = reservation.hold
     assert (hold.amount, hold.key_id, hold.capped) == (FIXED + 10 * TOKEN, caller.api_key.key_id, False)
     assert (hold.model_code, hold.price_version) == ("m01", 7)
@@ -53,7 +54,7 @@ async def test_the_usual_case_is_one_write() -> None:
 async def test_an_open_ended_answer_takes_what_the_balance_affords() -> None:
     world = ChatWorld()
     caller = await world.caller(usd_for(100))
-    assert (await reserve(world, caller)).output_tokens == 100
+    assert (await reserve(world, caller)).bound.output_tokens == 100
     assert (await world.account()).available == 0
 
 
@@ -68,7 +69,7 @@ async def test_an_open_ended_answer_of_under_64_tokens_is_refused_with_what_is_a
         "required": usd_for(64),
         "affordable_max_tokens": 63,
     }
-    assert (await reserve(world, caller, limit=63)).output_tokens == 63
+    assert (await reserve(world, caller, limit=63)).bound.output_tokens == 63
 
 
 async def test_a_402_says_what_is_affordable_and_that_then_succeeds() -> None:
@@ -79,7 +80,7 @@ async def test_a_402_says_what_is_affordable_and_that_then_succeeds() -> None:
     affordable = caught.value.details["affordable_max_tokens"]
     assert affordable == 150
     assert isinstance(affordable, int)
-    assert (await reserve(world, caller, limit=affordable)).output_tokens == 150
+    assert (await reserve(world, caller, limit=affordable)).bound.output_tokens == 150
 
 
 async def test_an_empty_account_affords_nothing() -> None:
@@ -104,7 +105,7 @@ async def test_short_only_because_of_calls_in_flight_is_429_until_one_ends() -> 
     with pytest.raises(InsufficientBalance):
         await reserve(world, caller, limit=950)
     await world.ledger.store.apply(first.hold, 0, return_to_cap=False)
-    assert (await reserve(world, caller, limit=870)).output_tokens == 870
+    assert (await reserve(world, caller, limit=870)).bound.output_tokens == 870
 
 
 async def test_a_keys_budget_is_never_passed_and_says_so() -> None:
@@ -119,7 +120,7 @@ async def test_a_keys_budget_is_never_passed_and_says_so() -> None:
         "affordable_max_tokens": 100,
     }
     reservation = await reserve(world, caller)
-    assert reservation.output_tokens == 100
+    assert reservation.bound.output_tokens == 100
     assert reservation.hold.capped
     image = await world.account()
     assert image.key_caps == {caller.api_key.key_id: 0}
@@ -138,7 +139,7 @@ async def test_a_budget_in_flight_is_a_matter_of_time_too() -> None:
 async def test_a_change_of_some_key_costs_one_refused_write_and_the_call_is_served() -> None:
     world = ChatWorld()
     caller = await world.caller()
-    other, _ = await world.keys.create("a1", "other")
+    other, _ = await world.keys.issue("a1", "other")
     await world.keys.delete("a1", other.key_id)
     world.driver.calls.clear()
     reservation = await reserve(world, caller, limit=10)
@@ -195,7 +196,7 @@ async def test_what_the_account_can_pay_is_not_refused_from_memory() -> None:
     caller = await world.caller(usd_for(100))
     with pytest.raises(InsufficientBalance):
         await reserve(world, caller, limit=101)
-    assert (await reserve(world, caller, limit=50)).output_tokens == 50
+    assert (await reserve(world, caller, limit=50)).bound.output_tokens == 50
 
 
 async def test_the_memory_of_one_account_is_not_anothers() -> None:
@@ -203,7 +204,7 @@ async def test_the_memory_of_one_account_is_not_anothers() -> None:
     poor, rich = await world.caller("0"), await world.caller("1.00", account_id="a2")
     with pytest.raises(InsufficientBalance):
         await reserve(world, poor)
-    assert (await reserve(world, rich)).output_tokens == 1000
+    assert (await reserve(world, rich)).bound.output_tokens == 1000
 
 
 @pytest.mark.parametrize("failure", [StoreThrottled("busy"), OutcomeUnknown("lost")], ids=["throttled", "unknown"])

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import (
     CHAT,
     COMPLETIONS,
@@ -18,9 +19,8 @@ from multiconnection.catalog.parameters import (
     refuse_costly,
     without_idle,
 )
-from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.providers import configured_providers, parameter_policy
-from multiconnection.chat.service import ChatService, CompletionsService
+from multiconnection.chat.service import ChatService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings, SettingsError
 from multiconnection.errors import GatewayError, ParameterUnsupported
@@ -148,16 +148,15 @@ def a_world(*providers: Provider) -> ChatWorld:
     world.providers.update({provider.name: provider for provider in providers})
     world.http = FakeHttp([FakeReply([WHOLE, USAGE])])
     world.chat = ChatService(world.calls, OpenAiCompatible(world.http), world.uploads)
-    world.completions = CompletionsService(world.calls, OpenAiCompatible(world.http))
     return world
 
 
 async def asked(world: ChatWorld, endpoint: str, fields: Mapping[str, Any]) -> GatewayError | None:
-    service = world.chat if endpoint == CHAT else world.completions
+    ask = world.chat.chat if endpoint == CHAT else world.chat.complete
     text = {"messages": MESSAGES} if endpoint == CHAT else {"prompt": "hi"}
     body = {"model": "m-1", "max_tokens": 1, **text, **fields}
     try:
-        await service.answer(await world.caller(), body, world.arrival())
+        await ask(await world.caller(), body, world.arrival())
     except GatewayError as exc:
         return exc
     return None

@@ -1,12 +1,11 @@
 """Which providers are configured."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import orjson
 import pytest
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import configured_providers
 from multiconnection.config import Settings, SettingsError
 
@@ -66,6 +65,6 @@ def test_a_bad_key_names_its_variable_and_not_itself() -> None:
 
 def test_an_unknown_auth_is_refused() -> None:
     entry = {"name": "x", "env_prefix": "X", "base_url": "http://h", "auth": "basic", "key_required": False}
-    settings = replace(Settings.of(REQUIRED), region="x")
+    settings = Settings.of(REQUIRED)
     with pytest.raises(SettingsError, match="basic"):
         configured_providers(settings, orjson.dumps({"providers": [entry]}))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from multiconnection.aws.dynamo import Driver
-from multiconnection.chat.service import CompletedChat
+from multiconnection.calls.streaming import StreamedAnswer
 from multiconnection.errors import (
     GatewayError,
     InsufficientBalance,
@@ -38,9 +38,9 @@ BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"
 async def test_a_whole_answer_carries_its_usage_and_its_cost() -> None:
     world = ChatWorld()
     answer = await world.answer(await world.caller())
-    assert isinstance(answer, CompletedChat)
-    assert answer.body["id"] == "chatcmpl-1"
-    assert answer.body["usage"] == USAGE.as_openai() | {"cost": nano_to_usd(COST)}
+    assert not isinstance(answer, StreamedAnswer)
+    assert answer["id"] == "chatcmpl-1"
+    assert answer["usage"] == USAGE.as_openai() | {"cost": nano_to_usd(COST)}
     assert (await world.settled_row()).cost == COST
 
 
@@ -48,10 +48,10 @@ async def test_an_answer_without_usage_carries_an_estimate_and_says_so() -> None
     world = ChatWorld()
     world.upstream.attempts = [Attempt(ends=outcome(Usage(input=9, output=2), UsageSource.ESTIMATED))]
     answer = await world.answer(await world.caller())
-    assert isinstance(answer, CompletedChat)
-    assert answer.body["usage"]["estimated"] is True
-    assert answer.body["usage"]["prompt_tokens"] == 9
-    assert answer.body["usage"]["cost"] == nano_to_usd(9 * 1000 + 2 * 2000)
+    assert not isinstance(answer, StreamedAnswer)
+    assert answer["usage"]["estimated"] is True
+    assert answer["usage"]["prompt_tokens"] == 9
+    assert answer["usage"]["cost"] == nano_to_usd(9 * 1000 + 2 * 2000)
 
 
 async def test_the_cost_in_a_stream_is_what_will_be_charged_and_never_more_than_the_hold() -> None:
@@ -59,7 +59,7 @@ async def test_the_cost_in_a_stream_is_what_will_be_charged_and_never_more_than_
     await world.call(await world.caller(), stream=True, max_tokens=1)
     (cost_of,) = world.upstream.costs
     assert cost_of(USAGE) == nano_to_usd(COST)
-    hold = parsed(stream=True, max_tokens=1).cost_bound(a_model(), 0).hold_nano
+    hold = parsed(stream=True, max_tokens=1).bind(a_model(), 0).bound.hold_nano
     assert cost_of(Usage(output=10**6)) == nano_to_usd(hold)
 
 
@@ -70,7 +70,7 @@ async def test_the_upstream_gets_the_bound_that_was_paid_for(stream: bool) -> No
     ((provider, call),) = world.upstream.calls
     assert (provider, call.upstream_model, call.output_tokens_max, call.choices) == ("one", "m-1-one", 1000, 2)
     assert call.body["top_k"] == 5
-    assert call.stream is stream
+    assert call.streamed is stream
     assert 0 < call.prompt_tokens_estimate <= call.prompt_tokens_max
 
 
@@ -80,7 +80,7 @@ async def test_the_row_says_everything_about_the_call(stream: bool) -> None:
     world.upstream.attempts = [Attempt(silent_s=3)]
     caller, arrival = await world.caller(), world.arrival()
     answer = await world.answer(caller, arrival, stream=stream)
-    if not isinstance(answer, CompletedChat):
+    if isinstance(answer, StreamedAnswer):
         await answer.relay(lambda chunk: asyncio.sleep(0))
     row = await world.settled_row()
     assert (row.hold_id, row.key_id) == (arrival.hold_id, caller.api_key.key_id)
@@ -109,7 +109,7 @@ async def test_a_markup_is_part_of_hold_charge_and_shown_cost(stream: bool) -> N
     row = await world.settled_row()
     assert row.cost == COST * 11 // 10
     assert price_lines(row, a_model())[-1].kind != "adjustment"
-    assert row.hold == parsed(stream=stream).cost_bound(a_model(), 1000).hold_nano
+    assert row.hold == parsed(stream=stream).bind(a_model(), 1000).bound.hold_nano
     assert seen.body is None or seen.body["usage"]["cost"] == nano_to_usd(row.cost)
 
 
@@ -123,7 +123,7 @@ async def test_a_long_prompt_is_charged_at_the_long_price() -> None:
 @BOTH
 async def test_an_open_ended_call_is_shortened_to_the_balance(stream: bool) -> None:
     world = ChatWorld()
-    fixed = parsed(stream=stream).cost_bound(a_model(), 0).with_output(0).hold_nano
+    fixed = parsed(stream=stream).bind(a_model(), 0).bound.with_output(0).hold_nano
     await world.call(await world.caller(nano_to_usd(fixed + 70 * 2000)), stream=stream)
     assert world.upstream.calls[0][1].output_tokens_max == 70
     assert (await world.settled_row()).cost == COST
@@ -132,7 +132,7 @@ async def test_an_open_ended_call_is_shortened_to_the_balance(stream: bool) -> N
 @BOTH
 async def test_a_402_tells_what_is_affordable_and_following_it_is_served(stream: bool) -> None:
     world = ChatWorld()
-    fixed = parsed(stream=stream).cost_bound(a_model(), 0).with_output(0).hold_nano
+    fixed = parsed(stream=stream).bind(a_model(), 0).bound.with_output(0).hold_nano
     caller = await world.caller(nano_to_usd(fixed + 40 * 2000))
     refused = (await world.call(caller, stream=stream)).refused
     assert isinstance(refused, InsufficientBalance)
@@ -147,7 +147,7 @@ async def test_a_402_tells_what_is_affordable_and_following_it_is_served(stream:
 async def test_two_calls_for_the_money_of_one_are_one_answer_and_one_429(stream: bool) -> None:
     world = ChatWorld()
     world.upstream.attempts = [Attempt(silent_s=1)]
-    hold = parsed(stream=stream).cost_bound(a_model(), 0).with_output(500).hold_nano
+    hold = parsed(stream=stream).bind(a_model(), 0).bound.with_output(500).hold_nano
     caller = await world.caller(nano_to_usd(hold + 5000))
     clients = await asyncio.gather(*(world.call(caller, stream=stream, max_tokens=500) for _ in range(2)))
     refused = [client.refused for client in clients if client.refused]
@@ -193,7 +193,7 @@ async def test_a_key_that_may_not_use_a_model_is_told_so() -> None:
     with pytest.raises(ModelNotAllowed) as caught:
         await world.answer(caller)
     assert caught.value.param == "model"
-    assert isinstance(await world.answer(caller, model="m-2"), CompletedChat)
+    assert not isinstance(await world.answer(caller, model="m-2"), StreamedAnswer)
 
 
 async def test_an_alias_is_charged_as_its_model() -> None:
@@ -204,10 +204,10 @@ async def test_an_alias_is_charged_as_its_model() -> None:
 
 async def test_a_limit_is_counted_before_any_money_is_held_and_corrected_afterwards() -> None:
     world = ChatWorld()
-    caller = await world.caller(tpm=10_000)
-    before = world.limiter.state(caller.api_key).tokens.remaining
+    caller = await world.caller(tokens_per_minute=10_000)
+    before = world.limiter.state(caller.api_key.rates).tokens.remaining
     await world.call(caller, max_tokens=1000)
-    after = world.limiter.state(caller.api_key).tokens.remaining
+    after = world.limiter.state(caller.api_key.rates).tokens.remaining
     assert before - after == USAGE.prompt_tokens + USAGE.completion_tokens
     long = [{"role": "user", "content": "x" * 50_000}]
     with pytest.raises(RateLimited) as caught:
@@ -219,7 +219,7 @@ async def test_a_limit_is_counted_before_any_money_is_held_and_corrected_afterwa
 
 async def test_a_limit_far_above_the_models_maximum_is_counted_as_the_maximum() -> None:
     world = ChatWorld()
-    caller = await world.caller(tpm=5000)
+    caller = await world.caller(tokens_per_minute=5000)
     assert (await world.call(caller, max_tokens=10**6)).refused is None
 
 

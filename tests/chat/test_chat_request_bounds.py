@@ -117,7 +117,7 @@ def test_the_estimate_is_never_above_the_bound(text: str) -> None:
     request = parsed(messages=[{"role": "user", "content": text}])
     for window in (1, 50, 10**6):
         model = a_model(context_window=window)
-        assert 0 < request.prompt_tokens_estimate(model) <= request.prompt_tokens_max(model)
+        assert 0 < request.bind(model, 0).prompt_tokens_estimate <= request.prompt_tokens_max(model)
 
 
 @pytest.mark.parametrize(
@@ -134,27 +134,27 @@ def test_the_estimate_is_never_above_the_bound(text: str) -> None:
 )
 def test_an_estimate_is_of_what_the_model_reads(fields: dict[str, Any], tokens: int) -> None:
     request = parsed(**{"messages": [{"role": "user", "content": "hi"}], **fields})
-    assert request.prompt_tokens_estimate(a_model()) == tokens
+    assert request.bind(a_model(), 0).prompt_tokens_estimate == tokens
 
 
 @pytest.mark.parametrize(("limit", "output"), [(None, 1000), (0, 1000), (1, 1), (1000, 1000), (10**9, 1000)])
 def test_the_output_bound_is_what_was_asked_for_and_never_above_the_models_maximum(
     limit: int | None, output: int
 ) -> None:
-    bound = parsed(max_tokens=limit).cost_bound(a_model(), 500)
+    bound = parsed(max_tokens=limit).bind(a_model(), 500).bound
     assert (bound.output_tokens, bound.markup_basis_points) == (output, 500)
 
 
 def test_each_choice_is_paid_for() -> None:
-    assert parsed(n=3).cost_bound(a_model(), 0).per_token_pico == 3 * parsed().cost_bound(a_model(), 0).per_token_pico
+    assert parsed(n=3).bind(a_model(), 0).bound.per_token_pico == 3 * parsed().bind(a_model(), 0).bound.per_token_pico
 
 
 def test_a_prompt_that_can_be_long_is_bounded_at_the_long_price() -> None:
     long = {"above_input_tokens": 300, "prices": {"input": "2.00", "output": "3.00"}}
     model = a_model(long_context=long)
     short, longer = parsed(), parsed(messages=[{"role": "user", "content": "x" * 400}])
-    assert short.cost_bound(model, 0).per_token_pico == 2_000_000
-    assert longer.cost_bound(model, 0).per_token_pico == 3_000_000
+    assert short.bind(model, 0).bound.per_token_pico == 2_000_000
+    assert longer.bind(model, 0).bound.per_token_pico == 3_000_000
 
 
 def test_a_limit_that_is_added_does_not_make_the_prompt_dearer() -> None:

@@ -16,7 +16,7 @@ from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.fake_http import FakeHttp, FakeReply
 from tests.support.provider_fakes import ROLE, USAGE, a_call, a_provider, chunk, relayed, usage_chunk
 
-CALL = a_call(stream=False)
+CALL = a_call(streamed=False)
 MESSAGE = {"role": "assistant", "content": "Hello!!"}
 BODY = {
     "id": "chatcmpl-1",
@@ -28,7 +28,7 @@ BODY = {
 }
 
 
-async def completed(*pieces: bytes | TransportFailure) -> Completion:
+async def completed(*pieces: bytes | TransportFailure) -> Completion[dict[str, Any]]:
     reply = FakeReply(pieces)
     try:
         return await OpenAiCompatible(FakeHttp([reply])).complete(a_provider(), CALL)
@@ -73,7 +73,7 @@ async def test_more_than_the_bound_is_not_believed(
     usage: dict[str, Any], charged: Usage, stream: bool, legacy: bool
 ) -> None:
     """The call's bound is 5,000 tokens of prompt and 1,000 of output; without a report it is 20, and the text's 2."""
-    call = a_call(stream=stream, include_usage=True, legacy=legacy)
+    call = a_call(streamed=stream, include_usage=True, legacy=legacy)
     text = {"choices": [{"index": 0, "text": "Hello!!", "finish_reason": "stop"}]} if legacy else {}
     body = BODY | text | {"usage": usage}
     if stream:
@@ -92,7 +92,7 @@ async def test_more_than_the_bound_is_not_believed(
 
 @pytest.mark.parametrize(("completion", "source"), [(6000, UsageSource.UPSTREAM), (6001, UsageSource.ESTIMATED)])
 async def test_all_that_is_generated_for_best_of_is_within_the_bound(completion: int, source: UsageSource) -> None:
-    call = a_call(stream=False, choices=2, generated=6)
+    call = a_call(streamed=False, choices=2, generated=6)
     raw = orjson.dumps(BODY | {"usage": {"prompt_tokens": 5, "completion_tokens": completion}})
     got = await OpenAiCompatible(FakeHttp([FakeReply([raw])])).complete(a_provider(), call)
     assert got.outcome.source is source

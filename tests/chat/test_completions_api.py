@@ -21,7 +21,9 @@ COST = 2 * 1000 + 3 * 2000
 
 
 def world() -> ChatWorld:
-    return ChatWorld(a_model(capabilities=["completions"]), a_model(id="m-2", code="m02", aliases=[]))
+    made = ChatWorld(a_model(capabilities=["completions"]), a_model(id="m-2", code="m02", aliases=[]))
+    made.connect(made.http)
+    return made
 
 
 def event(value: object) -> bytes:

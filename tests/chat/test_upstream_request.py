@@ -38,7 +38,7 @@ def test_usage_is_always_asked_for_in_streams(given: Any) -> None:
 def test_stream_options_are_left_out_where_they_are_not_wanted() -> None:
     body = BODY | {"stream": False, "stream_options": {"include_usage": True}}
     assert "stream_options" not in request_body(a_provider(accepts_stream_options=False), a_call(body=body))
-    whole = request_body(a_provider(), a_call(body=body, stream=False))
+    whole = request_body(a_provider(), a_call(body=body, streamed=False))
     assert "stream_options" not in whole
     assert whole["stream"] is False
 

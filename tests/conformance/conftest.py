@@ -1,6 +1,5 @@
 """Fixtures of the conformance suite: one driver after the other, each on the same tables."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +9,7 @@ import pytest
 from local.ministack import MiniStack
 from multiconnection.aws.dynamo import Driver
 from tests.support import dynamodb_local as java
+from tests.support.needs import cannot_run
 
 from . import drivers
 from .known_differences import why_different
@@ -35,17 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xfail(strict=True, reason=why))
 
 
-def _cannot_run(why: str) -> None:
-    """A skip on a developer's machine, a failure where nothing may be skipped."""
-    if os.environ.get("CI_NO_SKIP") == "1":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
 def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not MINISTACK.exists():
-        _cannot_run("MiniStack is not installed in .tools/ministack")
+        cannot_run("MiniStack is not installed in .tools/ministack: run the suite with make test")
     state: Path = tmp_path_factory.mktemp("ministack")
     with MiniStack(MINISTACK, state, services=("dynamodb",)) as ministack:
         drivers.create_tables(drivers.boto_client(ministack.endpoint_url))
@@ -55,7 +48,7 @@ def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def dynamodb_local_url() -> Iterator[str]:
     if why := java.missing():
-        _cannot_run(why)
+        cannot_run(why)
     with java.dynamodb_local() as endpoint_url:
         drivers.create_tables(drivers.boto_client(endpoint_url))
         yield endpoint_url

@@ -10,10 +10,10 @@ from aiodynamo.credentials import Key, StaticCredentials
 from botocore.config import Config
 from moto import mock_aws
 
+from multiconnection.aws.boto import BotoDriver
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import BotoDriver
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
+from multiconnection.aws.dynamo_async import AsyncDriver
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -90,7 +90,7 @@ def boto_driver(endpoint_url: str) -> Iterator[Driver]:
 @asynccontextmanager
 async def hot_driver(endpoint_url: str) -> AsyncIterator[Driver]:
     async with aiohttp.ClientSession() as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), REGION, endpoint_url)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), REGION, endpoint_url)
 
 
 def memory_driver() -> Driver:

@@ -230,7 +230,7 @@ async def tape(seed: int = 1) -> AsyncIterator[Tape]:
         world.rng.reseed(seed)
         world.admin.rng.reseed(-seed)
         world.connect(world.http)
-        world.switches.source = world.admin.switches
+        world.models.switched = world.admin.published
         world.http.replies = Script()
         await world.published.publish(MODELS)
         await world.admin.publish(*MODELS)

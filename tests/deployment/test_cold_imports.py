@@ -1,4 +1,4 @@
-"""What a function loads before it is used: no AWS SDK, no cryptography, no schema of our API."""
+"""Imports of a function at its cold start: no AWS SDK, no cryptography, no schema of our API."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""events/: one for each route, schedule and queue of the template, each answered by its function's real handler."""
+"""events/: one for each path, schedule and queue of the template, each answered by its function's real handler."""
 
 import asyncio
 import json
@@ -12,15 +12,6 @@ import pytest
 
 from local.demo_upstream.testing import demo_upstream
 from local.environment import function_environment
-from local.sample_events import (
-    ACCOUNT,
-    EXAMPLE_ROW,
-    QUEUED_HOLD,
-    QUEUED_ROW,
-    SameEachTime,
-    example_key,
-    sample_events,
-)
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.bootstrap.base import SystemClock
@@ -30,9 +21,23 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.money import NANO_PER_USD
-from tests.support.dynamo_server import dynamo_server, table_keys
+from multiconnection.orders.models import Order, OrderStatus
+from multiconnection.orders.store import OrdersTable
 from tests.support.handler_process import HandlerProcess
-from tests.support.memory_dynamo import MemoryDynamo
+from tools.memory_dynamo.driver import MemoryDynamo
+from tools.memory_dynamo.server import dynamo_server, table_keys
+from tools.sample_events import (
+    ACCOUNT,
+    EXAMPLE_ROW,
+    EXAMPLES,
+    ORDER_ID,
+    QUEUED_HOLD,
+    QUEUED_ROW,
+    SameEachTime,
+    example_key,
+    proxy_event,
+    sample_events,
+)
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -41,6 +46,24 @@ DOCUMENT = read_yaml(ROOT / "template.yaml")
 NAMES = {logical_id: f"local-{logical_id}" for logical_id in DOCUMENT["Resources"]}
 CATALOG = ROOT / "layers/multiconnection/python/multiconnection/data/catalog.json"
 CREDIT = CreditRow(ACCOUNT, "example-grant", NANO_PER_USD, "grant", "Example credit", "test", 0)
+
+NOW_S = int(time.time())
+ORDER = Order(
+    order_id=ORDER_ID,
+    reference="MC-EXAMPLE",
+    account_id=ACCOUNT,
+    email="user@example.com",
+    cents=10_000,
+    currency="USD",
+    rate=NANO_PER_USD,
+    credit=100 * NANO_PER_USD,
+    method="bank_transfer",
+    status=OrderStatus.SUBMITTED,
+    note="",
+    created_s=NOW_S,
+    expires_s=NOW_S + 3600,
+    times={OrderStatus.SUBMITTED: NOW_S},
+)
 
 # The one method that each path serves; /v1/{proxy+} serves none.
 SERVED = {
@@ -79,7 +102,12 @@ PAID = {
 }
 FREE = {"embeddings-moderations"}
 FILES = sorted(EVENTS.glob("*.json"))
-REQUESTS = [file for file in FILES if "httpMethod" in json.loads(file.read_text())]
+REQUESTS = {file.stem: event for file in FILES if "httpMethod" in (event := json.loads(file.read_text()))}
+# A file has the method that its path serves; the events of the other methods are made here.
+METHODS = {
+    name: [route.method for route in TEMPLATE.routes() if route.path == event["resource"]]
+    for name, event in REQUESTS.items()
+}
 
 
 class Functions:
@@ -90,19 +118,23 @@ class Functions:
         self._stack = stack
         self._running: dict[str, HandlerProcess] = {}
 
-    def invoke(self, file: Path) -> Any:
-        name = function_of(file)
+    def invoke(self, event_name: str) -> Any:
+        """Send a file of events/ to its function."""
+        return self.send(event_name, json.loads((EVENTS / f"{event_name}.json").read_text()))
+
+    def send(self, event_name: str, event: Any) -> Any:
+        name = function_of(event_name)
         if name not in self._running:
             folder = TEMPLATE.functions()[name].code_uri.replace("/", ".")
             self._running[name] = HandlerProcess(f"{folder}.app", self._environment)
             self._stack.callback(self._running[name].stop)
-        return self._running[name].invoke(json.loads(file.read_text()))
+        return self._running[name].invoke(event)
 
 
-def function_of(file: Path) -> str:
-    """models-list-get.json is an event of ModelsFunction."""
+def function_of(event_name: str) -> str:
+    """`models-list-get` is an event of ModelsFunction."""
     [found] = [
-        name for name in TEMPLATE.functions() if file.name.startswith(f"{name.removesuffix('Function').lower()}-")
+        name for name in TEMPLATE.functions() if event_name.startswith(f"{name.removesuffix('Function').lower()}-")
     ]
     return found
 
@@ -121,17 +153,18 @@ def functions(dynamo: MemoryDynamo) -> Iterator[Functions]:
 
 
 async def seed(dynamo: MemoryDynamo) -> None:
-    """An account with the events' key, credit, usage row and held call; the catalog."""
+    """An account with the events' key, credit, usage row, held call and order; the catalog."""
     store = store_on(dynamo)
-    await store.create_account(ACCOUNT, "Example", int(time.time()), AccountLimits())
+    await store.create_account(ACCOUNT, "Example", NOW_S, AccountLimits())
     await store.credit(CREDIT)
     image = await store.reserve(QUEUED_HOLD, key_epoch=0, in_flight_max=1, activity_bucket=1)
     assert image.holds == {QUEUED_HOLD.hold_id: QUEUED_HOLD}
     await store.decide(EXAMPLE_ROW)
     keys = KeysTable(dynamo, NAMES["KeysTable"], NAMES["BalancesTable"])
-    _, secret = await KeyService(keys, store, SystemClock(), SameEachTime()).create(ACCOUNT, "events")
+    _, secret = await KeyService(keys, store, SystemClock(), SameEachTime()).issue(ACCOUNT, "events")
     assert secret == example_key()
     await CatalogTable(dynamo, NAMES["CatalogTable"]).publish(json.loads(CATALOG.read_text())["models"])
+    await OrdersTable(dynamo, NAMES["OrdersTable"]).create(ORDER, "example-token")
 
 
 def store_on(dynamo: MemoryDynamo) -> DynamoStore:
@@ -150,28 +183,33 @@ def expected_status(path: str, method: str) -> int:
 
 def test_the_folder_holds_what_the_template_asks_for() -> None:
     found = {file.name: json.loads(file.read_text()) for file in FILES}
-    assert found == sample_events(DOCUMENT), "run `python -m local.sample_events`"
+    assert found == sample_events(DOCUMENT), "run `python -m tools.sample_events`"
 
 
-def test_every_route_has_an_event_of_its_function() -> None:
-    events = [(json.loads(file.read_text()), function_of(file)) for file in REQUESTS]
-    found = {(event["resource"], event["httpMethod"], function) for event, function in events}
-    assert found == {(route.path, route.method, route.function) for route in TEMPLATE.routes()}
+def test_every_path_has_one_event_of_its_function() -> None:
+    found = [(event["resource"], function_of(name)) for name, event in REQUESTS.items()]
+    assert sorted(found) == sorted({(route.path, route.function) for route in TEMPLATE.routes()})
 
 
-def test_every_schedule_and_every_queue_has_an_event() -> None:
-    others = sorted(function_of(file) for file in FILES if file not in REQUESTS)
+def test_every_function_schedule_and_queue_has_an_event() -> None:
+    assert {function_of(file.stem) for file in FILES} == TEMPLATE.functions().keys()
+    others = sorted(function_of(file.stem) for file in FILES if file.stem not in REQUESTS)
     wanted = [name for name, spec in TEMPLATE.functions().items() for _ in (*spec.schedules, *spec.queues)]
-    assert others == sorted(wanted)
+    assert others == sorted([*wanted, "RechargeFunction"])
 
 
-@pytest.mark.parametrize("file", REQUESTS, ids=lambda file: file.stem)
-def test_a_request_is_answered(functions: Functions, file: Path) -> None:
-    event = json.loads(file.read_text())
-    answer = functions.invoke(file)
-    assert answer["statusCode"] == expected_status(event["resource"], event["httpMethod"]), answer["body"]
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [pytest.param(name, method, id=f"{name} {method}") for name in REQUESTS for method in METHODS[name]],
+)
+def test_a_request_is_answered(functions: Functions, name: str, method: str) -> None:
+    event, path = REQUESTS[name], REQUESTS[name]["resource"]
+    if method != event["httpMethod"]:
+        event = proxy_event(path, method, EXAMPLES[path])
+    answer = functions.send(name, event)
+    assert answer["statusCode"] == expected_status(path, method), answer["body"]
     assert answer["headers"]["x-request-id"].startswith("req_")
-    if event["httpMethod"] == "HEAD":
+    if method == "HEAD":
         assert answer["body"] == ""
     elif answer["statusCode"] >= 400:
         assert set(json.loads(answer["body"])["error"]) >= {"message", "type", "param", "code"}
@@ -181,7 +219,7 @@ def test_a_request_is_answered(functions: Functions, file: Path) -> None:
 def test_a_call_is_charged_to_the_account_of_the_key(
     functions: Functions, dynamo: MemoryDynamo, name: str, media_type: str
 ) -> None:
-    answer = functions.invoke(EVENTS / f"{name}-post.json")
+    answer = functions.invoke(f"{name}-post")
     assert (answer["headers"]["content-type"], len(answer["body"]) > 100) == (media_type, True)
     row_id = answer["headers"]["x-request-id"].removeprefix("req_")
     [row] = [row for row in dynamo.items(NAMES["UsageTable"]) if row["request_id"]["S"] == row_id]
@@ -190,12 +228,12 @@ def test_a_call_is_charged_to_the_account_of_the_key(
 
 
 def test_the_usage_row_of_the_event_is_the_one_that_is_shown(functions: Functions) -> None:
-    answer = functions.invoke(EVENTS / "account-usage-get.json")
+    answer = functions.invoke("account-usage-get")
     assert EXAMPLE_ROW.hold_id in answer["body"]
 
 
 def test_the_sweep_finds_nothing_left_behind(functions: Functions) -> None:
-    report = functions.invoke(EVENTS / "sweeper-every-minute.json")
+    report = functions.invoke("sweeper-every-minute")
     assert (report["ended"], report["failed"], report["complete"]) == (0, 0, True)
 
 
@@ -205,7 +243,7 @@ async def test_a_queued_decision_is_charged_once_however_often_it_comes(
     store = store_on(dynamo)
     before = await store.account(ACCOUNT)
     for _ in range(2):
-        assert functions.invoke(EVENTS / "sweeper-fallback-queue.json") == {"batchItemFailures": []}
+        assert functions.invoke("sweeper-fallback-queue") == {"batchItemFailures": []}
     after = await store.account(ACCOUNT)
     assert before is not None
     assert after is not None
@@ -215,7 +253,16 @@ async def test_a_queued_decision_is_charged_once_however_often_it_comes(
     assert await store.usage_row(ACCOUNT, QUEUED_ROW.hold_id) == QUEUED_ROW
 
 
-def test_the_books_have_no_drift(functions: Functions) -> None:
-    found = functions.invoke(EVENTS / "reconciler-daily.json")
+def test_a_daily_sweep_reads_all_accounts(functions: Functions) -> None:
+    report = functions.invoke("sweeper-daily-net")
+    assert (report["failed"], report["complete"]) == (0, True)
+
+
+def test_a_step_of_the_recharge_workflow_returns_the_state_of_its_order(functions: Functions) -> None:
+    assert functions.invoke("recharge-look") == {"order_id": ORDER_ID, "status": "submitted"}
+
+
+def test_the_ledger_has_no_drift(functions: Functions) -> None:
+    found = functions.invoke("reconciler-daily")
     assert (found["accounts"], found["drift"]) == (1, 0)
     assert found["credits_in"] == NANO_PER_USD

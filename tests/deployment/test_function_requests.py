@@ -1,4 +1,4 @@
-"""What the functions really ask of AWS is within what their policies allow, and is what docs/cost.md counts."""
+"""Requests that the functions send to AWS stay within their policies, and are those that docs/cost.md counts."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Building layers and functions: what is taken, what is left out, and what stops a build."""
+"""Builds of layers and functions: what they contain, what they leave out, and what stops them."""
 
 import ast
 import os
@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from local.packaging.artefacts import build_function
-from local.packaging.bytecode import compile_tree, interpreter_for, uncompiled
-from local.packaging.check import LAYERS, LAYERS_BYTES_MAX, check
-from local.packaging.machines import machine_of
-from local.packaging.release import UNRELEASED, release_of, stamp
-from local.packaging.sizes import package_bytes, table
-from local.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
-from local.packaging.trim import trim
 from local.template_values import read_yaml
+from tools.packaging.build import build_function, trim
+from tools.packaging.bytecode import compile_tree, interpreter_for, uncompiled
+from tools.packaging.check import LAYERS, LAYERS_BYTES_MAX, check, machine_of, package_bytes, table
+from tools.packaging.sam import UNRELEASED, release_of, stamp
+from tools.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
 
 ROOT = Path(__file__).parents[2]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -49,7 +46,7 @@ def elf(path: Path, machine: str) -> None:
 
 
 def nowhere(tmp_path: Path) -> dict[str, str]:
-    """An environment in which no Python is found."""
+    """An environment without any Python."""
     return {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
 
 

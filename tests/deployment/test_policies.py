@@ -1,4 +1,4 @@
-"""What each function may do, exactly: the template against a table of needs; more is a failure, and so is less."""
+"""Rights of each function: the template against a table of needs. More is a failure, and so is less."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from local.template_values import read_yaml
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
-# What SAM has made of it, whenever somebody has built; an older build is not what would be deployed.
+# SAM's output, where there is a build that is not older than the template.
 BUILT = ROOT / ".aws-sam/build/template.yaml"
 IS_BUILT = BUILT.exists() and BUILT.stat().st_mtime >= TEMPLATE.stat().st_mtime
-# Read at once: a build that begins in the middle of the tests takes the file away.
+# Read at import: a build that begins during the tests removes the file.
 TEMPLATES: Mapping[str, Mapping[str, Any]] = {
     path.parent.name: read_yaml(path)["Resources"] for path in ([TEMPLATE, BUILT] if IS_BUILT else [TEMPLATE])
 }
@@ -35,11 +35,11 @@ CALLS = (
         FallbackQueue="sqs:SendMessage",
     )
 )
-# Resources that have no logical id: what is under a name of ours, and who a mail is from (its sender is a condition).
+# Resources without a logical id: executions of our state machine, and SES identities (a condition names the sender).
 _ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
 EXECUTIONS = f"arn:${{AWS::Partition}}:states:{_ACCOUNT}:execution:${{RechargeStateMachine.Name}}:*"
 IDENTITIES = f"arn:${{AWS::Partition}}:ses:{_ACCOUNT}:identity/*"
-# Reading metrics knows no resources.
+# GetMetricData takes no resource.
 ANY_METRIC = "*"
 READS_UPLOADS = {"PayloadBucket/uploads": frozenset({"s3:GetObject"})}
 NEEDS: Mapping[str, Needs] = {
@@ -145,7 +145,7 @@ def functions(resources: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def statements(function: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Each statement with the condition it stands under, or ""."""
+    """Each statement with its condition, or ""."""
     for policy in function["Policies"]:
         for statement in policy["Statement"]:
             if "Fn::If" in statement:
@@ -157,7 +157,7 @@ def statements(function: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any],
 
 
 def granted(function: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """Resource → actions, as the statements allow them. Anything that is not read exactly fails the test."""
+    """Resource → allowed actions. A statement that is not understood exactly fails the test."""
     found: dict[str, frozenset[str]] = {}
     for statement, _ in statements(function):
         conditioned = {"Condition"} if "ses:SendEmail" in statement["Action"] else set()
@@ -179,7 +179,7 @@ def _name(resource: object) -> str:
         case {"Fn::Sub": str(text)} if text in (EXECUTIONS, IDENTITIES):
             return text
         case {"Fn::Sub": str(text)}:
-            # Objects have no other resource than a prefix of the bucket.
+            # The resource of objects is a prefix of the bucket.
             return text.replace("${", "").replace(".Arn}", "").removesuffix("/*")
     raise AssertionError(f"not an exact resource: {resource!r}")
 
@@ -209,7 +209,7 @@ def test_no_action_and_no_resource_is_a_pattern(resources: Mapping[str, Any]) ->
 
 
 def test_a_function_has_no_role_or_policy_beside_its_own(resources: Mapping[str, Any]) -> None:
-    """SAM adds the right to write logs. A trigger of SAM's own would add the right to read every queue."""
+    """SAM adds the right to write logs. An SQS event of SAM would add the right to read every queue."""
     for name, function in functions(resources).items():
         assert "Role" not in function, name
         assert "Connectors" not in function, name

@@ -1,18 +1,14 @@
-"""What a second deployment publishes: the versions behind the alias of the streamed functions, by SAM's translator."""
+"""Versions that a second deployment publishes behind the alias of the streamed functions, by SAM's translator."""
 
-import json
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SAM_PYTHON = ROOT / ".tools/sam/bin/python"
+from tests.support.translation import translations
+
 STREAMED = {"ChatFunction", "AudioFunction", "ImagesFunction", "EmbeddingsFunction", "ExportFunction"}
 FIRST: dict[str, Any] = {"uris": {}, "release": "one", "parameters": {}, "memory": 0}
-# Each is the first deployment with one change; the functions that have to get a new version.
+# The first deployment with one change each → the functions that have to get a new version.
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "nothing": ({}, set()),
     "the package": ({"uris": {"MultiConnectionLayer": "s3://bucket/other"}}, STREAMED),
@@ -30,16 +26,15 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
 def published() -> dict[str, dict[str, str]]:
     """Logical ids of versions → function, of the first deployment and of every change."""
     variants = {"first": FIRST} | {name: FIRST | change for name, (change, _) in CHANGES.items()}
-    done = subprocess.run(
-        [SAM_PYTHON, ROOT / "tests/support/translate_versions.py"],
-        input=json.dumps(list(variants.values())),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return dict(zip(variants, json.loads(done.stdout), strict=True))
+    return dict(zip(variants, map(versions, translations(list(variants.values()))), strict=True))
+
+
+def versions(template: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: resource["Properties"]["FunctionName"]["Ref"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
 
 
 def test_every_streamed_function_is_published(published: dict[str, dict[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""template.yaml as the local stack reads it: nothing missing, nothing guessed."""
+"""template.yaml as the local stack reads it."""
 
 import json
 from pathlib import Path
@@ -229,8 +229,8 @@ def test_values_resolve(value: object, text: str) -> None:
     [
         {"Fn::ImportValue": "x"},
         {"Fn::If": ["A", "b", "c"]},
-        {"Ref": "Nobody"},
-        {"Fn::Sub": "${Nobody}"},
+        {"Ref": "Unknown"},
+        {"Fn::Sub": "${Unknown}"},
         {"Fn::GetAtt": ["Table", "StreamArn"]},
         None,
         ["list"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.template_values import read_yaml
 from multiconnection.calls.telemetry import Telemetry, charged_members
 from multiconnection.context import RequestContext
 from multiconnection.ledger.items import ACTIVITY_SHARDS
@@ -13,12 +14,13 @@ from multiconnection.observability.logging import begin_correlation, note_accoun
 from multiconnection.observability.metrics import Emf
 from multiconnection.orders.models import OrderStatus
 from multiconnection.usage import Attempts
-from tests.docs.test_operations_docs import ALARMS, DOCUMENT, RESOURCES, watched
+from tests.docs.test_operations_docs import ALARMS, RESOURCES, watched
 from tests.orders.test_recharge_asl import DEFINITION, STATES, following
 from tests.support.asl import LAMBDA
 from tests.support.usage_rows import usage_row
 
-PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/cost.md").read_text()
 
 
 def row(name: str) -> list[str]:
@@ -82,7 +84,7 @@ def test_the_function_has_the_memory_that_the_page_calculates_with() -> None:
 
 def test_the_copies_of_snap_start_are_as_large_as_the_page_says() -> None:
     functions = [spec["Properties"] for spec in RESOURCES.values() if spec["Type"] == "AWS::Serverless::Function"]
-    usual = DOCUMENT["Globals"]["Function"]["MemorySize"]
+    usual = read_yaml(ROOT / "template.yaml")["Globals"]["Function"]["MemorySize"]
     gigabytes = sum(each.get("MemorySize", usual) / 1024 for each in functions if "SnapStart" in each)
     name = "SnapStart's copy of the chat function, GB, one version"
     assert counted(name) == gigabytes

@@ -1,7 +1,6 @@
 """The documentation tells what the code does: errors, settings and routes, each in both directions."""
 
 import ast
-import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -10,26 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
 from starlette.routing import Route
 
-import multiconnection.config
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.calls.streaming import CHUNKS, NAMED_EVENTS
+from multiconnection.config import Settings
 from multiconnection.errors import RateLimited, UpstreamFailed, UpstreamRejected
+from multiconnection.money import nano_to_usd
 from tests.support.chat_app import ROUTERS
 from tests.support.errors import ALL, SAMPLES
 from tools.openapi import document
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
 TEMPLATE = load(ROOT / "template.yaml")
-# The functions of config.py that read one variable; the third argument is its default.
-READERS = {
-    name
-    for name, reader in inspect.getmembers(multiconnection.config, inspect.isfunction)
-    if list(inspect.signature(reader).parameters)[:2] == ["env", "name"]
-}
+# Said to be planned.
+TO_COME = {"bench-peers"}
 # Read by make run alone, besides what the functions read.
 LOCAL_VARIABLES = {"PORT", "MULTICONNECTION_LOCAL_DIR", "UPSTREAM_PRICE_INPUT", "UPSTREAM_PRICE_OUTPUT"}
 
@@ -47,29 +46,27 @@ def table(page: str, first_heading: str) -> list[list[str]]:
 
 
 def settings_read() -> dict[str, str]:
-    """Variable and default of each call of a reader in config.py."""
-    source = Path(multiconnection.config.__file__).read_text()
-    found = {"AWS_ENDPOINT_URL": "none"}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS:
-            name, *default = node.args[1:]
-            if isinstance(name, ast.Constant):
-                found[str(name.value)] = _default(default[0]) if default else "none"
-    return found
+    """Variable and default of each setting."""
+    fields = {name: field for name, field in Settings.model_fields.items() if name != "environment"}
+    return {str(field.alias): _default(name, field) for name, field in fields.items()}
 
 
-def _default(node: ast.expr) -> str:
-    if isinstance(node, ast.Call):
-        return str(ast.literal_eval(node.args[0]))
-    if isinstance(node, ast.Name):
-        return str(getattr(multiconnection.config, node.id))
-    product = node
-    value = 1
-    while isinstance(product, ast.BinOp):
-        value *= ast.literal_eval(product.right)
-        product = product.left
-    literal = ast.literal_eval(product)
-    return str(literal * value) if isinstance(literal, int) else str(literal)
+def _default(name: str, field: FieldInfo) -> str:
+    default = field.default
+    if name == "region":
+        assert isinstance(field.validation_alias, AliasChoices)
+        return str(field.validation_alias.choices[1])
+    if field.is_required() or default in (None, frozenset()):
+        return "none"
+    if name.endswith("_nano"):
+        return _usd(default)
+    if isinstance(default, dict):
+        return json.dumps({code: _usd(rate) for code, rate in default.items()}, separators=(",", ":"))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _usd(nano: int) -> str:
+    return nano_to_usd(nano).rstrip("0").rstrip(".")
 
 
 # --- errors
@@ -114,7 +111,7 @@ def test_every_answer_of_api_gateway_is_documented_and_is_one_of_our_codes() -> 
 
 def test_every_member_and_reason_that_the_code_knows_is_documented() -> None:
     page = (DOCS / "errors.md").read_text()
-    package = Path(multiconnection.config.__file__).parent
+    package = Path(str(files("multiconnection")))
     reasons: set[str] = set()
     for source in package.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
@@ -274,10 +271,35 @@ def test_links_between_the_pages_lead_somewhere(page: str) -> None:
     assert [target for target in targets if "://" not in target and not (DOCS / target).exists()] == []
 
 
-def test_the_readme_names_every_route_and_page() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [
-        f"{method} {path}" for method, path in sorted(documented_routes()) if f"{method} {path}" not in readme
-    ] == []
-    for page in ("api.md", "errors.md", "settings.md"):
-        assert f"docs/{page}" in readme
+# --- the README
+
+
+def test_the_readme_leads_to_every_page_and_is_short() -> None:
+    assert [path.name for path in DOCS.glob("*.md") if f"](docs/{path.name})" not in README] == []
+    assert len(README.splitlines()) <= 150
+
+
+def test_every_link_of_the_root_pages_leads_somewhere() -> None:
+    for page in ROOT.glob("*.md"):
+        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        assert [each for each in targets if "://" not in each and not (ROOT / each).exists()] == [], page.name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/why.md", "docs/benchmarks.md"])
+def test_every_make_command_of_a_page_is_in_the_makefile(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    shown = re.findall(r"(?:^|`|\$ |… )make ([a-z][\w-]*)", (ROOT / page).read_text(), re.MULTILINE)
+    assert {name for name in shown if not re.search(rf"^{name}:", makefile, re.MULTILINE)} <= TO_COME
+
+
+def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
+    [per_call], [per_stream] = (
+        [row for row in table("benchmarks.md", "CPU per request, ms") if row[0] == name]
+        for name in ("call", "stream of 202 chunks")
+    )
+    for _, gateway, _, ratio in (per_call, per_stream):
+        assert f"{gateway.split()[0]} ms" in README
+        assert ratio.split(",")[0] in README
+    idle = (DOCS / "cost.md").read_text().partition("## A month without a call")[2].partition("\n## ")[0]
+    [total] = re.findall(r"\| \*\*together\*\* \| .*\*\*([\d.]+)\*\*", idle)
+    assert f"{total} USD a month" in README

@@ -10,6 +10,7 @@ from multiconnection.usage import Ended
 from tests.deployment.test_policies import IDENTITIES, NEEDS
 from tests.docs.test_docs import DOCS, ROOT, table
 from tests.docs.test_operations_docs import RESOURCES
+from tools.pictures.architecture import STEPS, floors
 
 PAGE = (DOCS / "architecture.md").read_text()
 PACKAGE = Path(multiconnection.__file__).parent
@@ -51,17 +52,38 @@ def test_every_folder_of_the_package_is_on_the_map() -> None:
 
 
 def test_every_folder_of_the_map_is_there() -> None:
-    rows = PAGE.partition("| room of the package |")[2].partition("\n\n")[0].splitlines()[2:]
-    named = {name for line in rows for name in re.findall(r"`([\w/]+/)`", line.split("|")[1])}
+    tables = PAGE.partition("## Floors")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in tables.splitlines() if line.startswith("| `")]
+    named = {name for cell in cells for name in re.findall(r"`([\w/]+/)`", cell)}
     assert len(named) >= 20
     assert [name for name in named if not (PACKAGE / name).is_dir()] == []
 
 
-def test_every_file_of_the_walks_is_there() -> None:
-    walks = PAGE.partition("## How a request flows")[2]
-    named = set(re.findall(r"`([\w/.]+\.(?:py|json))`", walks))
-    assert len(named) >= 15
-    assert [name for name in named if not any((place / name).is_file() for place in (PACKAGE, ROOT))] == []
+def test_every_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`([\w/.]+\.(?:py|json|yaml|toml))`", PAGE))
+    inside_of_a_room = {"models.py", "schemas.py", "service.py", "store.py", "routes.py", "request.py", "upstream.py"}
+    assert inside_of_a_room <= named
+    files = named - inside_of_a_room
+    assert [name for name in files if not any((place / name).is_file() for place in (PACKAGE, ROOT))] == []
+
+
+def test_every_folder_of_the_repository_is_there() -> None:
+    rows = PAGE.partition("## The repository")[2].partition("\n## ")[0]
+    named = {name for line in rows.splitlines() for name in re.findall(r"`([\w/]+/)`", line)}
+    assert len(named) >= 8
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+
+
+def test_one_request_takes_ten_steps_through_the_rooms_that_the_picture_numbers() -> None:
+    walk = PAGE.partition("## One request, in ten lines")[2].partition("\n## ")[0]
+    steps = {int(number): room for number, room in re.findall(r"^(\d+)\. `(\w+)/`", walk, re.MULTILINE)}
+    assert list(steps) == list(range(1, 11))
+    assert steps == {number: room for room, numbers in STEPS.items() for number in numbers}
+
+
+def test_every_room_of_the_import_rules_has_its_line() -> None:
+    rooms = {room for floor in floors() for room in floor if (PACKAGE / room).is_dir()}
+    assert {row[0].rstrip("/") for row in table("architecture.md", "room")} == rooms
 
 
 def test_every_function_is_in_the_table() -> None:

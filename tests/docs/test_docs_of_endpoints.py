@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.audio import speech
+from multiconnection.audio import speech_request as speech
 from multiconnection.audio.duration import MILLISECONDS_MAX
 from multiconnection.audio.schemas import (
     INPUT_CHARACTERS_MAX,
@@ -16,10 +16,10 @@ from multiconnection.audio.schemas import (
 )
 from multiconnection.audio.transcription import FILE_BYTES_MAX
 from multiconnection.catalog.models import Model, parse_model
-from multiconnection.chat.request import OUTPUT_LIMIT_DEFAULT
+from multiconnection.chat.request import LEGACY_OUTPUT_LIMIT_DEFAULT
 from multiconnection.chat.schemas import CHOICES_MAX, PROMPTS_MAX
+from multiconnection.embeddings.request import MODERATION_MODEL_DEFAULT
 from multiconnection.embeddings.schemas import INPUTS_MAX
-from multiconnection.embeddings.service import MODERATION_MODEL
 from multiconnection.images import request as images_request
 from multiconnection.images.inputs import BYTES_MAX, PICTURES_MAX
 from multiconnection.images.request import PARTIAL_TOKENS
@@ -55,9 +55,9 @@ SENTENCES = [
     ("api-images.md", f"do not fit into {int(SETTINGS['INLINE_RESULT_BYTES_MAX']) // MB} MB of base64"),
     ("api-images.md", f"partial image is {PARTIAL_TOKENS} tokens more"),
     ("api-texts.md", f"or a list of those, {INPUTS_MAX:,} at most"),
-    ("api-texts.md", f"`{MODERATION_MODEL}` when absent"),
+    ("api-texts.md", f"`{MODERATION_MODEL_DEFAULT}` when absent"),
     ("api-texts.md", f"| `prompt` | as `input` of embeddings, {PROMPTS_MAX} at most"),
-    ("api-texts.md", f"| `max_tokens` | {OUTPUT_LIMIT_DEFAULT} when absent"),
+    ("api-texts.md", f"| `max_tokens` | {LEGACY_OUTPUT_LIMIT_DEFAULT} when absent"),
     ("api-texts.md", f"| `n`, `best_of` | up to {CHOICES_MAX};"),
     ("api-uploads.md", f"A request carries {int(SETTINGS['BODY_BYTES_MAX']) // MB} MB"),
     ("api-uploads.md", f"{int(SETTINGS['UPLOAD_URL_EXPIRES_S']) // 60} minutes: S3 refuses"),

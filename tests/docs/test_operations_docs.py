@@ -1,4 +1,4 @@
-"""docs/operations.md knows every alarm and every metric that the template and the code have."""
+"""docs/operations.md explains every alarm and every metric that the templates and the code have."""
 
 import argparse
 import re
@@ -15,8 +15,11 @@ from multiconnection.observability.metrics import Group
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 PACKAGE = ROOT / "layers/multiconnection/python/multiconnection"
-DOCUMENT: dict[str, Any] = read_yaml(ROOT / "template.yaml")
-RESOURCES: dict[str, Any] = DOCUMENT["Resources"]
+RESOURCES: dict[str, Any] = {
+    name: spec
+    for file in ("template.yaml", "observability.yaml")
+    for name, spec in read_yaml(ROOT / file)["Resources"].items()
+}
 ALARMS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::CloudWatch::Alarm"}
 FILTERS = {name: spec["Properties"] for name, spec in RESOURCES.items() if spec["Type"] == "AWS::Logs::MetricFilter"}
 DASHBOARD: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
@@ -129,14 +132,6 @@ def test_every_command_is_described() -> None:
     assert [each for each in commands if not any(f"{shown} ".startswith(f"{each} ") for shown in named)] == []
     verbs = {" ".join(word for word in shown.split() if word.islower() and word.isalpha()) for shown in named}
     assert verbs <= commands, "commands that are not there"
-
-
-def test_every_group_of_commands_is_in_the_readme() -> None:
-    """As words in backticks: `account create|show|list`."""
-    readme = (ROOT / "README.md").read_text().partition("## Manage the local stack")[2].partition("\n## ")[0]
-    named = {shown.split(" ")[0] for shown in re.findall(r"`([^`]+)`", readme)}
-    groups = {words[1] if words[0] == "admin" else words[0] for words in leaves(parser())} - {"run"}
-    assert groups - named == set()
 
 
 def test_how_to_do_the_usual_things_is_described() -> None:

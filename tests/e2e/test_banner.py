@@ -7,7 +7,7 @@ from tests.e2e.support.customers import Customer
 from tests.e2e.support.events import events_of
 from tests.e2e.support.prices import DEEPSEEK_FLASH
 from tests.e2e.support.stack import ROOT, LocalStack
-from tests.e2e.support.toolchains import require
+from tests.support.needs import require
 
 SAID = "Hello from the demo model! You said: hello MultiConnection"
 TIMEOUT_S = 60

@@ -14,8 +14,8 @@ from local.demo_upstream.audio import speech as spoken
 from tests.e2e.support.customers import Customer
 from tests.e2e.support.events import named_events_of
 from tests.e2e.support.prices import mini_tts, tts_1
-from tests.e2e.support.toolchains import require
 from tests.e2e.support.waiting import until
+from tests.support.needs import require
 
 FREE = Decimal(0)
 TEXT = "one two three"

@@ -5,16 +5,17 @@ import asyncio
 import pytest
 
 from multiconnection.errors import IdentityUnavailable, RateLimited
-from multiconnection.identity.attempts import AttemptQuotas, Attempts
+from multiconnection.identity.attempts import AttemptLimits, AttemptQuotas
 from multiconnection.identity.challenges import Challenges
 from multiconnection.identity.models import Challenge, ChallengeKind
+from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.retry import StoreUnavailable
 from tests.support.assertions import assert_error
 from tests.support.chat_world import TABLES
-from tests.support.limit_world import HandClock, WatchedDriver
-from tests.support.memory_dynamo import MemoryDynamo
+from tests.support.limit_world import DEFAULTS, HandClock, WatchedDriver
 from tests.support.people_world import PeopleWorld
+from tools.memory_dynamo.driver import MemoryDynamo
 
 ADA, PASSWORD, WRONG = "ada@example.com", "correct horse 1", "wrong horse 111"
 FEW = AttemptQuotas(ip_attempts=6, email_attempts=3, ip_mails=6, email_mails=3)
@@ -27,7 +28,11 @@ class World:
         self.clock = HandClock()
         self.memory = MemoryDynamo(TABLES)
         self.driver = WatchedDriver(self.memory)
-        self.processes = [Attempts(LimitsTable(self.driver, "limits"), self.clock, quotas) for _ in range(2)]
+        self.errors: list[str] = []
+        self.processes = [AttemptLimits(self._limiter(), quotas) for _ in range(2)]
+
+    def _limiter(self) -> Limiter:
+        return Limiter(LimitsTable(self.driver, "limits"), self.clock, DEFAULTS, self.errors.append)
 
     async def admitted(self, count: int, ip: str = "192.0.2.1", email: str = ADA) -> int:
         """How many of so many attempts at once, in turn by each process, are let in."""
@@ -167,7 +172,7 @@ async def test_an_outage_of_the_provider_uses_no_attempts_up(path: str, body: di
         await browser.sign_in(ADA, PASSWORD)
         kind: ChallengeKind = "totp" if path == "totp" else "new_password"
         challenge = Challenge(kind, world.cognito.people[ADA].user_id, "over")
-        session = (await Challenges(world.cognito, world.clock).sealed(ADA, challenge)).token
+        session = (await Challenges(world.cognito.client_secret, world.clock).sealed(ADA, challenge)).token
         body = {"session": session, **body}
         world.cognito.failures = dict.fromkeys((*asked, "change_password", "verify_totp"), OUTAGE)
         assert {(await browser.post(f"/api/auth/{path}", body)).status_code for _ in range(7)} == {503}

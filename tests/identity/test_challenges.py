@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -159,7 +159,7 @@ async def test_of_two_answers_at_once_one_signs_in(world: PeopleWorld) -> None:
 
 async def test_a_session_that_was_tampered_with_opens_nothing() -> None:
     cognito, clock = FakeCognito(HandClock()), HandClock()
-    challenges = Challenges(cognito, clock)
+    challenges = Challenges(cognito.client_secret, clock)
     token = (await challenges.sealed(ADA, Challenge("totp", "ada", "the provider's own"))).token
     assert "provider" not in str(base64.urlsafe_b64decode(token))
     raw = base64.urlsafe_b64decode(token)
@@ -177,24 +177,23 @@ async def test_a_session_that_was_tampered_with_opens_nothing() -> None:
 async def test_no_token_is_like_another_and_none_is_good_elsewhere() -> None:
     clock = HandClock()
     challenge = Challenge("totp", "ada", "s" * 2048)
-    here, there = Challenges(Secret("one"), clock), Challenges(Secret("two"), clock)
+    here, there = Challenges(secret("one"), clock), Challenges(secret("two"), clock)
     tokens = {(await here.sealed(ADA, challenge)).token for _ in range(10)}
     assert len(tokens) == 10
     assert max(map(len, tokens)) <= 4096, "the longest session of Cognito fits into what the route takes"
     for token in tokens:
-        assert (await Challenges(Secret("one"), clock).opened("totp", token)).email == ADA, "in every process"
+        assert (await Challenges(secret("one"), clock).opened("totp", token)).email == ADA, "in every process"
         with pytest.raises(ChallengeRefused, match="forged"):
             await there.opened("totp", token)
 
 
-class Secret:
-    """A deployment's."""
+def secret(text: str) -> Callable[[], Awaitable[str]]:
+    """The client secret of one deployment."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    async def client_secret() -> str:
+        return text
 
-    async def client_secret(self) -> str:
-        return self._secret
+    return client_secret
 
 
 async def test_the_spelling_of_an_address_does_not_matter(world: PeopleWorld) -> None:
@@ -292,7 +291,7 @@ async def times(path: str) -> list[float]:
     world = PeopleWorld(answer_s=ANSWER_S)
     populate(world.cognito)
     found, loop = [], asyncio.get_running_loop()
-    challenges = Challenges(world.cognito, world.clock)
+    challenges = Challenges(world.cognito.client_secret, world.clock)
     kinds: tuple[ChallengeKind, ChallengeKind] = (
         ("totp", "new_password") if path == "totp" else ("new_password", "totp")
     )

@@ -18,4 +18,4 @@ async def test_the_fake_keeps_the_contract(case: Callable[[Pool], Awaitable[None
     async def invite(email: str, password: str) -> None:
         fake.invite(email, password, groups=("admin",))
 
-    await case(Pool(fake, IdTokens(fake, ISSUER, CLIENT_ID, clock), clock, invite))
+    await case(Pool(fake, IdTokens(fake.fetch, ISSUER, CLIENT_ID, clock), clock, invite))

@@ -24,7 +24,7 @@ class World:
         self.clock = HandClock()
         self.cognito = FakeCognito(self.clock)
         self.person: Person = self.cognito.add("ada@example.com", "correct horse 1", name="Ada")
-        self.verifier = IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock)
+        self.verifier = IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock)
 
     def token(self, key: Any = None, algorithm: str = "RS256", kid: str | None = "key-0", **claims: Any) -> str:
         whole = self.cognito.claims(self.person) | claims

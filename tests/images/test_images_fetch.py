@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from multiconnection.images.fetch import AiohttpPictures, PictureUnreachable, fetched, is_providers_own
+from multiconnection.images.fetch import PictureUnreachable, fetched, get_picture, is_providers_own
 from tests.support.images_world import PNG, FakePictures
 from tests.support.provider_fakes import a_provider
 
@@ -45,10 +45,10 @@ async def test_only_the_providers_own_places_are_asked(url: str, own: bool) -> N
     provider, pictures = a_provider(), FakePictures({url: PNG})
     assert is_providers_own(provider, url) is own
     if own:
-        assert await fetched(pictures, provider, url) == PNG
+        assert await fetched(pictures.get, provider, url) == PNG
     else:
         with pytest.raises(PictureUnreachable):
-            await fetched(pictures, provider, url)
+            await fetched(pictures.get, provider, url)
         assert pictures.asked == []
 
 
@@ -74,15 +74,14 @@ async def origin() -> AsyncIterator[str]:
 
 
 async def test_an_image_is_read_up_to_its_bound_and_redirects_lead_nowhere(origin: str) -> None:
-    pictures = AiohttpPictures()
-    assert await pictures.get(f"{origin}/1.png", len(PNG)) == PNG
+    assert await get_picture(f"{origin}/1.png", len(PNG)) == PNG
     for url, bytes_max in ((f"{origin}/1.png", len(PNG) - 1), (f"{origin}/elsewhere", 99), (f"{origin}/gone", 99)):
         with pytest.raises(PictureUnreachable):
-            await pictures.get(url, bytes_max)
+            await get_picture(url, bytes_max)
     provider = replace(a_provider(), base_url=f"{origin}/v1")
-    assert await fetched(pictures, provider, f"{origin}/1.png") == PNG
+    assert await fetched(get_picture, provider, f"{origin}/1.png") == PNG
 
 
 async def test_a_server_that_is_not_there_is_no_image() -> None:
     with pytest.raises(PictureUnreachable):
-        await AiohttpPictures().get("http://127.0.0.1:1/1.png", 99)
+        await get_picture("http://127.0.0.1:1/1.png", 99)

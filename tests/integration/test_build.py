@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from local.packaging.bytecode import interpreter_for, uncompiled, without_bytecode
-from local.packaging.check import LAYERS, check
-from local.packaging.sam import sam_build
-from local.packaging.sizes import MEGABYTE, tree_bytes
-from local.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 from local.template import load
+from tests.support.needs import cannot_run
+from tools.packaging.bytecode import interpreter_for, uncompiled
+from tools.packaging.check import LAYERS, MEGABYTE, check, tree_bytes
+from tools.packaging.sam import sam_build
+from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = load(ROOT / "template.yaml").functions()
@@ -48,9 +48,7 @@ print(json.dumps({"compiled": compiled, "origins": origins, "version": sys.versi
 def python() -> Path:
     found = interpreter_for(Target("x86_64", DEPLOYED_PYTHON), os.environ)
     if found is None:
-        if os.environ.get("CI_NO_SKIP") == "1":
-            pytest.fail(without_bytecode(DEPLOYED_PYTHON))
-        pytest.skip(without_bytecode(DEPLOYED_PYTHON))
+        cannot_run(f"Python {DEPLOYED_PYTHON} missing: pyenv install {DEPLOYED_PYTHON}")
     return found
 
 

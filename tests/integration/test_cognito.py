@@ -77,7 +77,7 @@ def cognito(running: Running, http: aiohttp.ClientSession) -> Cognito:
 
 def verifier(running: Running, http: aiohttp.ClientSession, audience: str = "") -> IdTokens:
     pool = running.pool
-    return IdTokens(JwksUrl(http, pool.jwks_url), pool.issuer, audience or pool.client_id, WallClock())
+    return IdTokens(JwksUrl(http, pool.jwks_url).fetch, pool.issuer, audience or pool.client_id, WallClock())
 
 
 def case_of(case: Callable[[Pool], Awaitable[None]]) -> ParameterSet:
@@ -151,7 +151,7 @@ def test_demo_people_can_be_ensured_again_and_again(running: Running) -> None:
 
 
 async def test_the_codes_of_the_mails_lead_through_the_whole_app(running: Running, http: aiohttp.ClientSession) -> None:
-    world = PeopleWorld(provider=cognito(running, http), verifier=verifier(running, http), clock=WallClock())
+    world = PeopleWorld(provider=cognito(running, http), id_tokens=verifier(running, http), clock=WallClock())
     email = "walk@example.com"
     async with world.browser() as browser:
         signing_up = {"email": email, "password": PASSWORD, "name": "Walker"}

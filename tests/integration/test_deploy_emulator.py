@@ -16,28 +16,30 @@ import httpx
 import pytest
 
 from local.demo_people import DemoPeople, Person
-from local.emulator.aws import emulated_aws
-from local.emulator.deployment import STACK, Deployment, build, deploy
-from local.emulator.run import demo_people, seed
-from local.environment import aws_environment, child_environment
+from local.environment import REGION, aws_environment, child_environment
 from local.mailbox import mails
-from local.sample_events import QUEUED_HOLD, QUEUED_ROW
 from local.seed import DEMO_CREDIT_NANO
-from local.template import load
+from local.template import METHODS, load
 from local.template_values import read_yaml
 from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
 from multiconnection.ledger.dynamo import encode
 from multiconnection.ledger.models import UsageRow
+from tools.emulator.deployment import STACK, Deployment, build, deploy, emulated_aws
+from tools.emulator.run import demo_people, seed
+from tools.sample_events import QUEUED_HOLD, QUEUED_ROW
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load(ROOT / "template.yaml")
-DOCUMENT = read_yaml(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = {
+    name: resource
+    for file in ("template.yaml", "observability.yaml")
+    for name, resource in read_yaml(ROOT / file)["Resources"].items()
+}
 # SAM gives each version of a layer a name of its own.
 LAYERS = {"DependenciesLayer", "MultiConnectionLayer"}
 MODEL = "deepseek-v4-flash"
 DELIVERY_S = 60
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BUFFERED = {
     "/v1/models": "list",
     f"/v1/models/{MODEL}": "model",
@@ -48,7 +50,7 @@ BUFFERED = {
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The deployment, tools on its tables, and a client with a key that they made."""
+    """The deployment, workers on its tables, and a client with a key that they created."""
 
     deployment: Deployment
     workers: Workers
@@ -81,7 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
-    """Our error shape, with the headers that every answer of ours has."""
+    """The error of a response, checked for our shape and for the headers that every response has."""
     assert answer.headers["x-request-id"].startswith("req_")
     assert answer.headers["access-control-allow-origin"] == "*"
     error: dict[str, Any] = answer.json()["error"]
@@ -198,11 +200,22 @@ def test_the_streaming_function_is_published_behind_its_alias(stack: Stack) -> N
 
 
 def test_only_alarms_on_more_than_one_metric_are_left_out(stack: Stack) -> None:
-    resources = DOCUMENT["Resources"]
-    several = {name for name, one in resources.items() if "Metrics" in one.get("Properties", {})}
+    several = {name for name, one in RESOURCES.items() if "Metrics" in one.get("Properties", {})}
     assert set(stack.deployment.left_out) == several
-    conditional = {name for name, one in resources.items() if "Condition" in one}
-    assert resources.keys() - several - conditional - LAYERS <= stack.deployment.resources.keys()
+    conditional = {name for name, one in RESOURCES.items() if "Condition" in one}
+    assert RESOURCES.keys() - several - conditional - LAYERS <= stack.deployment.resources.keys()
+
+
+def test_alarms_and_filters_watch_the_resources_of_the_stack(stack: Stack) -> None:
+    resources = stack.deployment.resources
+    found = stack.deployment.client("cloudwatch").describe_alarms(AlarmNames=[resources["SweeperSilentAlarm"]])
+    [alarm] = found["MetricAlarms"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": resources["SweeperFunction"]}]
+    assert alarm["AlarmActions"] == [resources["AlarmTopic"]]
+    logs = stack.deployment.client("logs")
+    filters = logs.describe_metric_filters(logGroupName=resources["CallsLogGroup"])["metricFilters"]
+    assert len(filters) == 3
+    assert stack.deployment.outputs["DashboardName"] == f"{STACK}-operations-{REGION}"
 
 
 def test_the_emulator_still_cannot_stream(stack: Stack) -> None:
@@ -211,7 +224,7 @@ def test_the_emulator_still_cannot_stream(stack: Stack) -> None:
 
 
 def operator(stack: Stack, *arguments: str) -> dict[str, Any]:
-    """What an operator's command on a deployed stack prints."""
+    """Output of an operator's command on a deployed stack."""
     command = [sys.executable, "-m", "local", "--stack", STACK, *arguments, "--json"]
     env = child_environment(aws_environment(stack.deployment.endpoint_url))
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
@@ -240,7 +253,7 @@ def test_a_stack_that_is_not_there_is_said(stack: Stack) -> None:
 
 @dataclass(slots=True)
 class Browser:
-    """A signed-in person. The emulated gateway says https where it serves http, so the origin is https too."""
+    """A signed-in user. The emulated gateway reports https although it serves http, so the origin is https too."""
 
     stack: Stack
     cookies: str = ""

@@ -11,13 +11,15 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from local.demo_upstream import BEHAVIOURS
 from multiconnection import errors
-from multiconnection.calls.upstream import ChatCall, Outcome, UpstreamError
+from multiconnection.calls.upstream import Outcome, UpstreamError
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import PASS, ParameterPolicy
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.chat.request import ChatCall
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.errors import GatewayError
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, Usage, UsageSource
+from tests.support import provider_fakes
 
 DONE = b"data: [DONE]\n\n"
 TEXT = "one two three four five six"
@@ -77,7 +79,15 @@ def a_provider(base_url: str, **quirks: Any) -> Provider:
 
 def a_call(model: str, *, stream: bool = True, include_usage: bool = False, **body: Any) -> ChatCall:
     body = {"demo": {"text": TEXT, "delay_ms": 0}, "messages": [{"role": "user", "content": "say it"}], **body}
-    return ChatCall(body | {"model": "x"}, model, 10_000_000, 1000, 9, 1, stream, include_usage)
+    return provider_fakes.a_call(
+        body=body | {"model": "x"},
+        upstream_model=model,
+        output_tokens_max=10_000_000,
+        prompt_tokens_max=1000,
+        prompt_tokens_estimate=9,
+        streamed=stream,
+        include_usage=include_usage,
+    )
 
 
 def quirks_of(model: str) -> dict[str, Any]:

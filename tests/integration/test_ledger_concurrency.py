@@ -15,16 +15,16 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK, TEMPLATE
 from local.resources import clients, create
 from local.template import load
+from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.ids import new_hold_id
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow, Hold
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.ledger.settle import Settlement
-from tests.ledger.books import Alarms, Queue, model_name, row_of
+from tests.support.ledger_world import Alarms, Queue, model_name, row_of
 from tests.support.limit_world import HandClock, SeededRng
 
 CALLS, AFFORDABLE, THREADS = 200, 37, 16
@@ -48,9 +48,9 @@ def tables(ministack: MiniStack) -> LedgerTables:
 
 
 @asynccontextmanager
-async def hot_driver(ministack: MiniStack) -> AsyncIterator[HotDriver]:
+async def hot_driver(ministack: MiniStack) -> AsyncIterator[AsyncDriver]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), REGION, ministack.endpoint_url)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), REGION, ministack.endpoint_url)
 
 
 def ledger_on(driver: Driver, tables: LedgerTables, alarms: Alarms, seed: int = 0) -> Ledger:
@@ -71,7 +71,7 @@ def holds(account_id: str) -> list[Hold]:
     ]
 
 
-async def reserved(ledger: Ledger, hold: Hold) -> Hold | Refusal:
+async def reserved(ledger: Ledger, hold: Hold) -> Hold | ReserveRefusal:
     try:
         return (await ledger.reserve(hold, key_epoch=0, in_flight_max=256)).hold
     except ReserveRefused as exc:
@@ -90,11 +90,11 @@ async def assert_at_rest(ledger: Ledger, account_id: str, alarms: Alarms) -> Non
     assert alarms.raised == []
 
 
-def assert_exactly_the_funds(answers: list[Hold | Refusal]) -> list[Hold]:
+def assert_exactly_the_funds(answers: list[Hold | ReserveRefusal]) -> list[Hold]:
     served = [answer for answer in answers if isinstance(answer, Hold)]
-    refusals = Counter(answer for answer in answers if isinstance(answer, Refusal))
+    refusals = Counter(answer for answer in answers if isinstance(answer, ReserveRefusal))
     assert len(served) == AFFORDABLE
-    assert refusals == {Refusal.BALANCE: CALLS - AFFORDABLE}
+    assert refusals == {ReserveRefusal.BALANCE: CALLS - AFFORDABLE}
     # Births are versions, so each is another one, and none is missing in between.
     assert sorted(hold.birth for hold in served) == list(range(1, AFFORDABLE + 1))
     return served
@@ -125,7 +125,7 @@ def test_16_threads_with_boto_serve_exactly_37(ministack: MiniStack, tables: Led
     asyncio.run(open_account(ledger_on(driver, tables, alarms), "threads"))
 
     # A worker runs one coroutine at a time, on a loop of its own.
-    def reserve(number: int, hold: Hold) -> Hold | Refusal:
+    def reserve(number: int, hold: Hold) -> Hold | ReserveRefusal:
         return asyncio.run(reserved(ledger_on(driver, tables, alarms, number), hold))
 
     def settle(number: int, hold: Hold) -> Settlement:

@@ -10,15 +10,15 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from local.ministack import MiniStack
 from local.paths import MINISTACK
-from multiconnection.aws.dynamo_async import HotDriver
-from multiconnection.aws.dynamo_boto import dynamodb_client
+from multiconnection.aws.boto import dynamodb_client
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.errors import RateLimited
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
-from tests.support.limit_world import BALANCES, KEYS, LIMITS, START_S, Defaults, HandClock, some_key
+from tests.support.limit_world import BALANCES, DEFAULTS, KEYS, LIMITS, START_S, HandClock, some_key
 from tests.support.moto_driver import create_table
 
 CALLS, FITTING = 200, 37
@@ -39,9 +39,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def hot_driver(endpoint: str) -> AsyncIterator[HotDriver]:
+async def hot_driver(endpoint: str) -> AsyncIterator[AsyncDriver]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        yield HotDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
+        yield AsyncDriver(session, StaticCredentials(Key("test", "test")), "us-east-1", endpoint)
 
 
 async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits | None = None) -> int:
@@ -50,7 +50,7 @@ async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits
 
     async def one(number: int) -> bool:
         try:
-            await limiters[number % len(limiters)].admit(key, 9, limits or AccountLimits())
+            await limiters[number % len(limiters)].admit(key.rates, 9, limits or AccountLimits())
         except RateLimited:
             return False
         return True
@@ -58,9 +58,9 @@ async def served(limiters: list[Limiter], account_id: str, limits: AccountLimits
     return sum(await asyncio.gather(*(one(number) for number in range(CALLS))))
 
 
-def processes(driver: HotDriver, count: int, errors: list[str]) -> list[Limiter]:
+def processes(driver: AsyncDriver, count: int, errors: list[str]) -> list[Limiter]:
     clock = HandClock()
-    return [Limiter(LimitsTable(driver, LIMITS), clock, Defaults(), errors.append) for _ in range(count)]
+    return [Limiter(LimitsTable(driver, LIMITS), clock, DEFAULTS, errors.append) for _ in range(count)]
 
 
 async def test_two_processes_let_in_exactly_what_a_keys_limit_allows(endpoint: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import openai
 import pytest
 
-from multiconnection.audio.routes import PATH
 from multiconnection.usage import Ended, UsageSource
 from tests.support.audio_files import encoded, wav
 from tests.support.served_gateway import ServedGateway
@@ -128,5 +127,5 @@ async def test_what_we_measure_agrees_with_what_is_decoded(
 
 
 async def test_curl_without_a_key_or_a_model(gateway: ServedGateway) -> None:
-    answer = await gateway.http.post(PATH, files={"file": ("a.wav", wav())})
+    answer = await gateway.http.post("/v1/audio/transcriptions", files={"file": ("a.wav", wav())})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

@@ -1,6 +1,7 @@
 """Authentication: one identical refusal, little I/O, and no revoked key past the ledger."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,13 +9,13 @@ from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.errors import ApiKeyInvalid, ApiKeyRequired, IpNotAuthorized, LedgerUnavailable, RateLimited
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import ApiKey, Caller, hash_secret, new_secret
-from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.limiter import DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 from tests.support.limit_world import (
+    DEFAULTS,
     LIMITS,
     START_S,
-    Defaults,
     HandClock,
     SeededRng,
     WatchedDriver,
@@ -53,11 +54,11 @@ class Keys:
 
 
 class World:
-    def __init__(self, defaults: Defaults | None = None) -> None:
+    def __init__(self, defaults: DefaultRates = DEFAULTS) -> None:
         self.clock = HandClock()
         self.keys = Keys()
         self.driver = WatchedDriver(memory_driver())
-        limiter = Limiter(LimitsTable(self.driver, LIMITS), self.clock, defaults or Defaults(), lambda name: None)
+        limiter = Limiter(LimitsTable(self.driver, LIMITS), self.clock, defaults, lambda name: None)
         self.door = Authenticator(self.keys, limiter, self.clock, cache_s=5.0)
 
     async def call(self, secret: str = SECRET, ip: str = IP) -> Caller:
@@ -164,7 +165,7 @@ async def test_one_wrong_key_again_and_again_runs_into_it_too(world: World, secr
 
 
 async def test_an_address_over_its_request_limit_is_refused_before_its_key_is_read() -> None:
-    world = World(Defaults(ip_requests_per_minute=3))
+    world = World(replace(DEFAULTS, ip_requests_per_minute=3))
     world.keys.put(SECRET)
     for _ in range(3):
         await world.call()

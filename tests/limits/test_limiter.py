@@ -1,6 +1,8 @@
 """The limiter: exact for keys, lazy for accounts and addresses, and never in the way when its store fails."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,24 +11,25 @@ from hypothesis import strategies as st
 from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.errors import RateLimited
 from multiconnection.ledger.models import AccountLimits
-from multiconnection.limits.limiter import SUBJECTS_MAX, Limiter
+from multiconnection.limits.gcra import REQUESTS, SECOND_NS, Rate
+from multiconnection.limits.limiter import HEAVY_PER_MINUTE, SUBJECTS_MAX, ConsoleQuota, DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
-from tests.support.limit_world import LIMITS, Defaults, HandClock, WatchedDriver, memory_driver, some_key
+from tests.support.limit_world import DEFAULTS, LIMITS, HandClock, WatchedDriver, memory_driver, some_key
 
-KEY = some_key()
-LIMITED_KEY = some_key(requests_per_minute=10, tokens_per_minute=1000)
+KEY = some_key().rates
+LIMITED_KEY = some_key(requests_per_minute=10, tokens_per_minute=1000).rates
 IP = "192.0.2.1"
 
 
 class World:
     """Any number of processes on one table and one clock."""
 
-    def __init__(self, defaults: Defaults | None = None) -> None:
+    def __init__(self, defaults: DefaultRates = DEFAULTS) -> None:
         self.clock = HandClock()
         self.driver = WatchedDriver(memory_driver())
         self.errors: list[str] = []
-        self._defaults = defaults or Defaults()
+        self._defaults = defaults
 
     def limiter(self) -> Limiter:
         return Limiter(LimitsTable(self.driver, LIMITS), self.clock, self._defaults, self.errors.append)
@@ -94,7 +97,7 @@ async def test_a_keys_refusal_tells_what_ran_out_and_for_how_long(
 
 async def test_refusals_are_remembered_for_a_second_and_then_looked_at_again(world: World) -> None:
     here, there = world.limiter(), world.limiter()
-    key = some_key(tokens_per_minute=1000)
+    key = some_key(tokens_per_minute=1000).rates
     subjects = (await there.admit(key, 1000)).subjects
     for _ in range(50):
         with pytest.raises(RateLimited):
@@ -112,7 +115,7 @@ async def test_refusals_are_remembered_for_a_second_and_then_looked_at_again(wor
 @pytest.mark.parametrize("tokens", [1, 7])
 async def test_a_keys_limit_is_exact_for_two_processes_under_concurrency(world: World, tokens: int) -> None:
     limiters = [world.limiter(), world.limiter()]
-    key = some_key(requests_per_minute=37, tokens_per_minute=37 * tokens)
+    key = some_key(requests_per_minute=37, tokens_per_minute=37 * tokens).rates
 
     async def one(number: int) -> bool:
         try:
@@ -158,7 +161,7 @@ def test_one_process_alone_admits_exactly_what_the_arithmetic_does(asked: list[t
     async def play() -> None:
         world, model = World(), World()
         limits = AccountLimits(requests_per_minute=rpm, tokens_per_minute=1000)
-        exact_key = some_key(requests_per_minute=rpm, tokens_per_minute=1000)
+        exact_key = some_key(requests_per_minute=rpm, tokens_per_minute=1000).rates
         lazy, exact = world.limiter(), model.limiter()
         for gap, tokens in asked:
             world.clock.at = model.clock.at = world.clock.at + gap
@@ -224,6 +227,25 @@ async def test_more_than_a_whole_limit_is_told_not_to_be_tried_again(world: Worl
     assert caught.value.headers() == {"retry-after": "60", "x-should-retry": "false"}
     assert caught.value.details == {"reason": "key_tokens"}
     assert world.writes == 0
+
+
+async def test_a_take_that_loses_every_attempt_to_others_is_refused_for_a_second(world: World) -> None:
+    """Also for a key that limits only tokens."""
+
+    class Restless:
+        """Moves the TAT across the floor just before each write."""
+
+        async def call(self, operation: str, payload: Any) -> dict[str, Any]:
+            now_ns, additive = world.clock.now_ns(), "BETWEEN" in payload["ConditionExpression"]
+            moved = {"subject": payload["Key"]["subject"], "t": {"N": str(now_ns - 1 if additive else now_ns + 1)}}
+            await world.driver.driver.call("PutItem", {"TableName": LIMITS, "Item": moved})
+            return await world.driver.driver.call(operation, payload)
+
+    limiter = Limiter(LimitsTable(Restless(), LIMITS), world.clock, DEFAULTS, world.errors.append)
+    with pytest.raises(RateLimited) as caught:
+        await limiter.admit(some_key(tokens_per_minute=1000).rates, 1)
+    assert caught.value.details == {"reason": "key_tokens"}
+    assert caught.value.retry_after_s == 1
 
 
 async def test_what_a_call_did_not_use_comes_back_with_the_next_take(world: World) -> None:
@@ -309,7 +331,7 @@ async def test_a_cancelled_take_leaves_nothing_in_the_air(world: World) -> None:
 
 
 async def test_an_address_has_a_request_limit_of_its_own() -> None:
-    world = World(Defaults(ip_requests_per_minute=40))
+    world = World(replace(DEFAULTS, ip_requests_per_minute=40))
     limiter = world.limiter()
     for _ in range(40):
         await limiter.admit_ip(IP)
@@ -356,3 +378,53 @@ async def test_strangers_do_not_grow_the_memory(world: World) -> None:
         await limiter.admit_ip("regular")
     assert limiter.subjects_kept == SUBJECTS_MAX
     assert limiter.ip_state("regular").requests.remaining == 12_000 - SUBJECTS_MAX - 100
+
+
+async def test_a_strict_take_is_one_write_and_its_refusal_says_how_long_to_wait(world: World) -> None:
+    here, there = world.limiter(), world.limiter()
+    rates = {REQUESTS: Rate(3, 900 * SECOND_NS)}
+    for limiter in (here, there, here):
+        assert await limiter.take_strict("code:who", rates) is None
+    refusal = await there.take_strict("code:who", rates)
+    assert refusal is not None
+    assert refusal.retry_after_s == pytest.approx(300)
+    assert await here.take_strict("code:who", rates, {REQUESTS: -1}) is None
+    assert await there.take_strict("code:who", rates) is None
+    assert (here.subjects_kept, there.subjects_kept) == (0, 0)
+
+
+async def test_a_strict_take_fails_with_the_store_and_leaves_the_others_alone(world: World) -> None:
+    limiter = world.limiter()
+    world.driver.failure = StoreUnavailable("no route")
+    with pytest.raises(StoreUnavailable):
+        await limiter.take_strict("code:who", {REQUESTS: Rate(3)})
+    world.driver.failure = None
+    assert world.errors == []
+    assert await limiter.take_strict("code:who", {REQUESTS: Rate(3)}) is None
+    await limiter.admit(LIMITED_KEY, 1)
+    assert world.writes == 3
+
+
+async def test_strict_takes_do_not_pause_with_the_others(world: World) -> None:
+    limiter = world.limiter()
+    world.driver.failure = StoreUnavailable("no route")
+    await limiter.admit(LIMITED_KEY, 1)
+    with pytest.raises(StoreUnavailable):
+        await limiter.take_strict("code:who", {REQUESTS: Rate(3)})
+
+
+async def test_the_console_of_one_account_is_limited_apart_from_its_calls(world: World) -> None:
+    limiter = world.limiter()
+    quota = ConsoleQuota(limiter)
+    for _ in range(HEAVY_PER_MINUTE):
+        await quota.admit_heavy("a1")
+    with pytest.raises(RateLimited) as caught:
+        await quota.admit_heavy("a1")
+    assert caught.value.details == {"reason": "console_requests"}
+    assert caught.value.retry_after_s == pytest.approx(1, abs=0.001)
+    await quota.admit("a1")
+    await quota.admit_heavy("a2")
+    await limiter.admit(KEY, 1)
+    world.driver.failure = StoreUnavailable("no route")
+    world.clock.at += 60
+    await quota.admit_heavy("a1")

@@ -1,13 +1,14 @@
-"""GCRA: what a limit promises, and what a refusal tells."""
+"""GCRA: the guarantee of a limit, and the advice of a refusal."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.limits.gcra import MINUTE_NS, Demand, Rate, Shift, arrival, format_reset
+from multiconnection.limits.gcra import MINUTE_NS, Demand, Rate, Shift, arrival
+from multiconnection.limits.window import format_reset
 
 NOW = 1_800_000_000 * 10**9
-rates = st.integers(min_value=1, max_value=10**6).map(Rate)
+rates = st.builds(Rate, st.integers(1, 10**6), st.sampled_from([MINUTE_NS, 15 * MINUTE_NS, 60 * MINUTE_NS]))
 gaps_ns = st.one_of(st.just(0), st.integers(0, 10**9), st.integers(0, 3 * MINUTE_NS))
 asks = st.lists(st.tuples(gaps_ns, st.integers(1, 10**6)), max_size=40)
 instants = st.integers(NOW - 3 * MINUTE_NS, NOW + 3 * MINUTE_NS)
@@ -26,32 +27,32 @@ def admitted(rate: Rate, asked: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 @given(rates, asks)
-def test_any_window_of_length_w_admits_at_most_the_limit_times_one_plus_w_per_minute(
+def test_any_span_admits_at_most_the_limit_times_one_plus_the_windows_in_it(
     rate: Rate, asked: list[tuple[int, int]]
 ) -> None:
-    """The theorem: units <= L * (1 + W / 60 s). Each increment is cut to whole ns, which adds n * L / 60e9 at most."""
+    """The theorem: units <= L * (1 + span / window). Each increment is cut to whole ns, which adds n * L / window."""
     entered = admitted(rate, asked)
     for first in range(len(entered)):
         units = 0
         for last in range(first, len(entered)):
             units += entered[last][1]
-            window_ns, count = entered[last][0] - entered[first][0], last - first + 1
-            assert units * MINUTE_NS <= rate.per_minute * (MINUTE_NS + window_ns + count)
+            span_ns, count = entered[last][0] - entered[first][0], last - first + 1
+            assert units * rate.window_ns <= rate.limit * (rate.window_ns + span_ns + count)
 
 
 @given(rates)
 def test_a_whole_limit_fits_at_once_and_not_one_unit_more(rate: Rate) -> None:
-    whole = Demand(rate, rate.per_minute)
+    whole = Demand(rate, rate.limit)
     assert whole.fits(0, NOW)
-    assert not Demand(rate, rate.per_minute + 1).fits(0, NOW)
+    assert not Demand(rate, rate.limit + 1).fits(0, NOW)
     assert not Demand(rate, 1).fits(whole.shift(NOW).apply(0), NOW)
 
 
 @given(rates, instants, st.integers(1, 10**6))
 def test_waiting_as_told_is_enough_and_not_longer_than_needed(rate: Rate, tat: int, units: int) -> None:
     wait_s = rate.retry_after_s(tat, NOW, units)
-    if units > rate.per_minute:
-        assert wait_s == 60.0
+    if units > rate.limit:
+        assert wait_s == rate.window_ns / 10**9
         return
     wait_ns = round(wait_s * 10**9)
     demand = Demand(rate, units)
@@ -62,16 +63,16 @@ def test_waiting_as_told_is_enough_and_not_longer_than_needed(rate: Rate, tat: i
 @given(rates, instants)
 def test_what_is_said_to_remain_fits_and_one_more_does_not(rate: Rate, tat: int) -> None:
     remaining = rate.remaining(tat, NOW)
-    assert 0 <= remaining <= rate.per_minute
+    assert 0 <= remaining <= rate.limit
     assert Demand(rate, remaining).fits(tat, NOW)
-    # Cutting an increment to whole ns can let in one unit more than is told, never less.
+    # Cutting an increment to whole ns can admit one unit more than is said, never less.
     assert not Demand(rate, remaining + 2).fits(tat, NOW)
 
 
 @given(rates, instants)
 def test_after_the_reset_the_whole_limit_is_free(rate: Rate, tat: int) -> None:
     later = NOW + round(rate.reset_s(tat, NOW) * 10**9) + 1
-    assert rate.remaining(tat, later) == rate.per_minute
+    assert rate.remaining(tat, later) == rate.limit
 
 
 increments = st.integers(-2 * MINUTE_NS, 2 * MINUTE_NS)

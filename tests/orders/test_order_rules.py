@@ -2,7 +2,6 @@
 
 import pytest
 
-from multiconnection.config import BankDetail, parse_bank_details, parse_rates
 from multiconnection.money import NANO_PER_USD, MoneyError
 from multiconnection.orders.models import (
     FINAL,
@@ -49,36 +48,8 @@ def test_the_credit_is_rounded_down_to_the_nano_dollar() -> None:
     assert credit_of(1, 999_999_999) == 9_999_999
 
 
-def test_rates_are_exact() -> None:
-    rates = parse_rates('{"USD":"1","SGD":"0.74","JPY":"0.0067"}')
-    assert rates == {"USD": NANO_PER_USD, "SGD": 740_000_000, "JPY": 6_700_000}
-    assert [rate_text(rate) for rate in rates.values()] == ["1", "0.74", "0.0067"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "{}", "[]", "1", '{"usd":"1"}', '{"USD":1}', '{"USD":"0"}', '{"USD":"-1"}', '{"USD":"x"}'),
-        *('{"USD":"1001"}', '{"USD":"0.0000000001"}', '{"DOLLAR":"1"}'),
-    ],
-)
-def test_a_rate_that_is_none_stops_the_start(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_rates(text)
-
-
-def test_bank_details_are_labels_and_values() -> None:
-    assert parse_bank_details('[{"label":"IBAN","value":"SG1"}]') == (BankDetail("IBAN", "SG1"),)
-    assert parse_bank_details("") is None
-    assert parse_bank_details("[]") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["{}", "[1]", '[{"label":"a"}]', '[{"label":"a","value":1}]', '[{"label":"","value":"b"}]']
-)
-def test_bank_details_of_another_shape_stop_the_start(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_bank_details(text)
+def test_a_rate_is_written_without_needless_zeros() -> None:
+    assert [rate_text(rate) for rate in (NANO_PER_USD, 740_000_000, 6_700_000)] == ["1", "0.74", "0.0067"]
 
 
 def test_order_ids_sort_by_time() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from zlib import crc32
 
 from multiconnection.aws.dynamo import Item, RequestRejected
-from tests.support.memory_dynamo import MemoryDynamo, TableKeys
 from tests.support.order_keys import ORDER_KEYS
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .images import Image, LiveHold
 from .order_audit import OrderAudit

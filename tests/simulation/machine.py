@@ -17,7 +17,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow, Hold, UsageRow
 from multiconnection.ledger.reserve import ReserveRefused
 from multiconnection.usage import Ended, Usage, UsageSource
-from tests.support.memory_dynamo import MemoryDynamo
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .at_once import AtOnce, at_once
 from .audit import BALANCES, KEYS, TABLES, Auditor
@@ -81,7 +81,7 @@ class BooksMachine(RuleBasedStateMachine):
         return self.create_capped_key(FUNDS // 2)
 
     def create_capped_key(self, budget: int) -> str:
-        key, _ = at_once(self.keys.create(ACCOUNT, "key", budget_nano=budget))
+        key, _ = at_once(self.keys.issue(ACCOUNT, "key", budget_nano=budget))
         self.model.caps[key.key_id] = budget
         self.model.version += 1
         return key.key_id

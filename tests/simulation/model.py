@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from multiconnection.ledger.models import ACTIVE, Account
-from multiconnection.ledger.reserve import Refusal
+from multiconnection.ledger.reserve import ReserveRefusal
 
 
 @dataclass(slots=True)
@@ -44,17 +44,17 @@ class Model:
         self.avail += amount
         self.version += 1
 
-    def refusal(self, amount: int, key_id: str, capped: bool, key_epoch: int) -> Refusal | None:
+    def refusal(self, amount: int, key_id: str, capped: bool, key_epoch: int) -> ReserveRefusal | None:
         if self.status != ACTIVE:
-            return Refusal.STATUS
+            return ReserveRefusal.STATUS
         if key_epoch != self.key_epoch:
-            return Refusal.KEY_EPOCH
+            return ReserveRefusal.KEY_EPOCH
         if len(self.holds) >= self.in_flight_max:
-            return Refusal.IN_FLIGHT
+            return ReserveRefusal.IN_FLIGHT
         if self.avail < amount:
-            return Refusal.BALANCE
+            return ReserveRefusal.BALANCE
         if capped and self.caps.get(key_id, -1) < amount:
-            return Refusal.KEY_BUDGET
+            return ReserveRefusal.KEY_BUDGET
         return None
 
     def reserve(self, hold_id: str, hold: ModelHold) -> None:

@@ -13,7 +13,7 @@ from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger import reserve, settle, sweep
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import Account, Hold, UsageRow
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.ledger.store import AccountRefused, FallbackQueue, Store
 from multiconnection.retry import Retry, StoreError, StoreThrottled, StoreUnavailable
 
@@ -87,7 +87,7 @@ def _charge_whatever_the_birth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _own_attempt_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def mutated(exc: AccountRefused, hold: Hold, key_epoch: int, in_flight_max: int) -> Account:
-        raise ReserveRefused(Refusal.CONFLICT, exc.image)
+        raise ReserveRefused(ReserveRefusal.CONFLICT, exc.image)
 
     monkeypatch.setattr(reserve, "_own_earlier_attempt", mutated)
 

@@ -1,17 +1,19 @@
-"""One call through the services on top of the ledger: authenticate, Reserver, upstream, Bill."""
+"""One call through the services on top of the ledger: authenticate, Reserver, upstream, Charge."""
 
 from dataclasses import dataclass
 
-from multiconnection.calls.reservation import Reservation, Reserver, Wish
-from multiconnection.calls.settlement import Bill, OpenBills
+from multiconnection.calls.requests import PricedCall
+from multiconnection.calls.reservation import Reservation, Reserver
+from multiconnection.calls.settlement import Charge, InFlightCalls
 from multiconnection.calls.upstream import Outcome
 from multiconnection.catalog.bounds import chat_cost_bound, cost_nano
 from multiconnection.catalog.models import parse_model
+from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 from .audit import BALANCES, KEYS
@@ -60,11 +62,12 @@ class Environment:
     def __init__(self, world: World, process: Process) -> None:
         self.process = process
         self.ledger: Ledger = world.ledger(process)
-        self.open_bills = OpenBills()
-        seen = AccountsSeen(self.ledger.store)
+        self.in_flight = InFlightCalls()
+        seen = KnownAccounts(self.ledger.store.account)
         keys = KeysTable(world.driver(process), KEYS, BALANCES)
         self.authenticator = Authenticator(keys, NoIpLimits(), world.clock)
-        self.reserver = Reserver(self.ledger, self.authenticator, seen, world.clock, world.in_flight_max)
+        lifetime_s = world.deadline_s + world.margins.hold_s
+        self.reserver = Reserver(self.ledger, self.authenticator, seen, world.clock, world.in_flight_max, lifetime_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +89,20 @@ async def serve(world: World, environment: Environment, call: ServiceCall) -> No
     record = world.call(call.account_id, call.hold_id)
     try:
         caller = await environment.authenticator.authenticate(f"Bearer {call.secret}", None, "127.0.0.1")
-        reservation = await environment.reserver.reserve(caller, _wish(world, call))
+        priced = _priced(call)
+        context = RequestContext(call.hold_id, world.clock.now())
+        reservation = await environment.reserver.reserve(caller, priced, context)
     except GatewayError as exc:
         record.refusal = str(exc.code)
         return
-    bill = _bill(world, environment, reservation)
+    charge = _charge(world, environment, priced, reservation)
     outcome = NOT_ENDED
     try:
         outcome = await _answer(world, environment.process, call)
     finally:
         if outcome is NOT_ENDED:
             record.cost = 0
-        await world.settled(record, bill.settle(outcome))
+        await world.settled(record, charge.settle(outcome))
 
 
 async def _answer(world: World, process: Process, call: ServiceCall) -> Outcome:
@@ -107,29 +112,25 @@ async def _answer(world: World, process: Process, call: ServiceCall) -> Outcome:
     return Outcome(usage if answered is reply else Usage(), answered.source, answered.ended)
 
 
-def _wish(world: World, call: ServiceCall) -> Wish:
+def _priced(call: ServiceCall) -> PricedCall:
     output = MODEL.max_output_tokens if call.limit is None else call.limit
-    return Wish(
-        hold_id=call.hold_id,
+    return PricedCall(
+        endpoint="chat.completions",
         model=MODEL,
         bound=chat_cost_bound(MODEL.prices, call.input_tokens, output, 1, MARKUP_BASIS_POINTS),
-        limit=call.limit,
-        expires_s=world.expiry_s(),
+        output_limit=call.limit,
     )
 
 
-def _bill(world: World, environment: Environment, reservation: Reservation) -> Bill:
-    return Bill(
+def _charge(world: World, environment: Environment, call: PricedCall, reservation: Reservation) -> Charge:
+    return Charge(
         ledger=environment.ledger,
         clock=world.clock,
+        in_flight=environment.in_flight,
+        call=call,
         hold=reservation.hold,
         secret="01234567",
-        model=MODEL,
-        markup_basis_points=MARKUP_BASIS_POINTS,
-        endpoint="chat.completions",
-        streamed=False,
         started_s=world.clock.now(),
         attempts=Attempts(),
         on_settled=lambda row: None,
-        open_bills=environment.open_bills,
     )

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from multiconnection.ledger import items as ledger_items
-from multiconnection.ledger.ledger import Ledger
+from multiconnection.ledger.models import CreditRow
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders import store as orders_store
 from multiconnection.orders.models import Order
+from multiconnection.orders.store import OrderCredits
 from multiconnection.orders.workflow import OrderRepair, RepairReport
 from tests.support.orders_world import SECOND_ADMIN, USER
 
@@ -162,7 +163,10 @@ def _no_repair(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _credit_without_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ledger, "credit_order", Ledger.credit)
+    async def put(self: OrderCredits, row: CreditRow) -> None:
+        await self._ledger.credit(row)
+
+    monkeypatch.setattr(OrderCredits, "put", put)
 
 
 def _both_fences_of_a_credit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One call through Reserver and Bill, with every fault at every I/O, and cancelled at any time."""
+"""One call through Reserver and Charge, with every fault at every I/O, and cancelled at any time."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def one_call(faults: dict[int, Fault], cancel_at_s: float | None = None) -
         task.cancel()
     found = await verdict(world, honest=True)
     if environment.process.alive:
-        assert await environment.open_bills.drained(0) == 0
+        assert await environment.in_flight.drained(0) == 0
     return world, found, environment.process.ios
 
 

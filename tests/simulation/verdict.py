@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.models import UsageRow
-from multiconnection.ledger.reconcile import Report
+from multiconnection.ledger.reconcile import ReconcileReport
 from multiconnection.ledger.reserve import ACTIVITY_BUCKET_S
 
 from .world import CallRecord, World
@@ -83,7 +83,7 @@ def _lost(world: World) -> list[str]:
     ]
 
 
-def _books(reports: list[Report]) -> Iterator[str]:
+def _books(reports: list[ReconcileReport]) -> Iterator[str]:
     for report in reports:
         if report.drift or not report.verified or report.live_holds:
             yield f"reconcile: {report}"

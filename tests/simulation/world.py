@@ -17,17 +17,17 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow
 from multiconnection.ledger.settle import Settlement
 from multiconnection.retry import StoreError
-from tests.support.memory_dynamo import MemoryDynamo
 from tests.support.virtual_time import START_S
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .at_once import AtOnce, at_once
-from .audit import BALANCES, CREDITS, KEYS, ORDERS, TABLES, USAGE, Auditor
+from .audit import BALANCES, CREDITS, KEYS, TABLES, USAGE, Auditor
 from .faults import NoFaults, Plan
 from .mailbox import Deliveries, Mailbox
 from .network import FaultyDynamo, FaultyQueue, Network, Process, ProcessDied
 
 T = TypeVar("T")
-LEDGER_TABLES = LedgerTables(BALANCES, USAGE, CREDITS, ORDERS)
+LEDGER_TABLES = LedgerTables(BALANCES, USAGE, CREDITS)
 IN_FLIGHT_MAX = 256
 DEADLINE_S = 60
 MARGINS = Margins(hold_s=120, sweep_s=60)
@@ -156,7 +156,7 @@ class World:
         service = KeyService(
             KeysTable(driver, KEYS, BALANCES), DynamoStore(driver, LEDGER_TABLES), self.clock, self.ids
         )
-        return at_once(service.create(account_id, "key", budget_nano=budget))
+        return at_once(service.issue(account_id, "key", budget_nano=budget))
 
     def expiry_s(self) -> int:
         """Of a hold taken now."""

@@ -10,16 +10,17 @@ from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
-from multiconnection.bootstrap.base import ledger_margins
+from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
 from multiconnection.calls.pipeline import CallConfig, Calls
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
-from multiconnection.calls.settlement import OpenBills
+from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
 from multiconnection.calls.telemetry import Telemetry
 from multiconnection.catalog.models import Model, Switches, parse_model
-from multiconnection.catalog.service import CatalogService, ListingService, SwitchSource
-from multiconnection.chat.service import ChatService, CompletedChat, CompletionsService
+from multiconnection.catalog.service import CatalogService, ListingService
+from multiconnection.catalog.store import CatalogTable
+from multiconnection.chat.service import ChatAnswer, ChatService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
 from multiconnection.context import RequestContext
@@ -28,7 +29,6 @@ from multiconnection.embeddings.upstream import OpenAiInputs
 from multiconnection.errors import GatewayError
 from multiconnection.history.service import UsageService
 from multiconnection.ids import new_hold_id
-from multiconnection.images.fetch import AiohttpPictures
 from multiconnection.images.service import ImagesService
 from multiconnection.images.upstream import OpenAiImages
 from multiconnection.keys.authenticate import Authenticator
@@ -38,7 +38,7 @@ from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, encode
 from multiconnection.ledger.ledger import Ledger, Standing
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow, breaches
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
@@ -47,12 +47,12 @@ from multiconnection.providers.http import Http
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .fake_http import FakeHttp
 from .fake_objects import FakeObjects
 from .fake_upstream import DONE, FakeUpstream, a_provider
 from .limit_world import SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .virtual_time import LoopClock
 
 IP = "192.0.2.1"
@@ -110,12 +110,13 @@ def a_model(**changes: Any) -> Model:
 
 
 class Models:
-    """A `ModelSource` that can fail and counts its readings."""
+    """A `CatalogSource` that can fail and counts its readings; everything is on unless `switched` has switches."""
 
     def __init__(self, *models: Model) -> None:
         self.found = list(models)
         self.failure: Exception | None = None
         self.readings = 0
+        self.switched: CatalogTable | None = None
 
     async def models(self) -> list[Model]:
         self.readings += 1
@@ -123,15 +124,8 @@ class Models:
             raise self.failure
         return self.found
 
-
-@dataclass
-class Switchboard:
-    """A `SwitchSource`: everything is on, unless another one is put in its place."""
-
-    source: SwitchSource | None = None
-
     async def switches(self) -> Switches:
-        return await self.source.switches() if self.source else Switches()
+        return await self.switched.switches() if self.switched else Switches()
 
 
 @dataclass
@@ -191,10 +185,7 @@ class ChatWorld:
         self.driver = WatchedDriver(MemoryDynamo(TABLES))
         self.models = Models(*(models or (a_model(),)))
         self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = Switchboard()
-        self.catalog = CatalogService(
-            self.models, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.catalog = CatalogService(self.models, self.providers, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             self.queue,
@@ -204,13 +195,22 @@ class ChatWorld:
             self.catalog.model_name,
             ledger_margins(self.settings),
         )
-        self.seen = AccountsSeen(self.ledger.store)
-        self.open_bills = OpenBills()
+        self.seen = KnownAccounts(self.ledger.store.account)
+        self.in_flight = InFlightCalls()
         keys = KeysTable(self.driver, "keys", "balances")
         self.keys = KeyService(keys, self.ledger.store, self.clock, self.rng)
-        self.limiter = Limiter(LimitsTable(self.driver, "limits"), self.clock, self.settings, self.alarms.alarm)
+        self.limiter = Limiter(
+            LimitsTable(self.driver, "limits"), self.clock, default_rates(self.settings), self.alarms.alarm
+        )
         self.authenticator = Authenticator(keys, self.limiter, self.clock, self.settings.key_cache_s)
-        self.reserver = Reserver(self.ledger, self.authenticator, self.seen, self.clock, self.settings.in_flight_max)
+        self.reserver = Reserver(
+            self.ledger,
+            self.authenticator,
+            self.seen,
+            self.clock,
+            self.settings.in_flight_max,
+            hold_lifetime_s(self.settings),
+        )
         self.router = Router(self.catalog, self.clock)
         self.calls = Calls(
             self.catalog,
@@ -221,7 +221,7 @@ class ChatWorld:
             self.router,
             self.clock,
             self.config(),
-            self.open_bills,
+            self.in_flight,
         )
         self.objects = FakeObjects(self.clock)
         self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
@@ -232,10 +232,9 @@ class ChatWorld:
     def connect(self, http: Http) -> None:
         """Let every service, chat included, reach its providers over `http` through its real dialect."""
         self.chat = ChatService(self.calls, OpenAiCompatible(http), self.uploads)
-        self.completions = CompletionsService(self.calls, OpenAiCompatible(http))
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(http))
-        dialect = OpenAiImages(http, AiohttpPictures())
-        self.images = ImagesService(self.calls, dialect, self.uploads, self.settings.inline_result_bytes_max)
+        inline_bytes_max = self.settings.inline_result_bytes_max
+        self.images = ImagesService(self.calls, OpenAiImages(http), self.uploads, inline_bytes_max)
         self.speech = SpeechService(self.calls, OpenAiSpeech(http))
         self.transcription = TranscriptionService(self.calls, OpenAiTranscription(http), self.uploads)
 
@@ -244,7 +243,6 @@ class ChatWorld:
             timeout_s=self.settings.function_timeout_s,
             deadline_margin_s=self.settings.deadline_margin_s,
             whole_answer_timeout_s=self.settings.whole_answer_timeout_s,
-            hold_margin_s=self.settings.hold_margin_s,
             keep_alive_s=self.settings.keep_alive_s,
             markup_basis_points=self.settings.markup_basis_points,
         )
@@ -260,7 +258,7 @@ class ChatWorld:
         state.standing = Standing(self.ledger.store)
         state.listing = ListingService(self.catalog, self.settings.markup_basis_points)
         state.usage = UsageService(self.ledger.store)
-        state.chat, state.completions, state.embeddings = self.chat, self.completions, self.embeddings
+        state.chat, state.embeddings = self.chat, self.embeddings
         state.images, state.speech, state.transcription = self.images, self.speech, self.transcription
         state.uploads = self.uploads
         return Process(
@@ -278,7 +276,7 @@ class ChatWorld:
         await self.ledger.create_account(account_id, "test", limits or AccountLimits())
         if usd_to_nano(usd):
             await self.credit(usd, account_id)
-        _, secret = await self.keys.create(account_id, "test", **key)
+        _, secret = await self.keys.issue(account_id, "test", **key)
         return secret
 
     async def credit(self, usd: str, account_id: str = "a1") -> None:
@@ -296,11 +294,9 @@ class ChatWorld:
         now_s = self.clock.now()
         return RequestContext(new_hold_id(int(now_s), self.rng), now_s, IP, function_ends_s)
 
-    async def answer(
-        self, caller: Caller, arrival: RequestContext | None = None, **body: Any
-    ) -> CompletedChat | StreamedAnswer:
+    async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.answer(caller, whole, arrival or self.arrival())
+        return await self.chat.chat(caller, whole, arrival or self.arrival())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""
@@ -310,10 +306,10 @@ class ChatWorld:
         except GatewayError as exc:
             client.refused = exc
             return client
-        if isinstance(answer, CompletedChat):
-            client.body = answer.body
-        else:
+        if isinstance(answer, StreamedAnswer):
             await answer.relay(client.send)
+        else:
+            client.body = answer
         return client
 
     async def account(self, account_id: str = "a1") -> Account:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.needs import without
+
 ROOT = Path(__file__).parents[2]
 VERSION = "2.6.1"
 _FOLDER = ROOT / ".tools" / "dynamodb-local"
@@ -39,8 +41,7 @@ class DynamoDBLocalFailed(RuntimeError):
 
 def missing() -> str | None:
     """Why it can not run here, or None when it can."""
-    absent = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
-    return f"DynamoDB Local needs {', '.join(absent)}" if absent else None
+    return without("java", "javac", "mvn")
 
 
 @contextmanager

@@ -240,7 +240,7 @@ class FakeCognito:
         self._by_access(access_token).name = name
 
     async def fetch(self) -> Mapping[str, Any]:
-        """The published keys, as `JwksSource`."""
+        """The published key set."""
         await self._called("jwks")
         key = json.loads(RSAAlgorithm.to_jwk(rsa_key(self.key_number).public_key()))
         return {"keys": [key | {"kid": self.kid, "alg": "RS256", "use": "sig"}]}

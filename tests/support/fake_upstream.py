@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from multiconnection.calls.upstream import ChatCall, Completion, CostOf, Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError
+from multiconnection.catalog.models import Provider, Quirks
+from multiconnection.chat.request import ChatCall
 from multiconnection.errors import GatewayError, UpstreamFailed
 from multiconnection.usage import Ended, Usage, UsageSource
 
@@ -85,7 +86,7 @@ class FakeUpstream:
     costs: list[CostOf] = field(default_factory=list)
     on_call: Callable[[], None] = lambda: None
 
-    async def complete(self, provider: Provider, call: ChatCall) -> Completion:
+    async def complete(self, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
         attempt = await self._answered(provider, call)
         body: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"index": 0}]}
         if attempt.ends.source is UsageSource.UPSTREAM:

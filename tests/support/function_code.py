@@ -9,13 +9,13 @@ from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
-from local.packaging.bytecode import interpreter_for
-from local.packaging.machines import foreign_extensions
-from local.packaging.sam import BUILD_DIR, SAM, sam_build
-from local.packaging.target import DEPLOYED_PYTHON, BuildError, for_this_machine
 from local.paths import ROOT, TEMPLATE
 from local.template import load
 from local.template_values import TemplateError, read_yaml
+from tools.packaging.bytecode import interpreter_for
+from tools.packaging.check import foreign_extensions
+from tools.packaging.sam import BUILD_DIR, SAM, sam_build
+from tools.packaging.target import DEPLOYED_PYTHON, BuildError, for_this_machine
 
 PACKAGE = ROOT / "layers" / "multiconnection" / "python"
 LOCK = ROOT / "requirements" / "layer.txt"

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import (
     Challenge,
     CodeRefused,
@@ -18,7 +19,6 @@ from multiconnection.identity.models import (
     PasswordRefused,
     TokenRefused,
     Tokens,
-    TokenVerifier,
 )
 from multiconnection.ports import Clock
 
@@ -38,7 +38,7 @@ class Pool:
     """One provider under test, with a person of its own for each case."""
 
     provider: IdentityProvider
-    verifier: TokenVerifier
+    verifier: IdTokens
     clock: Clock
     invite: Callable[[str, str], Awaitable[None]]
     email: str = field(default_factory=lambda: f"{uuid4().hex}@example.com")

@@ -56,7 +56,7 @@ def completed(data: bytes = PNG, usage: object = USAGE, kind: str = "image_gener
 
 @dataclass
 class FakePictures:
-    """A PictureFetch: the pictures by URL, and the URLs that were asked for."""
+    """Pictures by URL, and the URLs that were requested."""
 
     found: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -76,7 +76,9 @@ class ImagesWorld(ScriptedWorld):
     ) -> None:
         super().__init__(*replies, models=models or tuple(map(shipped, (DALLE, MINI, GPT))))
         self.pictures = FakePictures()
-        self.images = ImagesService(self.calls, OpenAiImages(self.http, self.pictures), self.uploads, inline_bytes_max)
+        self.images = ImagesService(
+            self.calls, OpenAiImages(self.http, self.pictures.get), self.uploads, inline_bytes_max
+        )
 
     async def draw(self, caller: Caller, **body: Any) -> EventClient:
         whole = {"model": DALLE, "prompt": "A cat", **body}

@@ -23,7 +23,7 @@ def missing() -> str | None:
     """Why the adapter can not run here, or None when it can."""
     if is_built() or (_cargo() is not None and shutil.which("cc") is not None):
         return None
-    return "the Lambda Web Adapter is not built, and building it needs cargo (Rust 1.84 or newer) and a C linker"
+    return "cargo or a C linker missing, for the Lambda Web Adapter: install rustup (Rust 1.84 or newer) and gcc"
 
 
 def is_built() -> bool:

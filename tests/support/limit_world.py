@@ -12,9 +12,10 @@ from moto import mock_aws
 
 from multiconnection.aws.dynamo import Driver
 from multiconnection.keys.models import ApiKey
+from multiconnection.limits.limiter import DefaultRates
 from multiconnection.retry import StoreError
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
-from .memory_dynamo import MemoryDynamo, TableKeys
 from .moto_driver import MotoDriver, create_table
 
 START_S = 1_800_000_000.0
@@ -61,12 +62,12 @@ class WatchedDriver:
         return answer
 
 
-@dataclass(frozen=True)
-class Defaults:
-    account_requests_per_minute: int = 3000
-    account_tokens_per_minute: int = 2_000_000
-    ip_requests_per_minute: int = 12_000
-    ip_failed_auth_per_minute: int = 60
+DEFAULTS = DefaultRates(
+    account_requests_per_minute=3000,
+    account_tokens_per_minute=2_000_000,
+    ip_requests_per_minute=12_000,
+    ip_failed_auth_per_minute=60,
+)
 
 
 def memory_driver() -> Driver:

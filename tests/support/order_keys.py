@@ -1,6 +1,6 @@
 """Keys and indexes of the Orders table, as template.yaml has them."""
 
-from .memory_dynamo import TableKeys
+from tools.memory_dynamo.driver import TableKeys
 
 ORDER_KEYS = TableKeys(
     "order_id",

@@ -11,32 +11,33 @@ from starlette.datastructures import State
 from starlette.responses import PlainTextResponse
 
 from multiconnection.accounts import routes as accounts_routes
-from multiconnection.accounts.service import CreditMode, CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
+from multiconnection.bootstrap.base import default_rates
 from multiconnection.bootstrap.console import IdentityConfig, identity, put_identity
-from multiconnection.config import Settings
+from multiconnection.config import CreditMode, Settings
 from multiconnection.errors import UsageNotFound
 from multiconnection.identity import routes as identity_routes
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE, AdminDep, SessionDep, create_browser_app
 from multiconnection.identity.id_tokens import IdTokens
-from multiconnection.identity.models import IdentityProvider, TokenVerifier, account_id_of
+from multiconnection.identity.models import IdentityProvider, account_id_of
 from multiconnection.keys.service import KeyService
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, CreditRow, breaches
-from multiconnection.limits.limiter import ConsoleQuota
+from multiconnection.limits.limiter import ConsoleQuota, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import NANO_PER_USD
 from multiconnection.ports import Clock
 from multiconnection.web.app import Process
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .chat_world import ENVIRONMENT, TABLES, Alarms, ChatWorld, Queue
 from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito
 from .limit_world import HandClock, SeededRng, WatchedDriver
-from .memory_dynamo import MemoryDynamo
 
 HOST = "console.example"
 ORIGIN = f"https://{HOST}"
@@ -81,7 +82,7 @@ class PeopleWorld:
         self,
         *,
         provider: IdentityProvider | None = None,
-        verifier: TokenVerifier | None = None,
+        id_tokens: IdTokens | None = None,
         clock: Clock | None = None,
         driver: WatchedDriver | None = None,
         quotas: AttemptQuotas | None = None,
@@ -94,7 +95,7 @@ class PeopleWorld:
         self.clock = clock or self.hand
         self.cognito = FakeCognito(self.clock)
         self.provider = provider or self.cognito
-        self.verifier = verifier or IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock)
+        self.id_tokens = id_tokens or IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock)
         self.driver = driver or WatchedDriver(MemoryDynamo(TABLES))
         self.test_credit_nano = test_credit_nano
         self.alarms, self.rng = Alarms(), SeededRng(1)
@@ -108,15 +109,19 @@ class PeopleWorld:
             model_name,
             Margins(),
         )
+        self.limiter = Limiter(
+            LimitsTable(self.driver, "limits"), self.clock, default_rates(self.settings), self.alarms.alarm
+        )
         self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
         config = IdentityConfig(
             CreditTerms(test_credit_nano, mode), quotas or AttemptQuotas(), public_origins, answer_s
         )
         self.identity = identity(
             self.provider,
-            self.verifier,
+            self.id_tokens,
             self.ledger,
             ProfilesTable(self.driver, "balances", "credits"),
+            self.limiter,
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
@@ -132,7 +137,7 @@ class PeopleWorld:
         process = ChatWorld().set_up(state)
         put_identity(state, self.identity)
         state.clock = self.clock
-        state.quota = ConsoleQuota(LimitsTable(self.driver, "limits"), self.clock, self.alarms.alarm)
+        state.quota = ConsoleQuota(self.limiter)
         return replace(process, clock=self.clock)
 
     @asynccontextmanager

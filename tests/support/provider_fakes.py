@@ -6,11 +6,14 @@ from typing import Any
 
 import orjson
 
-from multiconnection.calls.upstream import ChatCall, Outcome
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.calls.upstream import Outcome
+from multiconnection.catalog.bounds import CostBound
+from multiconnection.catalog.models import Provider, Quirks
+from multiconnection.chat.request import ChatCall
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.usage import Usage
+from tests.support.chat_world import a_model
 from tests.support.fake_http import FakeHttp, FakeReply
 
 DONE = b"data: [DONE]\n\n"
@@ -32,15 +35,17 @@ def a_provider(**quirks: Any) -> Provider:
     )
 
 
-def a_call(**changes: Any) -> ChatCall:
+def a_call(output_tokens_max: int = 1000, **changes: Any) -> ChatCall:
     values: dict[str, Any] = {
+        "endpoint": "chat.completions",
+        "model": a_model(),
+        "bound": CostBound(0, 0, output_tokens_max),
+        "streamed": True,
         "body": {"model": "public-name", "messages": [{"role": "user", "content": "hi"}]},
         "upstream_model": "m-1",
-        "output_tokens_max": 1000,
         "prompt_tokens_max": 5000,
         "prompt_tokens_estimate": 20,
         "choices": 1,
-        "stream": True,
         "include_usage": False,
     }
     return ChatCall(**(values | changes))

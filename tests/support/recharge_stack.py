@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,33 @@ import httpx
 from local.ministack import MiniStack
 from local.resources import clients, create
 from local.template import load as load_template
-from multiconnection.aws.dynamo_boto import BotoDriver, dynamodb_client
+from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.bootstrap.base import SystemClock, SystemRng
-from multiconnection.bootstrap.console import OrderDesk, order_desk
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import Order, OrderTerms
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.receipts import receipt_url
+from multiconnection.orders.service import OrderAccess, OrderService
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from tests.support.asl import load as load_asl
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import ASL
 from tests.support.lambda_host import forwarded_function, state_machine
-from tests.support.orders_world import ADMIN, USER, Alarms, AuditLog, NoQueue, model_name, request
+from tests.support.orders_world import (
+    ADMIN,
+    AUDIT,
+    AUDIT_KEYS,
+    USER,
+    Alarms,
+    NoQueue,
+    audit_table,
+    model_name,
+    request,
+)
+from tools.memory_dynamo.driver import MemoryDynamo
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLE = ROOT / ".tools" / "ministack" / "bin" / "ministack"
@@ -59,13 +73,13 @@ class RechargeStack:
         """Once MiniStack runs; again after it was started anew."""
         endpoint_url = self.aws.endpoint_url
         names = create(load_template(ROOT / "template.yaml"), clients(endpoint_url, REGION))
-        tables = LedgerTables(names["BalancesTable"], names["UsageTable"], names["CreditsTable"], names["OrdersTable"])
+        tables = LedgerTables(names["BalancesTable"], names["UsageTable"], names["CreditsTable"])
         driver = BotoDriver(dynamodb_client(REGION, endpoint_url))
         self.rng = SystemRng()
         self.orders = OrdersTable(driver, names["OrdersTable"])
-        self.ledger = Ledger(
-            DynamoStore(driver, tables), NoQueue(), self.alarms, SystemClock(), self.rng, model_name, Margins()
-        )
+        store = DynamoStore(driver, tables)
+        self.credits = OrderCredits(store, names["OrdersTable"])
+        self.ledger = Ledger(store, NoQueue(), self.alarms, SystemClock(), self.rng, model_name, Margins())
         function = forwarded_function(self.client("lambda"), f"recharge-{self.ttl_s}", f"{self.host_url}/{self.ttl_s}")
         places = {"OrdersTable": names["OrdersTable"], "RechargeFunctionArn": function, "OrderTtlSeconds": self.ttl_s}
         arn = state_machine(self.client("stepfunctions"), f"recharge-{self.ttl_s}", json.dumps(load_asl(ASL, places)))
@@ -91,23 +105,21 @@ class RechargeStack:
         self.notices = AwsNotices(NoticeChannels(SENDER, ADMIN.email, topic), REGION, self.aws.endpoint_url)
 
     @property
-    def desk(self) -> OrderDesk:
-        terms = OrderTerms(ttl_s=self.ttl_s, open_max=100)
-        return order_desk(
-            self.orders,
-            self.workflow,
-            self.ledger.store,
-            FakeObjects(),
-            AuditLog(),
-            terms,
-            alarms=self.alarms,
-            clock=SystemClock(),
-            rng=self.rng,
-        )
+    def access(self) -> OrderAccess:
+        return OrderAccess(self.orders, self.workflow, self.alarms, SystemClock(), self.rng)
+
+    @property
+    def service(self) -> OrderService:
+        return OrderService(self.access, OrderTerms(ttl_s=self.ttl_s, open_max=100))
+
+    @property
+    def decisions(self) -> OrderDecisions:
+        log = audit_table(MemoryDynamo({AUDIT: AUDIT_KEYS}), SystemClock())
+        return OrderDecisions(self.access, self.ledger.store, partial(receipt_url, FakeObjects()), log)
 
     @property
     def steps(self) -> RechargeSteps:
-        return RechargeSteps(self.orders, self.ledger, self.notices, self.alarms, SystemClock(), self.rng)
+        return RechargeSteps(self.orders, self.credits, self.notices, self.alarms, SystemClock(), self.rng)
 
     def handler(self, event: dict[str, Any], context: Any) -> dict[str, str]:
         answer = asyncio.run(self.steps.run(event["step"], event["order_id"]))
@@ -120,7 +132,7 @@ class RechargeStack:
         await OrderRepair(self.orders, self.workflow, self.alarms, LateClock(), self.ttl_s).repair_orders()
 
     async def submit(self, name: str) -> Order:
-        order, _ = await self.desk.own.create(USER, request(name))
+        order, _ = await self.service.create(USER, request(name))
         return order
 
     async def waiting(self, name: str) -> Order:
@@ -129,7 +141,7 @@ class RechargeStack:
         return await self.eventually(order, lambda found: found.token is not None)
 
     async def approve(self, order: Order) -> Order:
-        return await self.desk.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
+        return await self.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
 
     async def closed(self, order: Order) -> Order:
         """The order, once the step that told the user of it has ended as well."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from multiconnection.audio.transcription import TRANSCRIPTIONS
+from multiconnection.catalog.parameters import TRANSCRIPTIONS
 from multiconnection.keys.models import Caller
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.web.forms import Form, FormFile
@@ -102,12 +102,12 @@ class TranscriptionWorld(ScriptedWorld):
         caller: Caller,
         model: str | None = WHISPER,
         audio: bytes | str | None = None,
-        task: str = TRANSCRIPTIONS,
+        endpoint: str = TRANSCRIPTIONS,
         form: Form | None = None,
         **given: Any,
     ) -> EventClient:
         form = form or a_form(model, audio, **given)
-        return await self.ended(self.transcription.answer(caller, task, form, self.arrival()), EventClient())
+        return await self.ended(self.transcription.answer(caller, endpoint, form, self.arrival()), EventClient())
 
 
 def usage_of(client: EventClient) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, SupportsIndex
 
 import httpx
@@ -11,34 +12,28 @@ import orjson
 from starlette.datastructures import State
 
 from local.lifespans import Lifespan
-from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import Driver, RequestRejected
-from multiconnection.bootstrap.admin import put_admin
-from multiconnection.bootstrap.console import (
-    Identity,
-    IdentityConfig,
-    OrderDesk,
-    identity,
-    order_desk,
-    put_console,
-    put_identity,
-    put_orders,
-)
+from multiconnection.bootstrap.console import Identity, IdentityConfig, identity, put_console, put_identity
+from multiconnection.bootstrap.orders import put_orders
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import Session, Tokens
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
-from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, CreditRow
 from multiconnection.limits.store import LimitsTable
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import NoticeFailed
-from multiconnection.orders.store import OrdersTable
+from multiconnection.orders.receipts import receipt_url
+from multiconnection.orders.service import OrderAccess
+from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.site.pages import SiteService
 from multiconnection.web.app import Process, SetUp
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .admin_world import TABLES, AdminWorld
 from .asl import TaskFailed
@@ -48,8 +43,7 @@ from .fake_cognito import CLIENT_ID, ISSUER, FakeCognito, Person
 from .fake_http import FakeReply, json_reply
 from .fake_workflow import Engine, FakeWorkflow
 from .function_apps import process_of
-from .memory_dynamo import MemoryDynamo
-from .orders_world import TERMS, TTL_S, Mailbox, NoQueue
+from .orders_world import TERMS, TTL_S, Mailbox
 from .people_world import TEST_CREDIT_NANO
 from .site_app import CONFIG, States
 
@@ -134,10 +128,10 @@ class WholeWorld(ConsoleWorld):
         self.identity = self._identity(quotas or AttemptQuotas())
         self.engine = Engine("orders", lambda: self.driver, self._recharge_step, TTL_S)
         self.workflow = FakeWorkflow(self.engine)
-        self.orders = self._order_desk()
+        self.orders = OrderAccess(OrdersTable(self.driver, "orders"), self.workflow, self.alarms, self.clock, self.rng)
         self.steps = RechargeSteps(
             OrdersTable(self.driver, "orders"),
-            self._recharge_ledger(),
+            OrderCredits(DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")), "orders"),
             self.mailbox,
             self.alarms,
             self.clock,
@@ -157,9 +151,12 @@ class WholeWorld(ConsoleWorld):
             if function in CONSOLE + ADMIN:
                 put_identity(state, self.identity)
                 put_console(state, self.console)
-                put_orders(state, self.orders)
+                put_orders(state, self.orders, TERMS, self.objects)
             if function in ADMIN:
-                put_admin(state, self.admin.desk)
+                self.admin.put(state)
+                state.decisions = OrderDecisions(
+                    self.orders, self.ledger.store, partial(receipt_url, self.objects), self.admin.log
+                )
             return process
 
         return set_up
@@ -195,7 +192,7 @@ class WholeWorld(ConsoleWorld):
 
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
-        session = (await self.identity.sessions.begun(tokens)).session
+        session = (await self.identity.sessions.started(tokens)).session
         await self.identity.profile.account(session, person.email)
         return Somebody(person, session, tokens)
 
@@ -231,9 +228,10 @@ class WholeWorld(ConsoleWorld):
     def _identity(self, quotas: AttemptQuotas) -> Identity:
         return identity(
             self.cognito,
-            IdTokens(self.cognito, ISSUER, CLIENT_ID, self.clock),
+            IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock),
             self.ledger,
             ProfilesTable(self.driver, "balances", "credits"),
+            self.limiter,
             LimitsTable(self.driver, "limits"),
             self.keys,
             self.settings,
@@ -242,25 +240,6 @@ class WholeWorld(ConsoleWorld):
             self.rng,
             IdentityConfig(CreditTerms(TEST_CREDIT_NANO), quotas, answer_s=0.0),
         )
-
-    def _order_desk(self) -> OrderDesk:
-        return order_desk(
-            OrdersTable(self.driver, "orders"),
-            self.workflow,
-            self.ledger.store,
-            self.objects,
-            self.admin.log,
-            TERMS,
-            alarms=self.alarms,
-            clock=self.clock,
-            rng=self.rng,
-        )
-
-    def _recharge_ledger(self) -> Ledger:
-        """The worker's: the only one that knows the table of orders."""
-        tables = LedgerTables("balances", "usage", "credits", "orders")
-        store = DynamoStore(self.driver, tables)
-        return Ledger(store, NoQueue(), self.alarms, self.clock, self.rng, self.catalog.model_name, Margins())
 
     async def _recharge_step(self, payload: dict[str, Any]) -> Any:
         """The recharge function."""

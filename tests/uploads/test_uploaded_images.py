@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiconnection.chat.service import CompletedChat
+from multiconnection.calls.streaming import StreamedAnswer
 from multiconnection.errors import UploadNotFound
 from tests.support.chat_world import ChatWorld
 
@@ -24,7 +24,7 @@ async def test_an_uploaded_image_reaches_the_provider_as_a_url_and_a_missing_one
     assert (await world.account()).holds == {}
     assert world.upstream.calls == []
     assert await world.objects.upload(upload.url, PNG, "image/png") == 200
-    assert isinstance(await world.answer(caller, messages=messages), CompletedChat)
+    assert not isinstance(await world.answer(caller, messages=messages), StreamedAnswer)
     [(_, call)] = world.upstream.calls
     url = call.body["messages"][0]["content"][0]["image_url"]["url"]
     assert await world.objects.download(url) == PNG

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.e2e.console.support.mailbox import Mailbox
 from tests.e2e.console.support.visitor import WAIT_MS, Visitor
 from tests.e2e.support.stack import ROOT, LocalStack
-from tests.e2e.support.toolchains import require
+from tests.support.needs import require
 
 ARTIFACTS = ROOT / ".artifacts"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

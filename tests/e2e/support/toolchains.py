@@ -2,32 +2,18 @@
 
 import fcntl
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.support.stack import ROOT
+from tests.support.needs import require
 
 TOOLS = ROOT / ".tools"
 NODE = ROOT / "tests" / "e2e" / "node"
 INSTALL_S = 300.0
-
-
-def require(*tools: str) -> None:
-    """Skips the test without them; fails it where nothing may be skipped."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if not missing:
-        return
-    reason = f"needs {', '.join(missing)}"
-    if os.environ.get("CI_NO_SKIP") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def python_before_current() -> str:
@@ -46,13 +32,13 @@ def python_before_current() -> str:
 
 def node_script(package: str) -> list[str]:
     """The command that runs the scenarios with the SDK locked in tests/e2e/node/PACKAGE."""
-    require("node")
+    require("node", "npm")
     return ["node", str(node_modules(package).parent / "run.mjs")]
 
 
 def node_modules(package: str) -> Path:
     """The packages locked in tests/e2e/node/PACKAGE, installed."""
-    require("npm")
+    require("node", "npm")
     folder = NODE / package
     _once(folder / "node_modules", folder / "package-lock.json", lambda: _run(["npm", "ci", "--silent"], folder))
     return folder / "node_modules"

@@ -1,6 +1,7 @@
-"""Every error a caller can see, as one tree; the class is the row of the error table.
+"""Every error that a caller can see, as one tree; each class is a row of the error table.
 
-Those of people, orders and administrators are in people_errors.py, order_errors.py and admin_errors.py.
+Other errors are not for callers: each is defined beside what raises it (a store's in `retry.py`, the ledger's in
+`ledger/store.py`, a provider's in `providers/errors.py`) and is translated to one of these where it leaves its room.
 
 GatewayError
 ├── RequestInvalid            400  invalid_request_error
@@ -67,14 +68,13 @@ from collections.abc import Mapping
 from math import ceil
 from typing import ClassVar
 
-# The base of the error tree: the one shape of an error, and the headers that tell a program what to do next.
-
 INVALID_REQUEST = "invalid_request_error"
+PERMISSION = "permission_error"
 SERVER = "server_error"
 
 
 class GatewayError(Exception):
-    """An answer to the caller: HTTP status, OpenAI error type and a documented code.
+    """An error response: HTTP status, OpenAI error type and a documented code.
 
     `details` are extra members of the error object, such as `reason` or `affordable_max_tokens`.
     `retry_after_s` becomes `Retry-After` (whole seconds, rounded up). `retryable` becomes
@@ -103,12 +103,12 @@ class GatewayError(Exception):
 
     @property
     def http_status(self) -> int:
-        """The status of this very answer; only `UpstreamRejected` differs from its class."""
+        """The status of this response; only that of `UpstreamRejected` differs from its class."""
         return self.status
 
     @property
     def metric_code(self) -> str:
-        """The code where it has to be one of a fixed set, as each value of a metric's dimension is paid for."""
+        """The code for metrics: one of a fixed set, because CloudWatch bills every value of a dimension."""
         return self.code or "invalid_request"
 
     def body(self) -> dict[str, object]:
@@ -149,15 +149,25 @@ class ContextTooLong(RequestInvalid):
     code = "context_length_exceeded"
 
 
+class CodeInvalid(RequestInvalid):
+    """A code from an e-mail or an authenticator app is wrong, used or expired; the caller does not learn which."""
+
+    code = "code_invalid"
+
+
+class PasswordTooWeak(RequestInvalid):
+    code = "password_too_weak"
+
+
 class Unauthenticated(GatewayError):
-    """Never raised itself."""
+    """Base class, never raised."""
 
     status = 401
     type = INVALID_REQUEST
 
 
 class KeyRefused(Unauthenticated):
-    """Never raised itself."""
+    """Base class, never raised."""
 
     def headers(self) -> dict[str, str]:
         return super().headers() | {"www-authenticate": "Bearer"}
@@ -171,19 +181,46 @@ class ApiKeyInvalid(KeyRefused):
     code = "invalid_api_key"
 
 
+class SessionRequired(Unauthenticated):
+    code = "session_required"
+
+
+class SessionExpired(Unauthenticated):
+    """The session has ended and cannot be renewed."""
+
+    code = "session_expired"
+
+
+class SignInFailed(Unauthenticated):
+    """The password is wrong, or the address unknown or unconfirmed: one identical response."""
+
+    code = "sign_in_failed"
+
+
 class InsufficientBalance(GatewayError):
     status = 402
     type = "insufficient_quota"
     code = "insufficient_balance"
 
 
-PERMISSION = "permission_error"
-
-
 class AccessDenied(GatewayError):
     status = 403
     type = PERMISSION
     code = "access_denied"
+
+
+class AdminForbidden(AccessDenied):
+    code = "admin_forbidden"
+
+
+class CsrfFailed(AccessDenied):
+    """An unsafe request from a browser lacks the proof that it comes from our own pages."""
+
+    code = "csrf_failed"
+
+
+class SelfApprovalForbidden(AccessDenied):
+    code = "self_approval_forbidden"
 
 
 class ModelNotAllowed(AccessDenied):
@@ -199,7 +236,7 @@ class AccountSuspended(AccessDenied):
 
 
 class NotFound(GatewayError):
-    """Never raised itself. What belongs to another account is not there, with the same words."""
+    """Base class, never raised. An object of another account gets the same response as one that does not exist."""
 
     status = 404
     type = INVALID_REQUEST
@@ -221,8 +258,24 @@ class ApiKeyNotFound(NotFound):
     code = "key_not_found"
 
 
+class OrderNotFound(NotFound):
+    code = "order_not_found"
+
+
 class UploadNotFound(NotFound):
     code = "upload_not_found"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class AdjustmentNotFound(NotFound):
+    code = "adjustment_not_found"
+
+
+class ProviderNotFound(NotFound):
+    code = "provider_not_found"
 
 
 class MethodNotAllowed(GatewayError):
@@ -232,13 +285,83 @@ class MethodNotAllowed(GatewayError):
 
 
 class Conflict(GatewayError):
-    """Never raised itself. Both SDKs repeat a 409 unless they are told not to."""
+    """Base class, never raised. Both SDKs repeat a 409 unless a header tells them not to."""
 
     status = 409
     type = INVALID_REQUEST
 
     def headers(self) -> dict[str, str]:
         return {"x-should-retry": "false"} | super().headers()
+
+
+class OrderConflict(Conflict):
+    """The order is not in the state that the request assumes."""
+
+    code = "order_conflict"
+
+
+class OrderNotPending(OrderConflict):
+    """The order has been decided or has expired; `details` has its state, and who decided when."""
+
+    code = "order_not_pending"
+
+
+class OrderAmountMismatch(OrderConflict):
+    """The amount or account that the administrator repeats is not the order's."""
+
+    code = "order_amount_mismatch"
+
+
+class TooManyOrders(OrderConflict):
+    code = "too_many_orders"
+
+
+class AdminConflict(Conflict):
+    """The object has changed since the administrator read it."""
+
+    code = "admin_conflict"
+
+
+class AccountStatusConflict(AdminConflict):
+    """The account does not have the status that the change starts from; `details` has the current one."""
+
+    code = "account_status_conflict"
+
+
+class TestCreditNotAwaited(AdminConflict):
+    """The account is not waiting for a test credit."""
+
+    code = "test_credit_not_awaited"
+
+
+class AdjustmentConflict(AdminConflict):
+    """The client token was used for another adjustment."""
+
+    code = "adjustment_conflict"
+
+
+class AdjustmentNotPending(AdminConflict):
+    """The adjustment has been decided; `details` has its state, and who decided when."""
+
+    code = "adjustment_not_pending"
+
+
+class AdjustmentRefused(AdminConflict):
+    """The adjustment would take more than is available; `details` has the available amount."""
+
+    code = "adjustment_refused"
+
+
+class PriceVersionConflict(AdminConflict):
+    """`base_version` is not the current version, which `details` has."""
+
+    code = "price_version_conflict"
+
+
+class ConfirmationRequired(AdminConflict):
+    """A price changes more than tenfold; `details` has the diff. Send `"confirm": true` if it is intended."""
+
+    code = "confirmation_required"
 
 
 class RequestTooLarge(GatewayError):
@@ -254,7 +377,7 @@ class MediaTypeUnsupported(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """`type` says which budget ran out: "requests" or "tokens"."""
+    """A rate limit is used up; `type` says which kind, "requests" or "tokens"."""
 
     status = 429
     type = "requests"
@@ -275,14 +398,9 @@ class UpstreamFailed(GatewayError):
 
 
 class UpstreamAuthFailed(UpstreamFailed):
-    """Our own credentials at the provider are broken; never the caller's 401."""
+    """The provider refused our own credentials; never answered with a 401, which would be about the caller's."""
 
     code = "upstream_auth_error"
-
-
-class UpstreamTimeout(UpstreamFailed):
-    status = 504
-    code = "upstream_timeout"
 
 
 class UpstreamRejected(UpstreamFailed):
@@ -298,7 +416,7 @@ class UpstreamRejected(UpstreamFailed):
 
     @property
     def metric_code(self) -> str:
-        """Providers invent codes."""
+        """One code for all, because providers invent their own."""
         return "upstream_rejected"
 
     @property
@@ -306,8 +424,13 @@ class UpstreamRejected(UpstreamFailed):
         return self._status
 
 
+class UpstreamTimeout(UpstreamFailed):
+    status = 504
+    code = "upstream_timeout"
+
+
 class Unavailable(GatewayError):
-    """Never raised itself."""
+    """Base class, never raised."""
 
     status = 503
 
@@ -317,153 +440,18 @@ class NoAvailableUpstream(Unavailable):
 
 
 class LedgerUnavailable(Unavailable):
-    """Money could not be reserved safely; nothing was forwarded and nothing is charged."""
+    """The tables could not be read or written safely; a call was not forwarded and is not charged."""
 
     code = "ledger_unavailable"
 
 
-class StorageUnavailable(Unavailable):
-    """The payload bucket could not be written or read; the caller is not charged for what was not delivered."""
-
-    code = "storage_unavailable"
-
-
-# What only people in browsers are answered: sign-up, sign-in, sessions.
-
-
-class CodeInvalid(RequestInvalid):
-    """A code from a mail or an authenticator app is wrong, used or too old; which of them is not told."""
-
-    code = "code_invalid"
-
-
-class PasswordTooWeak(RequestInvalid):
-    code = "password_too_weak"
-
-
-class SessionRequired(Unauthenticated):
-    code = "session_required"
-
-
-class SessionExpired(Unauthenticated):
-    """There was a session, and it cannot be renewed."""
-
-    code = "session_expired"
-
-
-class SignInFailed(Unauthenticated):
-    """A wrong password, an unknown or an unconfirmed address: one identical answer."""
-
-    code = "sign_in_failed"
-
-
-class CsrfFailed(AccessDenied):
-    """A browser's unsafe request that does not show that it comes from our own pages."""
-
-    code = "csrf_failed"
-
-
 class IdentityUnavailable(Unavailable):
-    """The identity provider, or the count of attempts, could not be asked."""
+    """The identity provider, or the count of attempts, could not be reached."""
 
     code = "identity_unavailable"
 
 
-# What only recharge orders are answered.
+class StorageUnavailable(Unavailable):
+    """The payload bucket could not be written or read; results that were not delivered are not charged."""
 
-
-class SelfApprovalForbidden(AccessDenied):
-    code = "self_approval_forbidden"
-
-
-class OrderNotFound(NotFound):
-    code = "order_not_found"
-
-
-class OrderConflict(Conflict):
-    """The order is not what the request takes it for."""
-
-    code = "order_conflict"
-
-
-class OrderNotPending(OrderConflict):
-    """Somebody, or the time, was faster: `details` say the order's state, and who decided when."""
-
-    code = "order_not_pending"
-
-
-class OrderAmountMismatch(OrderConflict):
-    """What an administrator repeats is not what the order says."""
-
-    code = "order_amount_mismatch"
-
-
-class TooManyOrders(OrderConflict):
-    code = "too_many_orders"
-
-
-# What only the administrators' API answers.
-
-
-class AdminForbidden(AccessDenied):
-    code = "admin_forbidden"
-
-
-class AccountNotFound(NotFound):
-    code = "account_not_found"
-
-
-class AdjustmentNotFound(NotFound):
-    code = "adjustment_not_found"
-
-
-class ProviderNotFound(NotFound):
-    code = "provider_not_found"
-
-
-class AdminConflict(Conflict):
-    """The thing is not what the administrator takes it for: look again."""
-
-    code = "admin_conflict"
-
-
-class AccountStatusConflict(AdminConflict):
-    """`details` say the account's status."""
-
-    code = "account_status_conflict"
-
-
-class TestCreditNotAwaited(AdminConflict):
-    """The account waits for no test credit."""
-
-    code = "test_credit_not_awaited"
-
-
-class AdjustmentConflict(AdminConflict):
-    """The client token was used for another adjustment."""
-
-    code = "adjustment_conflict"
-
-
-class AdjustmentNotPending(AdminConflict):
-    """Somebody was faster: `details` say the adjustment's state and who decided when."""
-
-    code = "adjustment_not_pending"
-
-
-class AdjustmentRefused(AdminConflict):
-    """Less is available than would be taken; `details` say how much is."""
-
-    code = "adjustment_refused"
-
-
-class PriceVersionConflict(AdminConflict):
-    """`base_version` is not the current version, which `details` have."""
-
-    code = "price_version_conflict"
-
-
-class ConfirmationRequired(AdminConflict):
-    """A price changes more than tenfold; `details` have the diff. Send `"confirm": true` if it is meant."""
-
-    code = "confirmation_required"
+    code = "storage_unavailable"

@@ -11,38 +11,38 @@ AMOUNT_MAX_NANO = 10**18
 
 
 class MoneyError(ValueError):
-    """Not an amount: wrong type, not finite, too precise or out of range."""
+    """An amount is of the wrong type, not finite, too precise or out of range."""
 
 
 def charge_nano(cost_pico: int, markup_basis_points: int = 0) -> int:
-    """The one rounding of a request: marked-up p$ to n$, upwards."""
+    """The charge in n$: the cost in p$ with its markup, rounded up. The only rounding of a request."""
     marked_up = cost_pico * (BASIS_POINTS + markup_basis_points)
     return -(-marked_up // (BASIS_POINTS * PICO_PER_NANO))
 
 
 def usd_to_nano(text: str) -> int:
-    """Exact n$ of a decimal string such as "12.5"; raises MoneyError rather than round."""
+    """Convert a decimal string such as "12.5" to n$, exactly; raises MoneyError rather than round."""
     return _scaled(text, NANO_PER_USD)
 
 
 def usd_to_pico(text: str) -> int:
-    """Exact p$ of a decimal string: the price of one image or one second."""
+    """Convert a decimal string to p$, exactly: the price of one image or one second."""
     return _scaled(text, PICO_PER_USD)
 
 
 def usd_per_million_to_pico(text: str) -> int:
-    """Price per 1M units to p$ per unit: µ$ per 1M is the same number as p$ per unit."""
+    """Convert a price per 1M units to p$ per unit, which is the same number as µ$ per 1M."""
     return _scaled(text, 10**6)
 
 
 def nano_to_usd(amount: int) -> str:
-    """Exact decimal string with all nine places: 1500000000 → "1.500000000"."""
+    """Convert n$ to a decimal string with all nine places: 1500000000 → "1.500000000"."""
     sign, amount = ("-", -amount) if amount < 0 else ("", amount)
     return f"{sign}{amount // NANO_PER_USD}.{amount % NANO_PER_USD:09d}"
 
 
 def require_amount(value: object) -> int:
-    """An int in ledger range; refuses bool, float, text and None at the edge."""
+    """Return `value` if it is an int in the ledger's range; raises MoneyError for bool, float, text and None."""
     if type(value) is not int or not -AMOUNT_MAX_NANO <= value <= AMOUNT_MAX_NANO:
         raise MoneyError(f"not an amount in nano-dollars: {value!r}")
     return value

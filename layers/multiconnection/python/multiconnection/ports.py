@@ -1,4 +1,4 @@
-"""Time and chance as ports, so that a simulation can own both."""
+"""Time, randomness and alarms as ports, so that a simulation can control them."""
 
 from typing import Protocol
 
@@ -14,6 +14,6 @@ class Rng(Protocol):
 
 
 class Alarms(Protocol):
-    """Where the ledger reports what must never happen."""
+    """Report what an operator has to know."""
 
     def alarm(self, name: str, **context: object) -> None: ...

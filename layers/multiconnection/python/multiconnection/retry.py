@@ -1,14 +1,16 @@
-"""Bounded repetition of ledger operations: the same write again, never a new one."""
+"""Errors of a store, and bounded repetition of store operations: the same write again, never a new one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from .errors import LedgerUnavailable
 from .ports import Rng
 
 T = TypeVar("T")
+ATTEMPTS_MAX = 5
+_FIRST_PAUSE_MS = 80
 
 
 class StoreError(Exception):
@@ -28,11 +30,10 @@ class OutcomeUnknown(StoreError):
 
 
 TRANSIENT = (StoreThrottled, StoreUnavailable, OutcomeUnknown)
-_FIRST_PAUSE_MS = 40
 
 
 class Retry:
-    """Runs an operation until it answers; pauses double with full jitter: 40, 80, 160, … ms at most."""
+    """Repeat an operation until it answers; pauses double with full jitter: at most 80, 160, 320, … ms."""
 
     def __init__(self, rng: Rng, attempts_cap: int | None = None) -> None:
         self._rng = rng
@@ -43,9 +44,9 @@ class Retry:
         if self._attempts_cap is not None:
             attempts_max = min(attempts_max, self._attempts_cap)
         last: StoreError | None = None
-        for attempt in range(attempts_max):
-            if attempt:
-                await asyncio.sleep(self._rng.below(_FIRST_PAUSE_MS * 2**attempt) / 1000)
+        for repeat in range(attempts_max):
+            if repeat:
+                await asyncio.sleep(self._rng.below(_FIRST_PAUSE_MS * 2 ** (repeat - 1)) / 1000)
             try:
                 return await operation()
             except TRANSIENT as exc:
@@ -53,28 +54,34 @@ class Retry:
         raise last or OutcomeUnknown("no attempt was allowed")
 
 
-# What the administrators' services share: bounded repetition of table operations.
-
-ATTEMPTS_MAX = 5
-
-
 class Reliable:
-    """Calls an operation until it answers; every write here may be repeated."""
+    """Repeat an operation that may be repeated, and answer the caller 503 with `message` when it keeps failing."""
 
-    def __init__(self, rng: Rng) -> None:
+    def __init__(
+        self,
+        rng: Rng,
+        message: str = "The tables cannot be read or changed at the moment.",
+        attempts_max: int = ATTEMPTS_MAX,
+    ) -> None:
         self._retry = Retry(rng)
+        self._message = message
+        self._attempts_max = attempts_max
 
     async def __call__(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Raises LedgerUnavailable, and whatever else the operation raises."""
-        try:
-            return await self._retry(operation, ATTEMPTS_MAX)
-        except StoreError as exc:
-            raise LedgerUnavailable("The tables cannot be read or changed at the moment.", retry_after_s=1) from exc
+        """Raises LedgerUnavailable for every StoreError; the operation's other errors pass through."""
+        with unavailable_as(self._message):
+            return await self._retry(operation, self._attempts_max)
 
 
 @contextmanager
-def readable(what: str) -> Iterator[None]:
+def unavailable_as(message: str) -> Iterator[None]:
+    """Raise LedgerUnavailable with `message` for a StoreError raised inside."""
     try:
         yield
     except StoreError as exc:
-        raise LedgerUnavailable(f"{what} cannot be read at the moment, please try again.", retry_after_s=1) from exc
+        raise LedgerUnavailable(message, retry_after_s=1) from exc
+
+
+def readable(subject: str) -> AbstractContextManager[None]:
+    """The same for a read of `subject`, such as "Your usage"."""
+    return unavailable_as(f"{subject} cannot be read at the moment, please try again.")

@@ -1,17 +1,18 @@
-"""Long work in short steps, between which the event loop serves others."""
+"""Long computations in short steps, so that the event loop can serve other requests in between."""
 
 import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
-# Long enough for several turns of the loop, in which the requests of others come a good way.
+# Long enough for several turns of the loop, in which other requests make progress.
 PAUSE_S = 0.001
 T = TypeVar("T")
 Steps = Generator[None, None, T]
-"""Work that stops at each `yield`, and returns its result."""
+"""A computation that pauses at each `yield` and returns its result."""
 
 
 def at_once(steps: Steps[T]) -> T:
+    """Run all steps without a pause."""
     while True:
         try:
             next(steps)
@@ -21,7 +22,7 @@ def at_once(steps: Steps[T]) -> T:
 
 
 async def in_turns(steps: Steps[T]) -> T:
-    """Work of a single step costs nothing more than calling it."""
+    """Run the steps with a pause after each; a single step costs no more than calling it."""
     while True:
         try:
             next(steps)
@@ -32,5 +33,5 @@ async def in_turns(steps: Steps[T]) -> T:
 
 
 async def give_way() -> None:
-    """Between two stages of long work."""
+    """Let other tasks run, between two stages of a long computation."""
     await asyncio.sleep(PAUSE_S)

@@ -1,4 +1,4 @@
-"""Speech at an OpenAI-compatible provider: bare audio, or events where the usage is needed for the bill."""
+"""Speech at an OpenAI-compatible provider: bare audio, or events where the usage is needed for the charge."""
 
 import re
 from base64 import b64decode
@@ -7,10 +7,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError
+from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError, UpstreamStream
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import SPEECH
-from multiconnection.catalog.provider import Provider, Quirks
-from multiconnection.errors import GatewayError, RequestInvalid
+from multiconnection.errors import GatewayError
 from multiconnection.providers.codec import OPERATORS_ONLY, counted, decode, encode, outcome_of
 from multiconnection.providers.errors import (
     TransportFailure,
@@ -24,23 +24,27 @@ from multiconnection.providers.http import ERROR_BYTES_MAX, EVENTS, Exchange, Ht
 from multiconnection.providers.sse import NamedEventStream, event_bytes
 from multiconnection.usage import Ended, Usage, UsageSource
 
-from .speech import AUDIO_TOKENS_PER_SECOND, COUNTED, SpeechCall, Spoken
+from .speech_request import AUDIO_TOKENS_PER_SECOND, SpeechCall
 
 PATH = "/audio/speech"
 BYTES = "application/octet-stream"
+DELTA = "speech.audio.delta"
+DONE = "speech.audio.done"
+# Bytes a second at the highest usual bit rate: what was delivered lasted at least so long. PCM is 24 kHz, 16 bit.
+BYTES_PER_SECOND = {"pcm": 48_000, "wav": 48_000, "flac": 48_000, "mp3": 20_000, "aac": 20_000, "opus": 16_000}
 # The only types that are passed on to callers, parameters (`rate=24000`) included.
 _AUDIO = re.compile(r"audio/[\w.+-]{1,64}(?:\s?;\s?[\w-]{1,32}=[\w.-]{1,32}){0,4}", re.ASCII | re.IGNORECASE)
 _TEXT = ("text/", "application/xml", "application/xhtml")
 
 
 class OpenAiSpeech:
-    """A SpeechUpstream."""
+    """The dialect of a provider. Holds no state but the network: one instance serves all providers."""
 
     def __init__(self, http: Http) -> None:
         self._exchange = Exchange(http)
 
-    async def speak(self, provider: Provider, call: SpeechCall, cost_of: CostOf) -> Spoken:
-        """Returns once the first audio has arrived; raises UpstreamError."""
+    async def speak(self, provider: Provider, call: SpeechCall, cost_of: CostOf) -> tuple[UpstreamStream, str]:
+        """The answer and the type of its bytes, once the first audio has arrived; raises UpstreamError."""
         reply = await self._exchange.open(provider, _outgoing(provider, call))
         try:
             stream = await _stream(provider, reply, call, cost_of)
@@ -48,27 +52,14 @@ class OpenAiSpeech:
         except BaseException:  # also when the caller's task is cancelled: the connection must not outlive it
             reply.close()
             raise
-        return Spoken(stream, _media_type(reply, call))
-
-
-def _outgoing(provider: Provider, call: SpeechCall) -> Outgoing:
-    body = {**provider.parameters.forwarded(SPEECH, call.body), "model": call.upstream_model}
-    if call.asks_for_events:
-        body["stream_format"] = "sse"
-    try:
-        return Outgoing(PATH, encode(body), accept=EVENTS if call.asks_for_events else BYTES)
-    except ValueError as exc:
-        error = RequestInvalid("The request body is nested too deeply.")
-        raise UpstreamError(error, retry_elsewhere=False) from exc
-
-
-# What one spoken answer has consumed so far, and what is charged for each way in which it can end.
+        return stream, _media_type(reply, call)
 
 
 class SpeechMeter:
-    """Counts delivered audio and keeps the provider's usage, if there is any.
+    """What one spoken answer has consumed so far, and what is charged for each way in which it can end.
 
-    Whoever asks how an answer ended has heard some of it: one without audio is an error before it is a stream.
+    It counts delivered audio and keeps the provider's usage, if there is any. There is always some audio: an answer
+    without any is an error before it is a stream.
     """
 
     def __init__(self, call: SpeechCall, quirks: Quirks) -> None:
@@ -79,9 +70,9 @@ class SpeechMeter:
         self.audio_bytes = 0
 
     def see(self, given: object) -> None:
-        """The usage object of the last event; an invalid one is as if it were absent."""
+        """Takes the usage object of the last event; an invalid one is as if it were absent."""
         if isinstance(given, dict):
-            self._given, self._reported = given, _read(given)
+            self._given, self._reported = given, _usage_of(given)
 
     def complete(self) -> Outcome:
         return self._measured(Ended.COMPLETE)
@@ -107,21 +98,22 @@ class SpeechMeter:
 
     def _measured(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
         if self._call.counted is not None:
-            return Outcome(self._call.counted, COUNTED, ended, error)
+            # Characters are known before the call, exactly and by the rule by which the provider counts them.
+            return Outcome(self._call.counted, UsageSource.REQUEST, ended, error)
         return outcome_of(self._reported, self._call.usage_max, self._estimated(), ended=ended, error=error)
 
     def _estimated(self) -> Usage:
-        """By the text, and not more than the delivered audio can have lasted."""
+        """An estimate by the text, not more than the delivered audio can have lasted."""
         estimate, rate = self._call.estimate, BYTES_PER_SECOND[self._call.audio_format]
         delivered = -(-self.audio_bytes * AUDIO_TOKENS_PER_SECOND // rate)
         return replace(estimate, output_audio=min(estimate.output_audio, delivered))
 
 
-# A spoken answer as bare bytes: passed on as they come, and cut where the provider cut them.
-
-
 class AudioStream:
-    """An UpstreamStream. `prime` first, then iterate once, then `aclose`."""
+    """An UpstreamStream of bare bytes: passed on as they come, and cut where the provider cut them.
+
+    `prime` first, then iterate once, then `aclose`.
+    """
 
     def __init__(self, reply: Reply, meter: SpeechMeter) -> None:
         self._reply = reply
@@ -136,7 +128,7 @@ class AudioStream:
         self._reply.close()
 
     async def prime(self) -> None:
-        """Read the first bytes; raises UpstreamError, and the caller closes."""
+        """Reads the first bytes; raises UpstreamError, and the caller closes."""
         try:
             self._first = await self._read()
         except TransportFailure as exc:
@@ -164,54 +156,8 @@ class AudioStream:
         return data
 
 
-async def _stream(
-    provider: Provider, reply: Reply, call: SpeechCall, cost_of: CostOf
-) -> NamedEventStream | AudioStream:
-    """By what the provider says that it sends; without a word about it, what it was asked for."""
-    given = _given_type(reply)
-    media_type = given.partition(";")[0].strip().lower()
-    meter = SpeechMeter(call, provider.quirks)
-    if media_type == "application/json" or media_type.endswith("+json"):
-        raise await _told_in_json(provider, reply)
-    if media_type == EVENTS if media_type else call.asks_for_events:
-        if not call.asks_for_events:
-            raise not_an_answer()
-        return NamedEventStream(provider, reply, SpeechEvents(call, meter, cost_of))
-    if media_type.startswith(_TEXT) or call.events:
-        raise not_an_answer()
-    return AudioStream(reply, meter)
-
-
-async def _told_in_json(provider: Provider, reply: Reply) -> UpstreamError:
-    """JSON with a 200 is an error object, if it is anything."""
-    try:
-        raw = await read_body(reply, ERROR_BYTES_MAX)
-        error = error_in(decode(raw)) if raw.strip() else None
-    except (TransportFailure, ValueError):
-        return not_an_answer()
-    if error is not None:
-        return reported_error(error, provider)
-    return not_an_answer() if raw.strip() else empty_answer()
-
-
-def _media_type(reply: Reply, call: SpeechCall) -> str:
-    """The provider's word where it names a kind of audio, else that of the format that was asked for."""
-    given = _given_type(reply)
-    return given if _AUDIO.fullmatch(given) else call.media_type
-
-
-def _given_type(reply: Reply) -> str:
-    return (reply.headers.get("content-type") or "").strip()
-
-
-# The events of spoken answers, passed on as events or as the audio inside of them.
-
-DELTA = "speech.audio.delta"
-DONE = "speech.audio.done"
-
-
 class SpeechEvents:
-    """An EventReader. Events that it does not know are for nobody."""
+    """An EventReader: events are passed on as events or as the audio inside of them; unknown ones are dropped."""
 
     def __init__(self, call: SpeechCall, meter: SpeechMeter, cost_of: CostOf) -> None:
         self._as_events = call.events
@@ -238,7 +184,7 @@ class SpeechEvents:
         return self._meter.failed(error)
 
     def _delta(self, event: dict[str, Any], payload: bytes) -> bytes:
-        """Raises ValueError for what is no base64: half of the bytes would be noise to whoever plays them."""
+        """Raises ValueError for what is no base64: half of the bytes would be played as noise."""
         audio = event.get("audio")
         if not isinstance(audio, str):
             raise not_an_answer()
@@ -257,11 +203,54 @@ class SpeechEvents:
         return event_bytes(DONE, encode(event | {"usage": self._meter.shown(self._cost_of)}))
 
 
-# Bytes a second at the highest usual bit rate: what was delivered lasted at least so long. PCM is 24 kHz, 16 bit.
-BYTES_PER_SECOND = {"pcm": 48_000, "wav": 48_000, "flac": 48_000, "mp3": 20_000, "aac": 20_000, "opus": 16_000}
+def _outgoing(provider: Provider, call: SpeechCall) -> Outgoing:
+    body = {**provider.parameters.forwarded(SPEECH, call.body), "model": call.upstream_model}
+    if call.asks_for_events:
+        body["stream_format"] = "sse"
+    return Outgoing.json(PATH, body, accept=EVENTS if call.asks_for_events else BYTES)
 
 
-def _read(given: Mapping[str, Any]) -> Usage | None:
+async def _stream(
+    provider: Provider, reply: Reply, call: SpeechCall, cost_of: CostOf
+) -> NamedEventStream | AudioStream:
+    """Chosen by what the provider says that it sends, or else by what it was asked for."""
+    given = _given_type(reply)
+    media_type = given.partition(";")[0].strip().lower()
+    meter = SpeechMeter(call, provider.quirks)
+    if media_type == "application/json" or media_type.endswith("+json"):
+        raise await _error_in_json(provider, reply)
+    if media_type == EVENTS if media_type else call.asks_for_events:
+        if not call.asks_for_events:
+            raise not_an_answer()
+        return NamedEventStream(provider, reply, SpeechEvents(call, meter, cost_of))
+    if media_type.startswith(_TEXT) or call.events:
+        raise not_an_answer()
+    return AudioStream(reply, meter)
+
+
+async def _error_in_json(provider: Provider, reply: Reply) -> UpstreamError:
+    """JSON with a 200 is an error object, if it is anything."""
+    try:
+        raw = await read_body(reply, ERROR_BYTES_MAX)
+        error = error_in(decode(raw)) if raw.strip() else None
+    except (TransportFailure, ValueError):
+        return not_an_answer()
+    if error is not None:
+        return reported_error(error, provider)
+    return not_an_answer() if raw.strip() else empty_answer()
+
+
+def _media_type(reply: Reply, call: SpeechCall) -> str:
+    """The provider's own where it names a kind of audio, else that of the format that was asked for."""
+    given = _given_type(reply)
+    return given if _AUDIO.fullmatch(given) else call.media_type
+
+
+def _given_type(reply: Reply) -> str:
+    return (reply.headers.get("content-type") or "").strip()
+
+
+def _usage_of(given: Mapping[str, Any]) -> Usage | None:
     """None unless both totals are whole numbers; an explicit 0 stays 0."""
     text, audio = counted(given.get("input_tokens")), counted(given.get("output_tokens"))
     return None if text is None or audio is None else Usage(input=text, output_audio=audio)

@@ -7,9 +7,9 @@ from decimal import ROUND_CEILING, Decimal
 from math import isfinite
 from typing import Any
 
-from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
+from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamStream
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import base_name
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.codec import (
     OPERATORS_ONLY,
@@ -17,6 +17,7 @@ from multiconnection.providers.codec import (
     counted,
     decode,
     detail,
+    details,
     encode,
     form_data,
     outcome_of,
@@ -35,13 +36,24 @@ from multiconnection.providers.http import EVENTS, JSON, Exchange, Http, Outgoin
 from multiconnection.providers.sse import NamedEventStream, event_bytes
 from multiconnection.usage import Ended, Usage, UsageSource
 
-from .transcription import Transcript, TranscriptionCall
+from .transcription_request import TranscriptionCall
 
 ANYTHING = "*/*"
+DELTA = "transcript.text.delta"
+SEGMENT = "transcript.text.segment"
+DONE = "transcript.text.done"
+# No file that is taken plays for longer: larger figures are counted as this one, which no bound allows.
+SECONDS_MAX = 24 * 3600
+# What may stand in an `event:` line.
+_NAME = re.compile(r"transcript\.[a-z_.]{1,64}", re.ASCII)
+# Some versions of the API wrote the duration as text.
+_NUMBER = re.compile(r"\d{1,6}(\.\d{1,20})?", re.ASCII)
+Transcript = Completion[dict[str, Any] | bytes]
+"""A whole answer: a JSON object with its usage in it, or the bytes of text, srt and vtt."""
 
 
 class OpenAiTranscription:
-    """A TranscriptionUpstream."""
+    """The dialect of a provider. Holds no state but the network: one instance serves all providers."""
 
     def __init__(self, http: Http) -> None:
         self._exchange = Exchange(http)
@@ -55,11 +67,11 @@ class OpenAiTranscription:
         answer = transcript_of(raw, headers, provider, asked)
         if asked is call or isinstance(answer.body, bytes):
             return answer
-        return Transcript(f"{answer.body['text']}\n".encode(), answer.outcome)
+        return Completion(f"{answer.body['text']}\n".encode(), answer.outcome)
 
     async def stream(self, provider: Provider, call: TranscriptionCall, cost_of: CostOf) -> UpstreamStream:
         """Events as they come, or made of a whole answer; raises UpstreamError."""
-        if not call.streams:
+        if not call.asks_for_events:
             return TranscriptEvents(await self.transcribe(provider, call), call, cost_of)
         reply = await self._exchange.open(provider, _outgoing(provider, call, EVENTS))
         try:
@@ -67,52 +79,6 @@ class OpenAiTranscription:
         except BaseException:  # also when the caller's task is cancelled: the connection must not outlive it
             reply.close()
             raise
-
-
-def _with_usage(call: TranscriptionCall) -> TranscriptionCall:
-    """Bare text has no room for its usage: it is asked for as JSON, so that no format changes the price."""
-    if call.response_format != "text":
-        return call
-    fields = [("response_format", "json") if name == "response_format" else (name, text) for name, text in call.fields]
-    return replace(call, response_format="json", fields=fields)
-
-
-async def _opened(provider: Provider, reply: Reply, call: TranscriptionCall, cost_of: CostOf) -> UpstreamStream:
-    """A provider may answer a stream request with one object."""
-    if EVENTS in (reply.headers.get("content-type") or EVENTS).lower():
-        stream = NamedEventStream(provider, reply, TranscriptReader(call, provider.quirks, cost_of))
-        await stream.prime()
-        return stream
-    raw = await _whole(reply)
-    return TranscriptEvents(transcript_of(raw, reply.headers, provider, call), call, cost_of)
-
-
-async def _whole(reply: Reply) -> bytes:
-    try:
-        raw = await read_body(reply)
-    except TransportFailure as exc:
-        raise transport_error(exc) from exc
-    reply.close()
-    if not raw:
-        raise empty_answer()
-    return raw
-
-
-def _outgoing(provider: Provider, call: TranscriptionCall, accept: str) -> Outgoing:
-    sent = provider.parameters.forwarded(f"audio.{call.task}", {base_name(name): True for name, _ in call.fields})
-    judged = ((name, text) for name, text in call.fields if base_name(name) in sent)
-    fields = [("model", call.upstream_model), *judged]
-    if call.streams:
-        fields.append(("stream", "true"))
-    body, content_type = form_data(fields, [FilePart("file", call.filename, call.content_type, call.audio)])
-    return Outgoing(f"/audio/{call.task}", body, content_type, accept)
-
-
-# A whole transcript: checked, measured, and turned into events where the caller wants a stream.
-
-DELTA = "transcript.text.delta"
-SEGMENT = "transcript.text.segment"
-DONE = "transcript.text.done"
 
 
 def transcript_of(raw: bytes, headers: Mapping[str, str], provider: Provider, call: TranscriptionCall) -> Transcript:
@@ -124,38 +90,47 @@ def transcript_of(raw: bytes, headers: Mapping[str, str], provider: Provider, ca
     if not isinstance(text, str):
         raise not_an_answer()
     outcome = measured(body, utf8_length(text), call)
-    return Transcript({**body, "usage": shown_usage(usage_object(body), outcome, call)}, outcome)
+    return Completion({**body, "usage": shown_usage(details(body, "usage"), outcome, call)}, outcome)
 
 
 def measured(body: Mapping[str, Any], text_bytes: int, call: TranscriptionCall) -> Outcome:
-    """By what the provider says where that can be, or else by the file and the text."""
+    """The outcome by what the provider says where that can be, or else by the file and the text."""
     estimate = call.estimated(text_bytes)
-    return outcome_of(read_usage(body, call), call.usage_max, estimate, estimated=call.heard_source)
+    return outcome_of(read_usage(body, call), call.usage_max, estimate, estimated=call.input_source)
 
 
-def _text(raw: bytes, headers: Mapping[str, str], provider: Provider, call: TranscriptionCall) -> Transcript:
-    """Passed on as it is, if it is no page and no error in JSON; silence is a line break."""
-    if not raw:
-        raise empty_answer()
-    if "html" in (headers.get("content-type") or "").lower():
-        raise not_an_answer()
-    error = _error(raw)
-    if error is not None:
-        raise reported_error(error, provider)
-    return Transcript(raw, Outcome(call.estimated(len(raw)), call.heard_source, Ended.COMPLETE))
+def read_usage(body: Mapping[str, Any], call: TranscriptionCall) -> Usage | None:
+    """The usage in a whole answer or a last event. None where nothing valid is said; an explicit 0 stays 0."""
+    given = details(body, "usage")
+    if not call.by_seconds:
+        return _tokens_used(given)
+    milliseconds = _milliseconds(given.get("seconds"))
+    if milliseconds is None:
+        milliseconds = _milliseconds(_number(body.get("duration")))
+    return None if milliseconds is None else Usage(milliseconds=milliseconds)
 
 
-def _error(raw: bytes) -> object:
-    if not raw.lstrip().startswith(b"{"):
-        return None
-    try:
-        return error_in(decode(raw))
-    except ValueError:
-        return None
+def shown_usage(given: Mapping[str, Any], outcome: Outcome, call: TranscriptionCall) -> dict[str, Any]:
+    """The provider's members, agreeing with what is charged, without the operator's own costs."""
+    usage = outcome.usage
+    reported = outcome.source is UsageSource.UPSTREAM
+    shown = {name: value for name, value in given.items() if reported and not name.startswith(OPERATORS_ONLY)}
+    if call.by_seconds:
+        seconds, rest = divmod(usage.milliseconds, 1000)
+        shown |= {"type": "duration", "seconds": usage.milliseconds / 1000 if rest else seconds}
+    else:
+        shown |= {
+            "type": "tokens",
+            "input_tokens": usage.prompt_tokens,
+            "input_token_details": {"text_tokens": usage.input, "audio_tokens": usage.input_audio},
+            "output_tokens": usage.output,
+            "total_tokens": usage.prompt_tokens + usage.output,
+        }
+    return shown | {"estimated": True} if outcome.source is UsageSource.ESTIMATED else shown
 
 
 class TranscriptEvents:
-    """A whole transcript as an UpstreamStream: SDKs that asked for a stream see nothing of a JSON object."""
+    """A whole transcript as an UpstreamStream: SDKs that asked for a stream are sent no JSON object."""
 
     def __init__(self, transcript: Transcript, call: TranscriptionCall, cost_of: CostOf) -> None:
         self._transcript = transcript
@@ -184,23 +159,8 @@ class TranscriptEvents:
         return {**body, "usage": {**usage, "cost": self._cost_of(outcome.usage)}}
 
 
-def _segments(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    segments = body.get("segments")
-    return [segment for segment in segments if isinstance(segment, dict)] if isinstance(segments, list) else []
-
-
-def _event(name: str, members: Mapping[str, Any]) -> bytes:
-    return event_bytes(name, encode({**members, "type": name}))
-
-
-# The events of a transcript that is streamed, passed on one by one.
-
-# What may stand in an `event:` line.
-_NAME = re.compile(r"transcript\.[a-z_.]{1,64}", re.ASCII)
-
-
 class TranscriptReader:
-    """An EventReader. A file in which nobody speaks has a last event and no other."""
+    """An EventReader: events are passed on one by one. A silent file has a last event and no other."""
 
     def __init__(self, call: TranscriptionCall, quirks: Quirks, cost_of: CostOf) -> None:
         self._call = call
@@ -252,67 +212,94 @@ class TranscriptReader:
             raise not_an_answer()
         self.substance = self.finished = True
         outcome = self._complete = measured(event, utf8_length(text), self._call)
-        usage = shown_usage(usage_object(event), outcome, self._call)
+        usage = shown_usage(details(event, "usage"), outcome, self._call)
         return event_bytes(DONE, encode(event | {"usage": {**usage, "cost": self._cost_of(outcome.usage)}}))
 
     def _estimated(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
-        return Outcome(self._call.estimated(self._text_bytes), self._call.heard_source, ended, error)
+        return Outcome(self._call.estimated(self._text_bytes), self._call.input_source, ended, error)
 
     def _nothing(self, ended: Ended, error: GatewayError | None = None) -> Outcome:
         return Outcome(Usage(), UsageSource.NONE, ended, error)
 
 
-# Usage of transcripts, in seconds or tokens: found, checked, and shown to the caller.
-
-# No file that is taken plays for longer: larger figures are counted as this one, which no bound allows.
-SECONDS_MAX = 24 * 3600
-# Some versions of the API wrote the duration as text.
-_NUMBER = re.compile(r"\d{1,6}(\.\d{1,20})?", re.ASCII)
-
-
-def read_usage(body: Mapping[str, Any], call: TranscriptionCall) -> Usage | None:
-    """Of a whole answer or a last event. None where nothing valid is said; an explicit 0 stays 0."""
-    given = usage_object(body)
-    if not call.by_seconds:
-        return _tokens_used(given)
-    milliseconds = _milliseconds(given.get("seconds"))
-    if milliseconds is None:
-        milliseconds = _milliseconds(_number(body.get("duration")))
-    return None if milliseconds is None else Usage(milliseconds=milliseconds)
+def _with_usage(call: TranscriptionCall) -> TranscriptionCall:
+    """Bare text has no room for its usage: it is asked for as JSON, so that no format changes the price."""
+    if call.response_format != "text":
+        return call
+    fields = [("response_format", "json") if name == "response_format" else (name, text) for name, text in call.fields]
+    return replace(call, response_format="json", fields=fields)
 
 
-def usage_object(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    given = body.get("usage")
-    return given if isinstance(given, dict) else {}
+def _outgoing(provider: Provider, call: TranscriptionCall, accept: str) -> Outgoing:
+    sent = provider.parameters.forwarded(call.endpoint, {base_name(name): True for name, _ in call.fields})
+    judged = ((name, text) for name, text in call.fields if base_name(name) in sent)
+    fields = [("model", call.upstream_model), *judged]
+    if call.asks_for_events:
+        fields.append(("stream", "true"))
+    body, content_type = form_data(
+        fields, [FilePart("file", call.file.filename, call.file.content_type, call.file.data)]
+    )
+    return Outgoing(f"/{call.endpoint.replace('.', '/')}", body, content_type, accept)
 
 
-def shown_usage(given: Mapping[str, Any], outcome: Outcome, call: TranscriptionCall) -> dict[str, Any]:
-    """The provider's members, agreeing with what is charged, without the operator's own costs."""
-    usage = outcome.usage
-    reported = outcome.source is UsageSource.UPSTREAM
-    shown = {name: value for name, value in given.items() if reported and not name.startswith(OPERATORS_ONLY)}
-    if call.by_seconds:
-        seconds, rest = divmod(usage.milliseconds, 1000)
-        shown |= {"type": "duration", "seconds": usage.milliseconds / 1000 if rest else seconds}
-    else:
-        shown |= {
-            "type": "tokens",
-            "input_tokens": usage.prompt_tokens,
-            "input_token_details": {"text_tokens": usage.input, "audio_tokens": usage.input_audio},
-            "output_tokens": usage.output,
-            "total_tokens": usage.prompt_tokens + usage.output,
-        }
-    return shown | {"estimated": True} if outcome.source is UsageSource.ESTIMATED else shown
+async def _opened(provider: Provider, reply: Reply, call: TranscriptionCall, cost_of: CostOf) -> UpstreamStream:
+    """A provider may answer a stream request with one object."""
+    if EVENTS in (reply.headers.get("content-type") or EVENTS).lower():
+        stream = NamedEventStream(provider, reply, TranscriptReader(call, provider.quirks, cost_of))
+        await stream.prime()
+        return stream
+    raw = await _whole(reply)
+    return TranscriptEvents(transcript_of(raw, reply.headers, provider, call), call, cost_of)
+
+
+async def _whole(reply: Reply) -> bytes:
+    try:
+        raw = await read_body(reply)
+    except TransportFailure as exc:
+        raise transport_error(exc) from exc
+    reply.close()
+    if not raw:
+        raise empty_answer()
+    return raw
+
+
+def _text(raw: bytes, headers: Mapping[str, str], provider: Provider, call: TranscriptionCall) -> Transcript:
+    """Passed on as it is, if it is no page and no error in JSON; silence is a line break."""
+    if not raw:
+        raise empty_answer()
+    if "html" in (headers.get("content-type") or "").lower():
+        raise not_an_answer()
+    error = _error(raw)
+    if error is not None:
+        raise reported_error(error, provider)
+    return Completion(raw, Outcome(call.estimated(len(raw)), call.input_source, Ended.COMPLETE))
+
+
+def _error(raw: bytes) -> object:
+    if not raw.lstrip().startswith(b"{"):
+        return None
+    try:
+        return error_in(decode(raw))
+    except ValueError:
+        return None
+
+
+def _segments(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    segments = body.get("segments")
+    return [segment for segment in segments if isinstance(segment, dict)] if isinstance(segments, list) else []
+
+
+def _event(name: str, members: Mapping[str, Any]) -> bytes:
+    return event_bytes(name, encode({**members, "type": name}))
 
 
 def _tokens_used(given: Mapping[str, Any]) -> Usage | None:
-    """Input that is not told apart is audio: that is what a transcript is made of."""
+    """Counts input that is not divided as audio: that is what a transcript is made of."""
     total, said = counted(given.get("input_tokens")), counted(given.get("output_tokens"))
     if total is None or said is None:
         return None
-    details = given.get("input_token_details")
-    details = details if isinstance(details, dict) else {}
-    audio, text = detail(details.get("audio_tokens")), detail(details.get("text_tokens"))
+    parts = details(given, "input_token_details")
+    audio, text = detail(parts.get("audio_tokens")), detail(parts.get("text_tokens"))
     if audio is None:
         audio = total - min(text or 0, total)
     audio = min(audio, total)

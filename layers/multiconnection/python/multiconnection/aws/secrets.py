@@ -5,27 +5,32 @@ from datetime import UTC, datetime
 
 import aiohttp
 import orjson
-from aiodynamo.credentials import Credentials
+from aiodynamo.credentials import Credentials, Key
 
-from .sigv4 import AwsKey, KeyUnavailable, Signer, role_key
+from multiconnection.config import aws_domain
+
+from .sigv4 import KeyUnavailable, Signer, role_key
 
 SERVICE = "secretsmanager"
 TIMEOUT = aiohttp.ClientTimeout(total=3.0, sock_connect=1.0)
 
 
+class SecretUnreadable(Exception):
+    """The secret could not be fetched or is not what it should be; the message never quotes it."""
+
+
 class SecretsManagerSource:
-    """Implements `SecretSource` for one secret, whose text is a JSON object of texts."""
+    """One secret, whose text is a JSON object of texts."""
 
     def __init__(
         self, session: aiohttp.ClientSession, credentials: Credentials, arn: str, endpoint_url: str | None = None
     ) -> None:
-        """The secret's region and partition are those of its ARN."""
-        _, partition, _, region, *_ = arn.split(":")
-        domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+        """The region is that of the secret's ARN."""
+        region = arn.split(":")[3]
         self._session = session
         self._credentials = credentials
         self._signer = Signer(SERVICE, region)
-        self._url = f"{(endpoint_url or f'https://{SERVICE}.{region}.{domain}').rstrip('/')}/"
+        self._url = f"{(endpoint_url or f'https://{SERVICE}.{region}.{aws_domain(region)}').rstrip('/')}/"
         self._body = orjson.dumps({"SecretId": arn})
 
     async def fetch(self) -> Mapping[str, str]:
@@ -45,7 +50,7 @@ class SecretsManagerSource:
             raise SecretUnreadable(f"GetSecretValue: {type(exc).__name__}") from exc
         return values_of(status, body)
 
-    async def _key(self) -> AwsKey:
+    async def _key(self) -> Key:
         try:
             return await role_key(self._credentials, self._session)
         except KeyUnavailable as exc:
@@ -73,7 +78,3 @@ def _object(document: object, otherwise: str) -> dict[str, object]:
     if not isinstance(found, dict):
         raise SecretUnreadable(otherwise)
     return found
-
-
-class SecretUnreadable(Exception):
-    """The secret could not be fetched or is not what it should be; the message never quotes it."""

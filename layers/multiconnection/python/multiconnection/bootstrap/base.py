@@ -9,22 +9,22 @@ import aiohttp
 from aiodynamo.credentials import Credentials
 
 from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.dynamo_async import HotDriver
+from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
 from multiconnection.calls.telemetry import Telemetry
-from multiconnection.catalog.provider import Provider
-from multiconnection.catalog.providers import Configure, ProviderDirectory, configured_providers
+from multiconnection.catalog.models import Provider
+from multiconnection.catalog.providers import Configure, FetchSecret, ProviderDirectory, configured_providers
 from multiconnection.catalog.service import CatalogService
-from multiconnection.catalog.store import CatalogTable, SwitchesTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables, SqsFallbackQueue
 from multiconnection.ledger.ledger import SETTLE_S, Ledger, Margins
 from multiconnection.ledger.sweep import ModelName
-from multiconnection.limits.accounts import AccountsSeen
-from multiconnection.limits.limiter import Limiter
+from multiconnection.limits.accounts import KnownAccounts
+from multiconnection.limits.limiter import DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.observability.logging import configure_logging
 from multiconnection.observability.metrics import Emf, LoggedAlarms
@@ -52,7 +52,7 @@ class Base:
     catalog_table: CatalogTable
     catalog: CatalogService
     ledger: Ledger
-    seen: AccountsSeen
+    seen: KnownAccounts
     objects: S3Objects
     uploads: UploadService
 
@@ -67,15 +67,14 @@ def build_base(settings: Settings) -> Base:
     emf = Emf(settings.metrics_namespace)
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
     session, credentials = _session(), Credentials.auto()
-    driver = HotDriver(session, credentials, settings.region, settings.aws_endpoint_url)
-    secret = _secret_source(settings, session, credentials)
+    driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
+    secret = _secret(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)
-    limiter = Limiter(limits, clock, settings, lambda name: alarms.alarm("limiter", error=name))
+    limiter = Limiter(limits, clock, default_rates(settings), lambda name: alarms.alarm("limiter", error=name))
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
-    switches = SwitchesTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh, switches)
+    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     objects = S3Objects(session, credentials, settings.payload_bucket, settings.region, settings.aws_endpoint_url)
     return Base(
@@ -94,9 +93,18 @@ def build_base(settings: Settings) -> Base:
         catalog_table=table,
         catalog=catalog,
         ledger=ledger,
-        seen=AccountsSeen(ledger.store),
+        seen=KnownAccounts(ledger.store.account),
         objects=objects,
         uploads=UploadService(objects, clock, rng, _upload_config(settings)),
+    )
+
+
+def default_rates(settings: Settings) -> DefaultRates:
+    return DefaultRates(
+        account_requests_per_minute=settings.account_requests_per_minute,
+        account_tokens_per_minute=settings.account_tokens_per_minute,
+        ip_requests_per_minute=settings.ip_requests_per_minute,
+        ip_failed_auth_per_minute=settings.ip_failed_auth_per_minute,
     )
 
 
@@ -115,12 +123,10 @@ def _configure(settings: Settings) -> Configure:
     return configure
 
 
-def _secret_source(
-    settings: Settings, session: aiohttp.ClientSession, credentials: Credentials
-) -> SecretsManagerSource | None:
+def _secret(settings: Settings, session: aiohttp.ClientSession, credentials: Credentials) -> FetchSecret | None:
     if settings.provider_secret_arn is None:
         return None
-    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url)
+    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url).fetch
 
 
 def _upload_config(settings: Settings) -> UploadConfig:
@@ -150,9 +156,8 @@ def build_ledger(
     model_name: ModelName,
 ) -> Ledger:
     """The ledger over any driver: the data plane's, a worker's or a tool's."""
-    tables = LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table, settings.orders_table)
     return Ledger(
-        store=DynamoStore(driver, tables),
+        store=ledger_store(settings, driver),
         queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
         alarms=alarms,
         clock=clock,
@@ -162,11 +167,20 @@ def build_ledger(
     )
 
 
+def ledger_store(settings: Settings, driver: Driver) -> DynamoStore:
+    return DynamoStore(driver, LedgerTables(settings.balances_table, settings.usage_table, settings.credits_table))
+
+
 def ledger_margins(settings: Settings) -> Margins:
     """Half of what is kept free before the function's end is enough for a settlement; the rest is for our own error."""
     settle_s = min(SETTLE_S, settings.deadline_margin_s / 2)
     return Margins(settings.hold_margin_s, settings.sweep_margin_s, settle_s)
 
 
+def hold_lifetime_s(settings: Settings) -> float:
+    """Seconds from the beginning of a request to the expiry of its hold."""
+    return settings.function_timeout_s + settings.hold_margin_s
+
+
 def build_telemetry(settings: Settings, emf: Emf) -> Telemetry:
-    return Telemetry(emf, hold_lifetime_s=settings.function_timeout_s + settings.hold_margin_s)
+    return Telemetry(emf, hold_lifetime_s(settings))

@@ -10,14 +10,14 @@ from starlette.datastructures import State
 from multiconnection.calls.pipeline import CallConfig, Calls
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.routing import Router
-from multiconnection.calls.settlement import OpenBills
+from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.config import Settings
 from multiconnection.ledger.ledger import Standing
 from multiconnection.ports import Alarms
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.web.app import Process
 
-from .base import Base, build_base, build_telemetry
+from .base import Base, build_base, build_telemetry, hold_lifetime_s
 
 # At shutdown a process settles its cancelled calls first; the sweeper ends the rest.
 DRAIN_S = 8.0
@@ -27,25 +27,22 @@ def build_chat(state: State, settings: Settings) -> Process:
     """Chat, legacy completions, and speech for the models that speak in chat."""
     from multiconnection.audio.speech import SpeechService
     from multiconnection.audio.speech_upstream import OpenAiSpeech
-    from multiconnection.chat.service import ChatService, CompletionsService
+    from multiconnection.chat.service import ChatService
     from multiconnection.chat.upstream import OpenAiCompatible
 
     base, paid = build_base(settings), PaidCalls()
     calls, http = paid.calls(base), paid.http
-    upstream = OpenAiCompatible(http)
-    state.chat = ChatService(calls, upstream, base.uploads)
-    state.completions = CompletionsService(calls, upstream)
+    state.chat = ChatService(calls, OpenAiCompatible(http), base.uploads)
     state.speech = SpeechService(calls, OpenAiSpeech(http))
     return serve(state, base, paid.aclose(base))
 
 
 def build_images(state: State, settings: Settings) -> Process:
-    from multiconnection.images.fetch import AiohttpPictures
     from multiconnection.images.service import ImagesService
     from multiconnection.images.upstream import OpenAiImages
 
     base, paid = build_base(settings), PaidCalls()
-    upstream = OpenAiImages(paid.http, AiohttpPictures())
+    upstream = OpenAiImages(paid.http)
     state.images = ImagesService(paid.calls(base), upstream, base.uploads, settings.inline_result_bytes_max)
     return serve(state, base, paid.aclose(base))
 
@@ -111,33 +108,40 @@ class PaidCalls:
 
     def __init__(self) -> None:
         self.http = AiohttpClient()
-        self._open_bills = OpenBills()
+        self._in_flight = InFlightCalls()
 
     def calls(self, base: Base) -> Calls:
         return Calls(
             catalog=base.catalog,
             limiter=base.limiter,
             seen=base.seen,
-            reserver=Reserver(base.ledger, base.authenticator, base.seen, base.clock, base.settings.in_flight_max),
+            reserver=Reserver(
+                base.ledger,
+                base.authenticator,
+                base.seen,
+                base.clock,
+                base.settings.in_flight_max,
+                hold_lifetime_s(base.settings),
+            ),
             ledger=base.ledger,
             router=Router(base.catalog, base.clock),
             clock=base.clock,
             config=call_config(base.settings),
-            open_bills=self._open_bills,
+            in_flight=self._in_flight,
         )
 
     def aclose(self, base: Base) -> Callable[[], Awaitable[None]]:
         async def aclose() -> None:
-            await _settled(self._open_bills, base.alarms)
+            await _settled(self._in_flight, base.alarms)
             await self.http.aclose()
             await base.aclose()
 
         return aclose
 
 
-async def _settled(open_bills: OpenBills, alarms: Alarms) -> None:
+async def _settled(in_flight: InFlightCalls, alarms: Alarms) -> None:
     """Lets cancelled calls write their rows before the sockets close."""
-    if left := await open_bills.drained(DRAIN_S):
+    if left := await in_flight.drained(DRAIN_S):
         alarms.alarm("stopped_with_open_calls", calls=left)
 
 
@@ -146,7 +150,6 @@ def call_config(settings: Settings) -> CallConfig:
         timeout_s=settings.function_timeout_s,
         deadline_margin_s=settings.deadline_margin_s,
         whole_answer_timeout_s=settings.whole_answer_timeout_s,
-        hold_margin_s=settings.hold_margin_s,
         keep_alive_s=settings.keep_alive_s,
         markup_basis_points=settings.markup_basis_points,
     )

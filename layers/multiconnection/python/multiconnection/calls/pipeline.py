@@ -1,33 +1,36 @@
-"""What every paid endpoint does with its own request: find the model, limit, reserve, forward, settle."""
+"""The pipeline of every paid call: find the model, limit, reserve, forward, settle."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from multiconnection.catalog.bounds import CostBound
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import without_idle
-from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.service import CatalogService
 from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import UsageRow
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
-from multiconnection.limits.window import LimitState
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
-from .reservation import Reservation, Reserver, Wish
+from .requests import PricedCall
+from .reservation import Reserver
 from .routing import Router
-from .settlement import Bill, OpenBills
+from .settlement import Charge, InFlightCalls
 from .streaming import NOTHING, Framing, StreamedAnswer, deadline_error
 from .telemetry import charged_members
-from .upstream import CostOf, Outcome, UpstreamError, UpstreamStream
+from .upstream import Completion, CostOf, Outcome, UpstreamError, UpstreamStream
+
+CallT = TypeVar("CallT", bound=PricedCall)
+BodyT = TypeVar("BodyT")
+# Endpoints whose requests may ask for a stream of events by `stream`.
+_STREAMABLE = ("chat.", "completions", "images.", "audio.transcriptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +43,24 @@ class CallConfig:
     timeout_s: float
     deadline_margin_s: float
     whole_answer_timeout_s: float
-    hold_margin_s: float
     keep_alive_s: float
     markup_basis_points: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a validated request may cost. `limit` is the caller's own output limit, None when open-ended.
-
-    `tokens_estimate` is what the token limits count until the real usage is known.
-    """
-
-    endpoint: str
-    model: Model
-    bound: CostBound
-    limit: int | None = 0
-    tokens_estimate: int = 0
-    streamed: bool = False
-
-
-class Answer(Protocol):
-    """A whole answer of an upstream and what it consumed."""
-
-    @property
-    def outcome(self) -> Outcome: ...
-
-
-AnswerT = TypeVar("AnswerT", bound=Answer)
-
-
 class Calls:
-    """One instance per process, shared by the services of all endpoints; everything it needs is handed in."""
+    """One instance per process, shared by the services of all endpoints."""
 
     def __init__(
         self,
         catalog: CatalogService,
         limiter: Limiter,
-        seen: AccountsSeen,
+        seen: KnownAccounts,
         reserver: Reserver,
         ledger: Ledger,
         router: Router,
         clock: Clock,
         config: CallConfig,
-        open_bills: OpenBills,
+        in_flight: InFlightCalls,
     ) -> None:
         self._catalog = catalog
         self._limiter = limiter
@@ -93,7 +70,7 @@ class Calls:
         self._router = router
         self._clock = clock
         self._config = config
-        self._open_bills = open_bills
+        self._in_flight = in_flight
 
     @property
     def markup_basis_points(self) -> int:
@@ -109,7 +86,7 @@ class Calls:
     def accept(self, endpoint: str, model: Model, body: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
         """The model at those of its upstreams that take every field, and the fields that ask for something.
 
-        Raises ParameterUnsupported where no upstream takes them: with what the preferred one says.
+        Raises ParameterUnsupported where no upstream takes them, with the refusal of the preferred one.
         """
         body = without_idle(endpoint, body, model)
         upstreams = self._catalog.upstreams(model)
@@ -121,70 +98,44 @@ class Calls:
             raise refusals[0]
         return replace(model, upstreams=taking), body
 
-    async def open(self, caller: Caller, plan: Plan, context: RequestContext) -> "OpenCall":
-        """Admit the call and set its money aside; what is returned has to be completed or streamed.
+    async def reserve(self, caller: Caller, call: CallT, context: RequestContext) -> "ReservedCall[CallT]":
+        """Admits the call and sets its money aside; the result has to be completed or streamed.
 
         Raises RateLimited, InsufficientBalance, AccountSuspended, ApiKeyInvalid or LedgerUnavailable.
         """
-        estimate = plan.tokens_estimate
-        limits = await self._limiter.admit(caller.api_key, estimate, self._seen.limits(caller.account_id))
-        reservation = await self._reserver.reserve(caller, self._wish(plan, context))
-        on_settled = self._on_settled(limits, estimate, context)
-        bill = self._bill(caller, plan, reservation, context, on_settled)
-        deadline_s = self._deadline_s(context)
-        whole_by_s = min(deadline_s, context.started_s + self._config.whole_answer_timeout_s)
-        return OpenCall(
-            bill,
-            reservation.output_tokens,
-            self._router,
-            self._clock,
-            deadline_s,
-            whole_by_s,
-            self._config.keep_alive_s,
-        )
+        estimate = call.tokens_estimate
+        limits = await self._limiter.admit(caller.api_key.rates, estimate, self._seen.limits(caller.account_id))
+        reservation = await self._reserver.reserve(caller, call, context)
+        if reservation.bound is not call.bound:
+            call = replace(call, bound=reservation.bound)
 
-    def _wish(self, plan: Plan, context: RequestContext) -> Wish:
-        ends_s = context.started_s + self._config.timeout_s
-        return Wish(
-            hold_id=context.hold_id,
-            model=plan.model,
-            bound=plan.bound,
-            limit=plan.limit,
-            expires_s=int(ends_s + self._config.hold_margin_s),
-        )
-
-    def _on_settled(self, limits: LimitState, estimate: int, context: RequestContext) -> Callable[[UsageRow], None]:
-        """Once the call is decided, the token limit counts what it really used, and the metrics know its price."""
-
-        def note(row: UsageRow) -> None:
+        def on_settled(row: UsageRow) -> None:
+            """The token limit counts what the call really used, and the metrics know its price."""
             context.charged = charged_members(row)
             used = row.usage.prompt_tokens + row.usage.completion_tokens
             self._limiter.settle(limits.subjects, estimate, used)
 
-        return note
-
-    def _bill(
-        self,
-        caller: Caller,
-        plan: Plan,
-        reservation: Reservation,
-        context: RequestContext,
-        on_settled: Callable[[UsageRow], None],
-    ) -> Bill:
         attempts = context.attempts = Attempts()
-        return Bill(
+        charge = Charge(
             ledger=self._ledger,
             clock=self._clock,
+            in_flight=self._in_flight,
+            call=call,
             hold=reservation.hold,
             secret=caller.api_key.digits,
-            model=plan.model,
-            markup_basis_points=self._config.markup_basis_points,
-            endpoint=plan.endpoint,
-            streamed=plan.streamed,
             started_s=context.started_s,
             attempts=attempts,
             on_settled=on_settled,
-            open_bills=self._open_bills,
+        )
+        deadline_s = self._deadline_s(context)
+        return ReservedCall(
+            call,
+            charge,
+            self._router,
+            self._clock,
+            deadline_s,
+            min(deadline_s, context.started_s + self._config.whole_answer_timeout_s),
+            self._config.keep_alive_s,
         )
 
     def _deadline_s(self, context: RequestContext) -> float:
@@ -196,14 +147,14 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCall:
-    """A call that holds money for `output_tokens` of output at most: `complete` or `stream` it, exactly once.
+class ReservedCall(Generic[CallT]):
+    """A call that holds money for at most `call.bound`: `complete` or `stream` it, exactly once.
 
     A stream of events ends by `deadline_s`; a whole answer, or the first byte of any other body, comes by `whole_by_s`.
     """
 
-    bill: Bill
-    output_tokens: int
+    call: CallT
+    charge: Charge
     router: Router
     clock: Clock
     deadline_s: float
@@ -212,19 +163,23 @@ class OpenCall:
 
     async def complete(
         self,
-        operation: Callable[[Provider, UpstreamRef], Awaitable[AnswerT]],
-        deliver: Callable[[AnswerT], Awaitable[AnswerT]] | None = None,
-    ) -> tuple[AnswerT, str]:
+        operation: Callable[[Provider, CallT], Awaitable[Completion[BodyT]]],
+        deliver: Callable[[BodyT], Awaitable[BodyT]] | None = None,
+    ) -> tuple[Completion[BodyT], str]:
         """The whole answer, charged, and its cost in USD. Raises GatewayError, settled as well.
 
         `deliver` puts the answer where the caller can get it. When it raises GatewayError the caller pays nothing.
         """
         outcome = Outcome(Usage(), UsageSource.NONE, Ended.INTERNAL_ERROR)
+
+        async def attempt(provider: Provider, ref: UpstreamRef) -> Completion[BodyT]:
+            return await operation(provider, replace(self.call, upstream_model=ref.model))
+
         try:
             async with asyncio.timeout(max(0.0, self.whole_by_s - self.clock.now())):
-                answer = await self.router.call(self.bill.model, self.bill.attempts, operation)
+                answer = await self.router.call(self.call.model, self.charge.attempts, attempt)
                 if deliver is not None:
-                    answer = await _delivered(answer, deliver)
+                    answer = replace(answer, body=await _delivered(answer.body, deliver))
             outcome = answer.outcome
         except UpstreamError as exc:
             outcome = exc.outcome()
@@ -239,20 +194,22 @@ class OpenCall:
             outcome = Outcome(Usage(), UsageSource.NONE, Ended.DEADLINE)
             raise deadline_error(self._advice()) from exc
         finally:
-            settlement = await self.bill.settle(outcome)
+            settlement = await self.charge.settle(outcome)
         return answer, nano_to_usd(settlement.row.cost)
 
     async def stream(
         self,
-        operation: Callable[[Provider, UpstreamRef, CostOf], Awaitable[UpstreamStream]],
+        operation: Callable[[Provider, CallT, CostOf], Awaitable[UpstreamStream]],
         framing: Framing,
     ) -> StreamedAnswer:
         """Up to the first good event (or to silence); the result has to be relayed. Raises GatewayError, settled."""
-        opening = self.router.call(
-            self.bill.model, self.bill.attempts, lambda provider, ref: operation(provider, ref, self.bill.cost_usd)
-        )
+
+        async def attempt(provider: Provider, ref: UpstreamRef) -> UpstreamStream:
+            return await operation(provider, replace(self.call, upstream_model=ref.model), self.charge.cost_usd)
+
+        opening = self.router.call(self.call.model, self.charge.attempts, attempt)
         stream = StreamedAnswer(
-            self.bill, opening, self.clock, self.deadline_s, self.keep_alive_s, framing, self.whole_by_s
+            self.charge, opening, self.clock, self.deadline_s, self.keep_alive_s, framing, self.whole_by_s
         )
         await stream.open()
         return stream
@@ -264,14 +221,10 @@ class OpenCall:
 
     def _advice(self) -> str:
         """A stream may take as long as the function: events, and comments between them, keep the connection open."""
-        if self.whole_by_s >= self.deadline_s or not self.bill.endpoint.startswith(_STREAMABLE):
+        if self.whole_by_s >= self.deadline_s or not self.call.endpoint.startswith(_STREAMABLE):
             return ""
-        seconds = self.deadline_s - self.bill.started_s
+        seconds = self.deadline_s - self.charge.started_s
         return f"Send `stream: true` where the model allows it: a stream may take up to {seconds:.0f} seconds."
-
-
-# Endpoints whose requests may ask for a stream of events by `stream`.
-_STREAMABLE = ("chat.", "completions", "images.", "audio.transcriptions")
 
 
 class _UndeliveredError(Exception):
@@ -282,8 +235,8 @@ class _UndeliveredError(Exception):
         self.error = error
 
 
-async def _delivered(answer: AnswerT, deliver: Callable[[AnswerT], Awaitable[AnswerT]]) -> AnswerT:
+async def _delivered(body: BodyT, deliver: Callable[[BodyT], Awaitable[BodyT]]) -> BodyT:
     try:
-        return await deliver(answer)
+        return await deliver(body)
     except GatewayError as exc:
         raise _UndeliveredError(exc) from exc

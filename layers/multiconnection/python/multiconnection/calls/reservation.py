@@ -1,11 +1,10 @@
-"""From a cost bound to a hold: one write in the usual case, a few more when balance or key changed meanwhile."""
+"""From a priced call to a hold: one write in the usual case, a few more when balance or key changed meanwhile."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from multiconnection.bounded import Bounded
 from multiconnection.catalog.bounds import OUTPUT_TOKENS_MIN, CostBound
-from multiconnection.catalog.models import Model
+from multiconnection.context import RequestContext
 from multiconnection.errors import (
     ApiKeyInvalid,
     GatewayError,
@@ -13,14 +12,17 @@ from multiconnection.errors import (
     LedgerUnavailable,
     RateLimited,
 )
+from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import Caller
 from multiconnection.ledger.ledger import Ledger, suspended
 from multiconnection.ledger.models import ACTIVE, Account, Hold
-from multiconnection.ledger.reserve import Refusal, ReserveRefused
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
+
+from .requests import PricedCall
 
 # Once as asked, once after a stale key epoch, and twice shortened while the balance moves.
 TRIES_MAX = 4
@@ -28,51 +30,48 @@ TRIES_MAX = 4
 # may be long: the first call after a recharge costs one read more.
 SHORT_OF_FUNDS_S = 60.0
 SHORT_ACCOUNTS_MAX = 10_000
-
-
-class CallerRenewal(Protocol):
-    async def renew(self, caller: Caller, image_epoch: int) -> Caller:
-        """Read the key again after the image; raises ApiKeyInvalid when it was revoked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a call wants to set aside. `limit` is the caller's own output limit, None when open-ended."""
-
-    hold_id: str
-    model: Model
-    bound: CostBound
-    limit: int | None
-    expires_s: int
+IN_FLIGHT_RETRY_AFTER_S = 1.0
+_ABOUT_FUNDS = (ReserveRefusal.BALANCE, ReserveRefusal.KEY_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money set aside for `output_tokens` of output at most."""
+    """A hold for at most `bound`: that of the call, or a shorter answer's."""
 
     hold: Hold
     image: Account
-    output_tokens: int
+    bound: CostBound
 
 
 class Reserver:
-    """Turns refusals of the ledger into the errors of the contract."""
+    """Turns refusals of the ledger into the errors of the contract.
+
+    A hold lives for `hold_lifetime_s` after its request began. `in_flight_max` is of accounts without a limit of their
+    own.
+    """
 
     def __init__(
-        self, ledger: Ledger, renewal: CallerRenewal, seen: AccountsSeen, clock: Clock, in_flight_max: int
+        self,
+        ledger: Ledger,
+        authenticator: Authenticator,
+        seen: KnownAccounts,
+        clock: Clock,
+        in_flight_max: int,
+        hold_lifetime_s: float,
     ) -> None:
         self._ledger = ledger
-        self._renewal = renewal
+        self._authenticator = authenticator
         self._seen = seen
         self._clock = clock
         self._in_flight_max = in_flight_max
+        self._hold_lifetime_s = hold_lifetime_s
         self._short: Bounded[str, tuple[float, Account]] = Bounded(SHORT_ACCOUNTS_MAX)
 
-    async def reserve(self, caller: Caller, wish: Wish) -> Reservation:
+    async def reserve(self, caller: Caller, call: PricedCall, context: RequestContext) -> Reservation:
         """Raises InsufficientBalance, RateLimited, AccountSuspended, ApiKeyInvalid or LedgerUnavailable."""
-        bound = await self._first_bound(caller, wish)
+        bound = await self._first_bound(caller, call, context.hold_id)
         for _ in range(TRIES_MAX):
-            hold = _hold(caller, wish, bound)
+            hold = self._hold(caller, call, bound, context)
             try:
                 reserved = await self._ledger.reserve(
                     hold, key_epoch=caller.epoch, in_flight_max=self._in_flight_limit(caller)
@@ -80,34 +79,44 @@ class Reserver:
             except ReserveRefused as exc:
                 if exc.image is not None:
                     self._seen.note(exc.image)
-                caller, bound = await self._next_try(exc, caller, wish, bound)
+                caller, bound = await self._next_try(exc, caller, call, bound)
             except StoreError as exc:
                 raise _unreachable() from exc
             else:
                 self._seen.note(reserved.image)
-                return Reservation(reserved.hold, reserved.image, bound.output_tokens)
+                return Reservation(reserved.hold, reserved.image, bound)
         raise LedgerUnavailable("The balance changed too often while the call was reserved.", retry_after_s=1)
+
+    def _hold(self, caller: Caller, call: PricedCall, bound: CostBound, context: RequestContext) -> Hold:
+        return Hold(
+            account_id=caller.account_id,
+            hold_id=context.hold_id,
+            amount=bound.hold_nano,
+            expires_s=int(context.started_s + self._hold_lifetime_s),
+            key_id=caller.api_key.key_id,
+            capped=caller.api_key.budget_nano is not None,
+            model_code=call.model.code,
+            price_version=call.model.price_version,
+        )
 
     def _in_flight_limit(self, caller: Caller) -> int:
         own = self._seen.limits(caller.account_id).in_flight_max
         return self._in_flight_max if own is None else own
 
     async def _next_try(
-        self, exc: ReserveRefused, caller: Caller, wish: Wish, bound: CostBound
+        self, exc: ReserveRefused, caller: Caller, call: PricedCall, bound: CostBound
     ) -> tuple[Caller, CostBound]:
-        if exc.image is not None and exc.refusal is Refusal.KEY_EPOCH:
-            return await self._renewal.renew(caller, exc.image.key_epoch), bound
+        """Raises the caller's error where another try would be refused as well."""
+        if exc.image is not None and exc.refusal is ReserveRefusal.KEY_EPOCH:
+            return await self._authenticator.renew(caller, exc.image.key_epoch), bound
         if exc.image is not None and is_about_funds(exc):
             self._remember_short(exc.image)
-            return caller, self._shortened(exc.image, caller, wish, bound)
-        if exc.refusal is Refusal.CONFLICT:
+            return caller, shortened(bound, _funds(exc.image, caller), call.output_limit)
+        if exc.refusal is ReserveRefusal.CONFLICT:
             return caller, bound
         raise refusal_error(exc) from exc
 
-    def _shortened(self, image: Account, caller: Caller, wish: Wish, bound: CostBound) -> CostBound:
-        return bound.with_output(shortened(bound, _funds(image, caller), wish.limit))
-
-    async def _first_bound(self, caller: Caller, wish: Wish) -> CostBound:
+    async def _first_bound(self, caller: Caller, call: PricedCall, hold_id: str) -> CostBound:
         """The bound to try first.
 
         For an account that could not pay a moment ago a read comes before the write, which would be refused and paid
@@ -115,19 +124,21 @@ class Reserver:
         process: only what the read shows refuses a call.
         """
         known = self._short.get(caller.account_id)
-        if known is None or known[0] <= self._clock.now() or _affords(known[1], caller, wish.bound):
-            return wish.bound
+        if known is None or known[0] <= self._clock.now() or _affords(known[1], caller, call.bound):
+            return call.bound
         try:
             image = await self._seen.read(caller.account_id)
         except StoreError as exc:
             raise _unreachable() from exc
-        if image is None or not self._is_only_about_funds(image, caller, wish):
-            return wish.bound
+        if image is None or not self._is_only_about_funds(image, caller, hold_id):
+            return call.bound
         self._remember_short(image)
-        return wish.bound if _affords(image, caller, wish.bound) else self._shortened(image, caller, wish, wish.bound)
+        if _affords(image, caller, call.bound):
+            return call.bound
+        return shortened(call.bound, _funds(image, caller), call.output_limit)
 
-    def _is_only_about_funds(self, image: Account, caller: Caller, wish: Wish) -> bool:
-        """Whatever else may refuse the call is left to the ledger, which names the reason in its own order.
+    def _is_only_about_funds(self, image: Account, caller: Caller, hold_id: str) -> bool:
+        """Other reasons to refuse the call are left to the ledger, which names them in its own order.
 
         Under another key epoch the caller's key may have another budget than its cached record says, or none.
         """
@@ -135,19 +146,16 @@ class Reserver:
             image.status == ACTIVE
             and image.key_epoch == caller.epoch
             and image.live_holds < self._in_flight_limit(caller)
-            and wish.hold_id not in image.holds
+            and hold_id not in image.holds
         )
 
     def _remember_short(self, image: Account) -> None:
         self._short.put(image.account_id, (self._clock.now() + SHORT_OF_FUNDS_S, image))
 
 
-# Reserve what a call can cost: shorten an open-ended answer to the balance, or say what would be affordable.
-
-
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What one refusal says about money: `available` now, `potential` once every call in flight has ended."""
+    """What one account image says about money: `available` now, `potential` once every call in flight has ended."""
 
     available: int
     potential: int
@@ -167,44 +175,15 @@ class Funds:
         return cls(image.available, potential, "account_balance")
 
 
-def _funds(image: Account, caller: Caller) -> Funds:
-    return Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
-
-
-def _affords(image: Account, caller: Caller, bound: CostBound) -> bool:
-    return _funds(image, caller).available >= bound.hold_nano
-
-
-def _unreachable() -> LedgerUnavailable:
-    return LedgerUnavailable("The ledger cannot be reached; nothing was charged.", retry_after_s=1)
-
-
-def _hold(caller: Caller, wish: Wish, bound: CostBound) -> Hold:
-    return Hold(
-        account_id=caller.account_id,
-        hold_id=wish.hold_id,
-        amount=bound.hold_nano,
-        expires_s=wish.expires_s,
-        key_id=caller.api_key.key_id,
-        capped=caller.api_key.budget_nano is not None,
-        model_code=wish.model.code,
-        price_version=wish.model.price_version,
-    )
-
-
-IN_FLIGHT_RETRY_AFTER_S = 1.0
-_FUNDS = (Refusal.BALANCE, Refusal.KEY_BUDGET)
-
-
-def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
-    """Output tokens to try instead; raises the 402 or 429 that tells the caller what to do.
+def shortened(bound: CostBound, funds: Funds, limit: int | None) -> CostBound:
+    """The bound of the longest answer that the funds afford; raises the 402 or 429 that tells the caller what to do.
 
     `limit` is what the caller asked for, None when open-ended: only then may the answer be shortened.
     """
     least = OUTPUT_TOKENS_MIN if limit is None else bound.output_tokens
     affordable = bound.affordable_tokens(funds.available)
     if limit is None and affordable >= OUTPUT_TOKENS_MIN:
-        return min(affordable, bound.output_tokens)
+        return bound.with_output(min(affordable, bound.output_tokens))
     if bound.affordable_tokens(funds.potential) >= least:
         raise RateLimited(
             "Your balance is set aside for calls in flight. Retry when one of them has ended.",
@@ -217,9 +196,9 @@ def shortened(bound: CostBound, funds: Funds, limit: int | None) -> int:
 
 def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> InsufficientBalance:
     """`affordable_tokens` is None for calls whose price does not depend on the length of the answer."""
-    whose = "The budget of this API key" if funds.reason == "key_budget" else "Insufficient balance: the account"
+    short = "The budget of this API key" if funds.reason == "key_budget" else "Insufficient balance: the account"
     return InsufficientBalance(
-        f"{whose} has {nano_to_usd(funds.available)} USD available and this call can cost {nano_to_usd(needed)} USD. "
+        f"{short} has {nano_to_usd(funds.available)} USD available and this call can cost {nano_to_usd(needed)} USD. "
         + _advice(funds, affordable_tokens),
         details={
             "reason": funds.reason,
@@ -230,29 +209,38 @@ def insufficient(funds: Funds, affordable_tokens: int | None, needed: int) -> In
     )
 
 
+def refusal_error(exc: ReserveRefused) -> GatewayError:
+    """The caller's error for a refusal that is not about money."""
+    if exc.refusal is ReserveRefusal.STATUS:
+        return suspended()
+    if exc.refusal is ReserveRefusal.IN_FLIGHT:
+        return RateLimited(
+            "Too many calls of this account are in flight.",
+            reason="in_flight",
+            retry_after_s=IN_FLIGHT_RETRY_AFTER_S,
+        )
+    if exc.refusal is ReserveRefusal.NO_ACCOUNT:
+        return ApiKeyInvalid("The account of this API key does not exist.")
+    return LedgerUnavailable("The account changed while the call was being reserved.", retry_after_s=1)
+
+
+def is_about_funds(exc: ReserveRefused) -> bool:
+    return exc.refusal in _ABOUT_FUNDS
+
+
+def _funds(image: Account, caller: Caller) -> Funds:
+    return Funds.of(image, caller.api_key.key_id, caller.api_key.budget_nano is not None)
+
+
+def _affords(image: Account, caller: Caller, bound: CostBound) -> bool:
+    return _funds(image, caller).available >= bound.hold_nano
+
+
 def _advice(funds: Funds, affordable_tokens: int | None) -> str:
     """Only what helps: no shorter answer makes up for a prompt that is too dear by itself."""
     pay = "raise the key's budget" if funds.reason == "key_budget" else "recharge"
     return f"{pay.capitalize()}, or lower `max_tokens`." if affordable_tokens else f"{pay.capitalize()}."
 
 
-def refusal_error(exc: ReserveRefused) -> GatewayError:
-    """The caller's error for a refusal that is not about money."""
-    if exc.refusal is Refusal.STATUS:
-        return suspended()
-    if exc.refusal is Refusal.IN_FLIGHT:
-        return RateLimited(
-            "Too many calls of this account are in flight.",
-            reason="in_flight",
-            retry_after_s=IN_FLIGHT_RETRY_AFTER_S,
-        )
-    if exc.refusal is Refusal.NO_ACCOUNT:
-        return ApiKeyInvalid("The account of this API key does not exist.")
-    return LedgerUnavailable("The account changed while the call was being reserved.", retry_after_s=1)
-
-
-def is_about_funds(exc: ReserveRefused) -> bool:
-    return exc.refusal in _FUNDS
-
-
-# Whether an account may begin something new besides calls, which the reserve itself refuses.
+def _unreachable() -> LedgerUnavailable:
+    return LedgerUnavailable("The ledger cannot be reached; nothing was charged.", retry_after_s=1)

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from multiconnection.catalog.models import Model, UpstreamRef
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.service import CatalogService
 from multiconnection.errors import NoAvailableUpstream
 from multiconnection.ports import Clock

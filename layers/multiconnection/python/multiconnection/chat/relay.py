@@ -1,36 +1,35 @@
 """The streaming core, without I/O: events of a provider in, events for the caller out, and what they cost."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
-from time import monotonic
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from multiconnection.calls.upstream import ChatCall, CostOf, Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider, Quirks
+import orjson
+
+from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.codec import decode, encode, likeliest, outcome_of, shown_usage, take_usage, utf8_length
-from multiconnection.providers.errors import (
-    ENDED_EARLY,
-    TransportFailure,
-    empty_answer,
-    error_in,
-    not_an_answer,
-    reported_error,
-    transport_error,
-)
-from multiconnection.providers.http import Reply, read_body
-from multiconnection.providers.sse import BOM, EventSplitter, EventTooLarge
+from multiconnection.providers.errors import ENDED_EARLY, empty_answer, error_in, not_an_answer, reported_error
 from multiconnection.usage import Ended, Usage, UsageSource
 
-from . import completion
-from .chunks import HOLE, Chunks, Seen, Template, choices_of, estimated_usage, learn, text_length, without_padding
-from .completion import TextChunks, chunks_of, completion_body
+from .answers import Chunks, Seen, TextChunks, choices_of, estimated_usage
+from .request import ChatCall
+from .tool_calls import Call
 
 DONE = b"[DONE]"
 DONE_EVENT = b"data: [DONE]\n\n"
 TEMPLATES_MAX = 8  # choices and kinds of text that alternate
-LESSONS_MAX = 64  # chunks that never resemble each other are not worth more
+TEMPLATES_TRIED_MAX = 64  # chunks that never resemble each other are not worth more
+TEMPLATE_BYTES_MAX = 16 * 1024
+PLACEHOLDER = "\ue000multiconnection\ue000"
+_PLACEHOLDER = orjson.dumps(PLACEHOLDER)[1:-1]
+_PADDING = b',"obfuscation":"'
+_VALUES = {
+    name: re.compile(rb'"%s"\s*:\s*"((?:[^"\\]|\\.)*)"' % name.encode())
+    for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
+}
 
 
 class Relay:
@@ -49,7 +48,7 @@ class Relay:
         self._meter = Meter(call, provider.quirks)
         self._templates: list[Template] = []
         self._templates_max = templates_max
-        self._lessons_left = LESSONS_MAX if templates_max else 0
+        self._tries_left = TEMPLATES_TRIED_MAX if templates_max else 0
         self._last_chunk: dict[str, Any] = {}
         self._error: UpstreamError | None = None
         self._outcome: Outcome | None = None
@@ -73,7 +72,7 @@ class Relay:
         return b"".join([self._event(payload) for payload in payloads])
 
     def accept_chunk(self, chunk: dict[str, Any]) -> bytes:
-        """One parsed chunk."""
+        """The event for one parsed chunk."""
         try:
             return self._chunk(chunk, b"")
         except ValueError:
@@ -89,7 +88,7 @@ class Relay:
         return self._error or failure or empty_answer()
 
     def end(self, failure: UpstreamError | None) -> list[bytes]:
-        """The upstream is at its end, cut short by `failure` or not: the last items for the caller."""
+        """The last items for the caller: the upstream is at its end, cut short by `failure` or not."""
         self._outcome = outcome = self._concluded(self._error or failure)
         if outcome.ended is not Ended.COMPLETE:
             return []
@@ -150,26 +149,26 @@ class Relay:
         self._meter.text_bytes += sum(utf8_length(holder[name]) for holder, name in seen.texts)
         self._meter.substance = self._meter.substance or seen.substance
         if not usages:
-            self._learn(chunk, payload, seen)
+            self._add_template(chunk, payload, seen)
         return event
 
     def _swallow(self, chunk: dict[str, Any], usages: Sequence[Mapping[str, Any]]) -> bytes:
-        """A usage chunk is kept for the end; prompt filters and other chunks without choices are for nobody."""
+        """Keeps a usage chunk for the end; prompt filters and other chunks without choices are dropped."""
         self._meter.see(usages, final=True)
         if usages:
             self._last_chunk = chunk
         return b""
 
-    def _learn(self, chunk: dict[str, Any], payload: bytes, seen: Seen) -> None:
+    def _add_template(self, chunk: dict[str, Any], payload: bytes, seen: Seen) -> None:
         if seen.began:
             self._templates.clear()  # a delta without an id belongs to the newest call from here on
-        if not payload or not self._lessons_left or not seen.settled or len(seen.texts) != 1:
+        if not payload or not self._tries_left or not seen.settled or len(seen.texts) != 1:
             return
-        self._lessons_left -= 1
+        self._tries_left -= 1
         holder, name = seen.texts[0]
-        text, holder[name] = holder[name], HOLE
+        text, holder[name] = holder[name], PLACEHOLDER
         call, named = seen.call if seen.call and name == "arguments" else (None, False)
-        template = learn(payload, name, text, self._written(chunk), call, named=named)
+        template = compile_template(payload, name, text, self._written(chunk), call, named=named)
         if template is not None:
             self._templates = [template, *self._templates[: self._templates_max - 1]]
 
@@ -178,7 +177,7 @@ class Relay:
         chunk = self._filled({**self._last_chunk, "choices": []})
         try:
             return b"data: %b\n\n" % encode({**chunk, "usage": self._meter.shown(outcome) | cost})
-        except ValueError:  # members of the provider's that nobody can write; ours are enough
+        except ValueError:  # members of the provider's that cannot be written; ours are enough
             ours = outcome.usage.as_openai() | cost
             estimated = {"estimated": True} if outcome.source is UsageSource.ESTIMATED else {}
             return b"data: %b\n\n" % encode(self._filled({"choices": [], "usage": ours | estimated}))
@@ -193,144 +192,12 @@ class Relay:
         return b"data: %b\n\n" % encode(chunk)
 
 
-def _padded(event: bytes, padding: bytes) -> bytes:
-    """The padding back at the end of the object."""
-    return b"%b%b\n\n" % (event[: -len(b"}\n\n")], padding) if event and padding else event
-
-
-# A streamed answer: reads the provider, feeds the relay, and ends as the relay concludes.
-
-FIRST_TOKEN_GRACE_S = 1.0
-JSON_OR_HTML = b"{[<"  # no line of an event stream begins so
-
-
-class UpstreamChatStream:
-    """The UpstreamStream of the OpenAI-compatible dialect. `prime` first, then iterate once, then `aclose`."""
-
-    def __init__(self, provider: Provider, reply: Reply, relay: Relay) -> None:
-        self._provider = provider
-        self._reply = reply
-        self._relay = relay
-        self._splitter = EventSplitter()
-        self._held: list[bytes] = []
-        self._closed = False
-
-    def outcome(self) -> Outcome:
-        return self._relay.outcome()
-
-    async def aclose(self) -> None:
-        self._closed = True
-        self._reply.close()
-
-    async def prime(self) -> None:
-        """Read until there is something of an answer; raises UpstreamError, and the caller closes.
-
-        A first event that only names the role is held back for FIRST_TOKEN_GRACE_S, so that a provider that fails
-        before its first token can still be replaced by another.
-        """
-        try:
-            await self._prime()
-        except TransportFailure as exc:
-            raise self._relay.refusal(transport_error(exc)) from exc
-        except EventTooLarge as exc:
-            raise not_an_answer() from exc
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for item in self._held:
-            yield item
-        failure: UpstreamError | None = None
-        self._reply.idle_since = monotonic()
-        while not self._relay.stopped:
-            try:
-                data = await self._reply.read()
-                item = self._take(data) if data else self._relay.accept(self._splitter.flush())
-            except TransportFailure as exc:
-                failure = transport_error(exc)
-                break
-            except EventTooLarge:
-                failure = not_an_answer()
-                break
-            if item:
-                yield item
-                self._reply.idle_since = monotonic()
-            if not data:
-                break
-        if self._closed:
-            return
-        for item in self._relay.end(failure):
-            yield item
-        await self._finish()
-
-    def _take(self, data: bytes) -> bytes:
-        payloads = self._splitter.feed(data)
-        if not payloads:
-            return b""
-        self._reply.idle_since = monotonic()
-        return self._relay.accept(payloads)
-
-    async def _finish(self) -> None:
-        """After a [DONE] only the end of the body is missing, and then the connection can serve another call."""
-        if self._relay.done:
-            await self._reply.drain()
-        else:
-            self._reply.close()
-
-    async def _prime(self) -> None:
-        start = await self._first_bytes()
-        if start[:1] and start[:1] in JSON_OR_HTML:
-            await self._convert(start)
-            return
-        data: bytes | None = start
-        while data is not None:
-            self._hold(self._take(data) if data else self._relay.accept(self._splitter.flush()))
-            if self._relay.substance:
-                return
-            if not data or self._relay.stopped:
-                raise self._relay.refusal(None)
-            data = await self._next()
-
-    async def _first_bytes(self) -> bytes:
-        """Blank lines ahead of an answer are a keep-alive."""
-        start = b""
-        while data := await self._reply.read():
-            start = (start + data).removeprefix(BOM).lstrip()
-            if start and not BOM.startswith(start):
-                break
-        return start
-
-    async def _next(self) -> bytes | None:
-        """None when the first token is slow and there is something to show meanwhile."""
-        if not self._held:
-            return await self._reply.read()
-        try:
-            async with asyncio.timeout(FIRST_TOKEN_GRACE_S):
-                return await self._reply.read()
-        except TimeoutError:
-            return None
-
-    async def _convert(self, start: bytes) -> None:
-        """A provider that answers a stream request with one JSON object."""
-        legacy = self._relay.legacy
-        body = completion_body(await read_body(self._reply, start=start), self._provider, legacy=legacy)
-        for chunk in completion.text_chunks_of(body) if legacy else chunks_of(body):
-            self._hold(self._relay.accept_chunk(chunk))
-        self._relay.done = True
-        if not self._relay.substance:
-            raise self._relay.refusal(None)
-
-    def _hold(self, item: bytes) -> None:
-        if item:
-            self._held.append(item)
-
-
-# What one streamed answer has consumed so far, and what is charged for each way in which it can end.
-
-
 class Meter:
-    """Counts delivered text and keeps the last usage that can be right.
+    """What one streamed answer has consumed so far, and what is charged for each way in which it can end.
 
-    `substance`: a token, a call, a refusal or a finish_reason was seen, so there is an answer to charge for. `final`:
-    the provider has reported its last usage, believed or not.
+    It counts delivered text and keeps the last usage that can be right. `substance`: a token, a call, a refusal or a
+    finish_reason was seen, so there is an answer to charge for. `final`: the provider has reported its last usage,
+    believed or not.
     """
 
     __slots__ = (
@@ -359,7 +226,7 @@ class Meter:
         self.text_bytes = 0
 
     def see(self, usages: Sequence[Mapping[str, Any]], *, final: bool) -> None:
-        """The usage objects of one chunk; the likeliest one counts, and an invalid one is as if it were absent."""
+        """Takes the usage objects of one chunk: the likeliest counts, an invalid one is as if it were absent."""
         if not usages:
             return
         given, usage = likeliest(usages, self._quirks, self._most)
@@ -375,7 +242,7 @@ class Meter:
         return self._measured(Ended.COMPLETE)
 
     def so_far(self) -> Outcome:
-        """A role is no token: nothing has been generated yet that could be estimated."""
+        """Without substance nothing billable has been generated yet that could be estimated."""
         if not self.substance and self.usage is None:
             return Outcome(Usage(), UsageSource.NONE, Ended.DEADLINE)
         return self._measured(Ended.DEADLINE)
@@ -404,3 +271,67 @@ class Meter:
             return outcome_of(self._disbelieved, self._most, estimate, ended=ended, error=error)
         source = UsageSource.UPSTREAM if self._whole and self._disbelieved is None else UsageSource.PARTIAL
         return Outcome(self.usage, source, ended, error, self._disbelieved)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The fast path of a stream: what surrounds the text in a provider's chunk, and what surrounds it in ours.
+
+    The bytes around the text equal those of a chunk that was parsed and rewritten, and the text is a whole JSON
+    string: so the chunk has the same structure, and rewriting it is putting its text between our bytes. Where the text
+    is a piece of a tool call's arguments, `call` is asked first, and a delta that is `named` may begin another call.
+    """
+
+    head: bytes
+    tail: bytes
+    head_shown: bytes
+    tail_shown: bytes
+    call: Call | None = None
+    named: bool = False
+
+    def text_of(self, raw: bytes) -> bytes | None:
+        """The text as it stands in `raw`, escapes included; None when `raw` is anything else than this template."""
+        head, tail = self.head, self.tail
+        if not raw.startswith(head) or not raw.endswith(tail):
+            return None
+        start, end = len(head), len(raw) - len(tail)
+        if end < start:
+            return None
+        text = raw[start:end]
+        try:
+            orjson.loads(b'"%b"' % text)
+        except orjson.JSONDecodeError:
+            return None
+        return text
+
+
+def compile_template(
+    raw: bytes, member: str, text: str, shown: bytes, call: Call | None = None, *, named: bool = False
+) -> Template | None:
+    """`raw` came with `text` in `member`; `shown` is our event for it with PLACEHOLDER instead of the text."""
+    pattern = _VALUES.get(member)
+    if pattern is None or len(raw) > TEMPLATE_BYTES_MAX or shown.count(_PLACEHOLDER) != 1:
+        return None
+    found = list(pattern.finditer(raw))
+    if len(found) != 1 or decode(b'"%b"' % found[0][1]) != text:
+        return None
+    head_shown, tail_shown = shown.split(_PLACEHOLDER)
+    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown, call, named)
+
+
+def text_length(text: bytes) -> int:
+    """UTF-8 bytes of a JSON string's text."""
+    return len(text) if b"\\" not in text else len(orjson.loads(b'"%b"' % text).encode())
+
+
+def without_padding(raw: bytes) -> tuple[bytes, bytes]:
+    """A chunk and its last member, when that is OpenAI's random `obfuscation`: it differs on every chunk."""
+    at = raw.rfind(_PADDING)
+    if at < 0 or not raw[at + len(_PADDING) : -2].isalnum():
+        return raw, b""
+    return raw[:at] + b"}", raw[at:]
+
+
+def _padded(event: bytes, padding: bytes) -> bytes:
+    """Puts the padding back at the end of the object."""
+    return b"%b%b\n\n" % (event[: -len(b"}\n\n")], padding) if event and padding else event

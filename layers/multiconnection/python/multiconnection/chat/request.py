@@ -1,4 +1,4 @@
-"""A chat request understood: what it asks for, what it may cost, and what is refused because no bound holds."""
+"""Chat and legacy completions: what a request asks for, what it may cost, and what is refused for want of a bound."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
 from multiconnection.calls.requests import (
     TEXT_BYTES_STEP,
-    InputRequest,
+    TOKEN_BYTES_TYPICAL,
+    Inputs,
+    PricedCall,
     inputs_of,
-    prompt_tokens_typical,
     unread,
     utf8,
     wrong_kind,
@@ -22,7 +22,6 @@ from multiconnection.catalog.bounds import (
     MEMBER_TOKENS,
     TOOL_TOKENS,
     TOOLS_PREAMBLE_TOKENS,
-    CostBound,
     chat_cost_bound,
     chat_input_tokens_max,
     text_tokens_max,
@@ -30,8 +29,10 @@ from multiconnection.catalog.bounds import (
 from multiconnection.catalog.models import Model
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS, refuse_costly, refuse_unpriced_caching
 from multiconnection.errors import ContextTooLong, ParameterUnsupported, RequestInvalid
+from multiconnection.providers.codec import utf8_length
 from multiconnection.turns import Steps, at_once
-from multiconnection.web.validation import invalid
+from multiconnection.usage import Usage
+from multiconnection.web.body import json_object, validated
 
 from .schemas import MESSAGES_MAX, ChatMessages, ChatOptions, CompletionsBody
 
@@ -40,6 +41,16 @@ TOOL_TYPES = ("function", "custom")
 TOOL_MEMBERS = frozenset({"type", "function", "custom", "name", "description", "parameters", "strict", "cache_control"})
 PART_TYPES = ("text", "refusal", "image_url")
 IMAGE_SCHEMES = ("data:image/", "https://", "upload://")
+# No part of the prompt: a caller who follows the advice of a 402 and adds a limit must not be asked for more than
+# before.
+OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+# Validated in a few milliseconds.
+MESSAGES_STEP = 1000
+# The capability of models that take legacy completions, and OpenAI's own default for this endpoint.
+LEGACY = "completions"
+LEGACY_OUTPUT_LIMIT_DEFAULT = 16
+# Role and separators of a message in the usual chat templates.
+MESSAGE_TOKENS = 4
 _WITH_A_PREAMBLE = (
     "response_format",
     "reasoning",
@@ -49,18 +60,48 @@ _WITH_A_PREAMBLE = (
     "prompt_mode",
     "safe_prompt",
 )
-# No part of the prompt: whoever follows the advice of a 402 and adds a limit must not be asked for more than before.
-OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
-# Validated in a few milliseconds.
-MESSAGES_STEP = 1000
+# Read by the model as the JSON that they are.
+_AS_JSON = ("tools", "functions", "response_format")
+# Says what a text is, or is counted as an image.
+_UNREAD = frozenset({"role", "type", "id", "tool_call_id", "image_url"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCall(PricedCall):
+    """A chat or legacy completion on its way to its upstreams.
+
+    `body` is the caller's JSON object, already validated, not yet rewritten. `prompt_tokens_estimate` stands in when
+    no usage is reported. `legacy`: a text completion, whose choices hold a text instead of a message. `generated` are
+    the choices that are made and paid for, where they are more than those that come back (`best_of`).
+    """
+
+    body: Mapping[str, Any]
+    prompt_tokens_max: int
+    prompt_tokens_estimate: int
+    choices: int
+    include_usage: bool
+    legacy: bool = False
+    generated: int = 0
+
+    @property
+    def output_tokens_max(self) -> int:
+        """What the hold covers of each choice; always sent upstream."""
+        return self.bound.output_tokens
+
+    @property
+    def usage_max(self) -> Usage:
+        """The most that the call can consume: a report of more is not believed."""
+        made = self.output_tokens_max * max(self.choices, self.generated)
+        return Usage(input=self.prompt_tokens_max, output=made)
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """`text_*` are of the body without image data, each counted once and only when it is needed.
+    """A validated body of POST /v1/chat/completions.
 
-    A long prompt takes a while to look through, so whoever can refuse the request does that first. `output_limit` is
-    None when the caller named none; `parsed` is everything but the messages.
+    `text_*` are of the body without image data, each counted once and only when it is needed: a long prompt takes a
+    while to look through, so every cheaper refusal comes first. `output_limit` is None when the caller named none;
+    `parsed` is everything but the messages.
     """
 
     body: Mapping[str, Any]
@@ -91,13 +132,13 @@ class ChatRequest:
         return _preamble_tokens(self.body)
 
     def counted(self, model: Model) -> Steps[None]:
-        """Counts what the plan of the call needs, one thing a step where the text is long."""
+        """Counts what `bind` needs, one thing a step where the text is long."""
         if len(self.text) <= TEXT_BYTES_STEP:
             return
         yield
         self.prompt_tokens_max(model)
         yield
-        self.prompt_tokens_estimate(model)
+        self.text_tokens_typical  # noqa: B018  (it is kept)
         yield
 
     def prompt_tokens_max(self, model: Model) -> int:
@@ -113,21 +154,30 @@ class ChatRequest:
             model.context_window,
         )
 
-    def prompt_tokens_estimate(self, model: Model) -> int:
-        """A typical count, for rate limits and for answers without usage; never above the bound."""
-        typical = self.text_tokens_typical + self.images * model.image_tokens_max
-        return min(typical, self.prompt_tokens_max(model))
+    def bind(self, model: Model, markup_basis_points: int) -> ChatCall:
+        """The call with the output that the caller asked for, or the most that the model can give.
 
-    def tokens_estimate(self, model: Model) -> int:
-        """What the token limits count until the real usage is known: an open-ended answer counts when it has ended."""
-        return self.prompt_tokens_estimate(model) + min(self.output_limit or 0, model.max_output_tokens)
-
-    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
-        """Bound of the call with the output the caller asked for, or the most the model can give."""
-        wanted = model.max_output_tokens if self.output_limit is None else self.output_limit
-        output = min(wanted, model.max_output_tokens)
+        Its estimate of the prompt is typical and never above the bound; of the answer the token limits count only
+        what the caller named: an open-ended answer counts when it has ended.
+        """
         prompt = self.prompt_tokens_max(model)
-        return chat_cost_bound(model.prices_for(prompt), prompt, output, self.choices, markup_basis_points)
+        typical = min(self.text_tokens_typical + self.images * model.image_tokens_max, prompt)
+        limit = model.max_output_tokens if self.output_limit is None else self.output_limit
+        output = min(limit, model.max_output_tokens)
+        prices = model.prices_for(prompt)
+        return ChatCall(
+            endpoint=CHAT,
+            model=model,
+            bound=chat_cost_bound(prices, prompt, output, self.choices, markup_basis_points),
+            output_limit=self.output_limit,
+            tokens_estimate=typical + (output if self.output_limit else 0),
+            streamed=self.stream,
+            body=self.body,
+            prompt_tokens_max=prompt,
+            prompt_tokens_estimate=typical,
+            choices=self.choices,
+            include_usage=self.include_usage,
+        )
 
 
 def parse_chat_request(body: object) -> ChatRequest:
@@ -137,19 +187,15 @@ def parse_chat_request(body: object) -> ChatRequest:
 
 def chat_request_steps(body: object) -> Steps[ChatRequest]:
     """`parse_chat_request` in steps of MESSAGES_STEP messages."""
-    if not isinstance(body, dict):
-        raise RequestInvalid("The request body must be a JSON object.")
-    try:
-        parsed = ChatOptions.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc) from exc
-    yield from _validated_messages(body)
-    messages = body["messages"]
+    fields = json_object(body)
+    parsed = validated(ChatOptions, fields)
+    yield from _validated_messages(fields)
+    messages = fields["messages"]
     images = sum(part.get("image_url") is not None for message in messages for part in _parts(message))
     limits = [limit for limit in (parsed.max_tokens, parsed.max_completion_tokens) if limit]
     options = parsed.stream_options
     return ChatRequest(
-        body=body,
+        body=fields,
         model=parsed.model,
         stream=bool(parsed.stream),
         include_usage=bool(options and options.include_usage),
@@ -165,28 +211,21 @@ def _validated_messages(body: Mapping[str, Any]) -> Steps[None]:
     """What pydantic makes of a message takes many times its size, so it is looked at and dropped."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not MESSAGES_STEP < len(messages) <= MESSAGES_MAX:
-        _validate_messages(body)
+        validated(ChatMessages, body)
         return
     for start in range(0, len(messages), MESSAGES_STEP):
         yield
-        _validate_messages({"messages": messages[start : start + MESSAGES_STEP]}, first_item=start)
-
-
-def _validate_messages(body: Mapping[str, Any], first_item: int = 0) -> None:
-    try:
-        ChatMessages.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc, first_item) from exc
+        validated(ChatMessages, {"messages": messages[start : start + MESSAGES_STEP]}, first_item=start)
 
 
 def _parts(message: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    """Of a validated message: none where its content is a text."""
+    """The parts of a validated message: none where its content is a text."""
     content = message.get("content")
     return content if isinstance(content, list) else ()
 
 
 def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
-    """Refuse what the hold cannot cover or the model cannot take; raises RequestInvalid kinds."""
+    """Refuses what the hold cannot cover or the model cannot take; raises RequestInvalid kinds."""
     if model.kind != "chat":
         raise wrong_kind(model)
     parsed = request.parsed
@@ -291,16 +330,12 @@ def _without_url(part: dict[str, Any]) -> dict[str, Any]:
     return part | {"image_url": image | {"url": ""}} if isinstance(image, dict) else part
 
 
-# A legacy completion understood: its prompts, what it may cost, and which models take it.
-
-CAPABILITY = "completions"
-# OpenAI's own default for this endpoint.
-OUTPUT_LIMIT_DEFAULT = 16
-
-
 @dataclass(frozen=True, slots=True)
 class CompletionsRequest:
-    """`choices` come back, `generated` are paid for: `best_of` makes more than it shows."""
+    """A validated body of POST /v1/completions.
+
+    `choices` come back, `generated` are paid for: `best_of` makes more than it shows.
+    """
 
     body: Mapping[str, Any]
     model: str
@@ -309,50 +344,79 @@ class CompletionsRequest:
     choices: int
     generated: int
     output_limit: int
-    prompts: InputRequest
+    prompts: Inputs
 
-    def prompt_tokens_max(self, model: Model) -> int:
-        return self.prompts.tokens_max(model)
-
-    def tokens_estimate(self, model: Model) -> int:
-        return self.prompts.tokens_estimate(model) + min(self.output_limit, model.max_output_tokens)
-
-    def cost_bound(self, model: Model, markup_basis_points: int) -> CostBound:
-        prompt = self.prompt_tokens_max(model)
+    def bind(self, model: Model, markup_basis_points: int) -> ChatCall:
+        prompt = self.prompts.tokens_max(model)
+        typical = min(self.prompts.tokens_typical(model), prompt)
         output = min(self.output_limit, model.max_output_tokens)
-        return chat_cost_bound(model.prices_for(prompt), prompt, output, self.generated, markup_basis_points)
+        return ChatCall(
+            endpoint=COMPLETIONS,
+            model=model,
+            bound=chat_cost_bound(model.prices_for(prompt), prompt, output, self.generated, markup_basis_points),
+            output_limit=self.output_limit,
+            tokens_estimate=typical + output,
+            streamed=self.stream,
+            body=self.body,
+            prompt_tokens_max=prompt,
+            prompt_tokens_estimate=typical,
+            choices=self.choices,
+            include_usage=self.include_usage,
+            legacy=True,
+            generated=self.generated,
+        )
 
 
 def parse_completions_request(body: object) -> CompletionsRequest:
     """Raises RequestInvalid and its kinds."""
-    if not isinstance(body, dict):
-        raise RequestInvalid("The request body must be a JSON object.")
-    try:
-        parsed = CompletionsBody.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc) from exc
+    fields = json_object(body)
+    parsed = validated(CompletionsBody, fields)
     texts, tokens = inputs_of(parsed.prompt)
     suffix = [utf8(parsed.suffix)] if parsed.suffix else []
     prompts = len(texts) + len(tokens)
     choices = parsed.n or 1
     options = parsed.stream_options
     return CompletionsRequest(
-        body=body,
+        body=fields,
         model=parsed.model,
         stream=bool(parsed.stream),
         include_usage=bool(options and options.include_usage),
         choices=prompts * choices,
         generated=prompts * max(choices, parsed.best_of or 1),
-        output_limit=OUTPUT_LIMIT_DEFAULT if parsed.max_tokens is None else parsed.max_tokens,
-        prompts=InputRequest(
-            body, parsed.model, [*texts, *suffix * prompts], tokens, instructions=unread(COMPLETIONS, body)
-        ),
+        output_limit=LEGACY_OUTPUT_LIMIT_DEFAULT if parsed.max_tokens is None else parsed.max_tokens,
+        prompts=Inputs([*texts, *suffix * prompts], tokens, instructions=unread(COMPLETIONS, fields)),
     )
 
 
 def require_completions_model(request: CompletionsRequest, model: Model) -> None:
     """Raises RequestInvalid, which says where to go instead, or ParameterUnsupported for what no bound holds for."""
-    if model.kind != "chat" or CAPABILITY not in model.capabilities:
+    if model.kind != "chat" or LEGACY not in model.capabilities:
         instead = "send `messages` to POST /v1/chat/completions" if model.kind == "chat" else "see GET /v1/models"
         raise RequestInvalid(f"`{model.id}` is not served by /v1/completions; {instead}.", param="model")
     refuse_costly(COMPLETIONS, request.body, model)
+
+
+def prompt_tokens_typical(body: Mapping[str, Any]) -> int:
+    """How many tokens a chat request without its images typically is: what a model reads, not the JSON around it."""
+    messages = body["messages"]
+    read = sum(len(orjson.dumps(body[name])) for name in _AS_JSON if body.get(name))
+    read += sum(map(_message_bytes, messages))
+    return -(-read // TOKEN_BYTES_TYPICAL) + MESSAGE_TOKENS * len(messages)
+
+
+def _message_bytes(message: Mapping[str, Any]) -> int:
+    """Almost every message is a role and a text, and there may be a hundred thousand of them."""
+    content = message.get("content")
+    if len(message) == len(("role", "content")) and isinstance(content, str) and "role" in message:
+        return utf8_length(content)
+    return _read_bytes(message)
+
+
+def _read_bytes(value: object) -> int:
+    if isinstance(value, str):
+        return utf8_length(value)
+    if isinstance(value, list):
+        return sum(map(_read_bytes, value))
+    if isinstance(value, dict):
+        return sum(_read_bytes(part) for name, part in value.items() if name not in _UNREAD)
+    return 0

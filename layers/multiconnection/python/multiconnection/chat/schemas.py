@@ -1,4 +1,4 @@
-"""The body of POST /v1/chat/completions: types and bounds of what we know; unknown fields pass through."""
+"""The bodies of chat and legacy completions: types and bounds of what we know; unknown fields pass through."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ OUTPUT_TOKENS_MAX = 10**9
 MESSAGES_MAX = 100_000
 # Of one message.
 PARTS_MAX = 10_000
+PROMPTS_MAX = 128
 # OpenAI takes 128; clients with many tool servers send more.
 TOOLS_MAX = 1024
 # OpenAI takes 4, other providers more.
@@ -95,16 +96,14 @@ class ChatOptions(Open):
 
 
 class ChatBody(ChatOptions, ChatMessages):
-    """The whole body."""
-
-
-# The body of POST /v1/completions, OpenAI's legacy endpoint; unknown fields pass through.
-
-PROMPTS_MAX = 128
+    """POST /v1/chat/completions."""
 
 
 class CompletionsBody(Open):
-    """`prompt` is one text, several texts, one text as tokens, or several of those."""
+    """POST /v1/completions, OpenAI's legacy endpoint.
+
+    `prompt` is one text, several texts, one text as tokens, or several of those.
+    """
 
     model: Name
     prompt: (

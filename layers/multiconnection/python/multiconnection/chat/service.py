@@ -1,14 +1,14 @@
-"""Complete a chat: what it asks for, under its plan, streamed and not through one path."""
+"""Chat and legacy completions: one path for both, streamed and whole."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
 
-from multiconnection.calls.pipeline import Calls, OpenCall, Plan
+from multiconnection.calls.pipeline import Calls
 from multiconnection.calls.streaming import CHUNKS, StreamedAnswer
-from multiconnection.calls.upstream import ChatCall, ChatUpstream, Completion, CostOf, UpstreamStream
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.calls.upstream import Completion, CostOf, UpstreamStream
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.turns import in_turns
@@ -16,22 +16,25 @@ from multiconnection.uploads.service import UploadService
 from multiconnection.usage import UsageSource
 
 from .request import (
-    ChatRequest,
-    CompletionsRequest,
+    ChatCall,
     chat_request_steps,
     parse_completions_request,
     require_affordable_parameters,
     require_completions_model,
 )
 
-ENDPOINT = CHAT
+ChatAnswer = Mapping[str, Any] | StreamedAnswer
+"""The JSON object of a whole answer, already charged, or a stream that has to be relayed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompletedChat:
-    """A whole answer, already charged."""
+class ChatUpstream(Protocol):
+    """The dialect of a provider."""
 
-    body: dict[str, Any]
+    async def complete(self, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
+        """The provider's JSON object with a normalised `usage` or none. Raises UpstreamError."""
+
+    async def stream(self, provider: Provider, call: ChatCall, cost_of: CostOf) -> UpstreamStream:
+        """Returns once the first event is known to be good; raises UpstreamError."""
 
 
 class ChatService:
@@ -42,119 +45,46 @@ class ChatService:
         self._upstream = upstream
         self._uploads = uploads
 
-    async def answer(self, caller: Caller, body: object, context: RequestContext) -> CompletedChat | StreamedAnswer:
-        """Run one call up to its whole answer, or up to the first event of a streamed one.
+    async def chat(self, caller: Caller, body: object, context: RequestContext) -> ChatAnswer:
+        """Runs one call up to its whole answer, or up to the first event of a streamed one.
 
-        Raises GatewayError; whatever was reserved is settled by then. A StreamedAnswer still has to be relayed.
+        Raises GatewayError; whatever was reserved is settled by then.
         """
         request = await in_turns(chat_request_steps(body))
         model = await self._calls.find_model(caller, request.model)
         require_affordable_parameters(request, model)
-        model, fields = self._calls.accept(ENDPOINT, model, request.body)
+        model, fields = self._calls.accept(CHAT, model, request.body)
         # Fields are only ever taken out. A copy would write and count the text of the same body once more.
         if len(fields) < len(request.body):
             request = replace(request, body=fields)
         if request.images:
-            body = await self._uploads.resolve_image_parts(caller.account_id, request.body)
-            request = replace(request, body=body)
+            resolved = await self._uploads.resolve_image_parts(caller.account_id, request.body)
+            request = replace(request, body=resolved)
         await in_turns(request.counted(model))
-        opened = await self._calls.open(caller, self._plan(request, model), context)
-        return await answered(opened, self._upstream, _upstream_call(request, model, opened))
+        return await self._answered(caller, request.bind(model, self._calls.markup_basis_points), context)
 
-    def _plan(self, request: ChatRequest, model: Model) -> Plan:
-        return Plan(
-            endpoint=ENDPOINT,
-            model=model,
-            bound=request.cost_bound(model, self._calls.markup_basis_points),
-            limit=request.output_limit,
-            tokens_estimate=request.tokens_estimate(model),
-            streamed=request.stream,
-        )
+    async def complete(self, caller: Caller, body: object, context: RequestContext) -> ChatAnswer:
+        """Like `chat`, for OpenAI's legacy endpoint: texts where chat has messages."""
+        request = parse_completions_request(body)
+        model = await self._calls.find_model(caller, request.model)
+        require_completions_model(request, model)
+        model, fields = self._calls.accept(COMPLETIONS, model, request.body)
+        request = replace(request, body=fields)
+        await in_turns(request.prompts.counted())
+        return await self._answered(caller, request.bind(model, self._calls.markup_basis_points), context)
 
-
-async def answered(opened: OpenCall, upstream: ChatUpstream, call: ChatCall) -> CompletedChat | StreamedAnswer:
-    """The opened call's answer, whole and charged, or as a stream that has to be relayed. Raises GatewayError."""
-    if not call.stream:
-        completion, cost = await opened.complete(lambda provider, ref: upstream.complete(provider, at(call, ref)))
-        return CompletedChat(_with_cost(completion, cost))
-
-    async def operation(provider: Provider, ref: UpstreamRef, cost_of: CostOf) -> UpstreamStream:
-        return await upstream.stream(provider, at(call, ref), cost_of)
-
-    return await opened.stream(operation, CHUNKS)
+    async def _answered(self, caller: Caller, call: ChatCall, context: RequestContext) -> ChatAnswer:
+        reserved = await self._calls.reserve(caller, call, context)
+        if call.streamed:
+            return await reserved.stream(self._upstream.stream, CHUNKS)
+        completion, cost = await reserved.complete(self._upstream.complete)
+        return _with_cost(completion, cost)
 
 
-def _upstream_call(request: ChatRequest, model: Model, opened: OpenCall) -> ChatCall:
-    return ChatCall(
-        body=request.body,
-        upstream_model="",
-        output_tokens_max=opened.output_tokens,
-        prompt_tokens_max=request.prompt_tokens_max(model),
-        prompt_tokens_estimate=request.prompt_tokens_estimate(model),
-        choices=request.choices,
-        stream=request.stream,
-        include_usage=request.include_usage,
-    )
-
-
-def at(call: ChatCall, ref: UpstreamRef) -> ChatCall:
-    """The call under the model's name at one upstream."""
-    return replace(call, upstream_model=ref.model)
-
-
-def _with_cost(completion: Completion, cost: str) -> dict[str, Any]:
+def _with_cost(completion: Completion[dict[str, Any]], cost: str) -> dict[str, Any]:
     outcome = completion.outcome
     usage = completion.body.get("usage") or outcome.usage.as_openai()
     extra: dict[str, Any] = {"cost": cost}
     if outcome.source is UsageSource.ESTIMATED:
         extra["estimated"] = True
     return completion.body | {"usage": usage | extra}
-
-
-# Complete a text (OpenAI's legacy endpoint): the chat dialect with texts where chat has messages.
-
-COMPLETIONS_ENDPOINT = COMPLETIONS
-
-
-class CompletionsService:
-    """One instance per process."""
-
-    def __init__(self, calls: Calls, upstream: ChatUpstream) -> None:
-        self._calls = calls
-        self._upstream = upstream
-
-    async def answer(self, caller: Caller, body: object, context: RequestContext) -> CompletedChat | StreamedAnswer:
-        """As `ChatService.answer`."""
-        request = parse_completions_request(body)
-        model = await self._calls.find_model(caller, request.model)
-        require_completions_model(request, model)
-        model, fields = self._calls.accept(COMPLETIONS_ENDPOINT, model, request.body)
-        request = replace(request, body=fields)
-        await in_turns(request.prompts.counted())
-        opened = await self._calls.open(caller, self._plan(request, model), context)
-        return await answered(opened, self._upstream, _upstream_completions_call(request, model, opened))
-
-    def _plan(self, request: CompletionsRequest, model: Model) -> Plan:
-        return Plan(
-            endpoint=COMPLETIONS_ENDPOINT,
-            model=model,
-            bound=request.cost_bound(model, self._calls.markup_basis_points),
-            limit=request.output_limit,
-            tokens_estimate=request.tokens_estimate(model),
-            streamed=request.stream,
-        )
-
-
-def _upstream_completions_call(request: CompletionsRequest, model: Model, opened: OpenCall) -> ChatCall:
-    return ChatCall(
-        body=request.body,
-        upstream_model="",
-        output_tokens_max=opened.output_tokens,
-        prompt_tokens_max=request.prompt_tokens_max(model),
-        prompt_tokens_estimate=request.prompts.tokens_estimate(model),
-        choices=request.choices,
-        stream=request.stream,
-        include_usage=request.include_usage,
-        legacy=True,
-        generated=request.generated,
-    )

@@ -109,7 +109,7 @@ class Call:
 class ToolDeltas:
     """The tool calls of one choice, in the order in which they began.
 
-    No single field tells parallel calls apart: providers leave out indexes or ids, say index 0 or one id for all of
+    No single field distinguishes parallel calls: providers leave out indexes or ids, say index 0 or one id for all of
     them, or give every delta an id of its own. The first line that fits decides; "its place" is the latest call at
     the delta's index, without an index that at its position in the list, or the newest call where it is alone there.
 
@@ -127,7 +127,7 @@ class ToolDeltas:
     | is named otherwise | its place: the name is repeated, or comes in pieces |
 
     [1] But a repetition of the whole call, arguments and all, is dropped. [2] The same name without arguments is
-    either a repetition or the beginning of another call: what follows tells.
+    either a repetition or the beginning of another call: what follows decides.
     """
 
     __slots__ = ("_at", "_by_id", "_calls", "_ids", "_named_here")
@@ -140,7 +140,7 @@ class ToolDeltas:
         self._named_here: set[int] = set()
 
     def normalise(self, delta: dict[str, Any]) -> bool:
-        """Rewrite `delta["tool_calls"]` in place; True when a call began in it."""
+        """Rewrites `delta["tool_calls"]` in place; True when a call began in it."""
         entries = delta.get("tool_calls")
         if entries is None:
             return False
@@ -155,7 +155,7 @@ class ToolDeltas:
         ]
         return len(self._calls) != began
 
-    def only(self, delta: dict[str, Any]) -> "tuple[Call, bool] | None":
+    def only(self, delta: dict[str, Any]) -> tuple[Call, bool] | None:
         """The call of a delta of one call that `normalise` wrote, and whether the provider named it there."""
         entries = delta.get("tool_calls")
         return (self._calls[entries[0]["index"]], bool(self._named_here)) if entries and len(entries) == 1 else None
@@ -237,10 +237,7 @@ class ToolDeltas:
 
 
 def complete_calls(message: dict[str, Any]) -> None:
-    """The tool calls of a whole message, in place: each with an id of its own, type and arguments as text, none with
-
-    an index.
-    """
+    """Rewrites the calls of a whole message in place: each has an id of its own, a type, arguments, and no index."""
     calls = message.get("tool_calls")
     if isinstance(calls, list):
         ids: set[str] = set()
@@ -266,11 +263,11 @@ def _later(entry: dict[str, Any], call: Call) -> dict[str, Any]:
     later = {**kept, "index": call.index, **_function(entry, kind)}
     if kind == "custom":
         later["custom"] = dict(_holder(entry))
-    _say_name_once(later[kind], call)
+    _send_name_once(later[kind], call)
     return later
 
 
-def _say_name_once(function: dict[str, Any], call: Call) -> None:
+def _send_name_once(function: dict[str, Any], call: Call) -> None:
     """The SDKs concatenate names: a repeat is removed, while another piece of a name is passed on."""
     name = _text(function.pop("name", None))
     if name and name != call.name:

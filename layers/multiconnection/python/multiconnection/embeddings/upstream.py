@@ -7,53 +7,48 @@ from base64 import b64decode, b64encode
 from math import isinf
 from typing import Any
 
-from multiconnection.calls.upstream import Completion, Outcome, UpstreamError
-from multiconnection.catalog.parameters import EMBEDDINGS, MODERATIONS
-from multiconnection.catalog.provider import Provider
-from multiconnection.errors import RequestInvalid
-from multiconnection.providers.codec import encode, outcome_of, read_usage
+from multiconnection.calls.upstream import Completion, Outcome
+from multiconnection.catalog.models import Provider
+from multiconnection.providers.codec import outcome_of, read_usage
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer
 from multiconnection.providers.http import Exchange, Http, Outgoing
 from multiconnection.usage import Usage
 
-from .service import InputCall
+from .request import InputCall
 
 # 2,048 vectors of 3,072 numbers are 33 MB as base64.
 EMBEDDINGS_BYTES_MAX = 64 * 1024 * 1024
+FLOAT_BYTES = 4
 
 
 class OpenAiInputs:
-    """An InputUpstream."""
+    """The dialect of a provider. Holds no state but the network: one instance serves all providers."""
 
     def __init__(self, http: Http) -> None:
         self._exchange = Exchange(http)
 
-    async def embed(self, provider: Provider, call: InputCall) -> Completion:
+    async def embed(self, provider: Provider, call: InputCall) -> Completion[dict[str, Any]]:
         """Every input's vector, in the format that was asked for whatever the provider sent. Raises UpstreamError."""
-        outgoing = _outgoing(EMBEDDINGS, provider, call)
-        body = answer_body((await self._exchange.whole(provider, outgoing, EMBEDDINGS_BYTES_MAX))[0], provider)
+        raw, _ = await self._exchange.whole(provider, _outgoing(provider, call), EMBEDDINGS_BYTES_MAX)
+        body = answer_body(raw, provider)
         data = body.get("data")
-        if not isinstance(data, list) or len(data) != call.request.inputs:
+        if not isinstance(data, list) or len(data) != call.inputs:
             raise not_an_answer() if data else empty_answer()
-        body["data"] = [_item(item, index, call.request.encoding_format) for index, item in enumerate(data)]
+        body["data"] = [_item(item, index, call.encoding_format) for index, item in enumerate(data)]
         return Completion({**body, "object": "list"}, _outcome(body, provider, call))
 
-    async def moderate(self, provider: Provider, call: InputCall) -> Completion:
+    async def moderate(self, provider: Provider, call: InputCall) -> Completion[dict[str, Any]]:
         """Raises UpstreamError."""
-        raw, _ = await self._exchange.whole(provider, _outgoing(MODERATIONS, provider, call))
+        raw, _ = await self._exchange.whole(provider, _outgoing(provider, call))
         body = answer_body(raw, provider)
         if not isinstance(body.get("results"), list) or not body["results"]:
             raise empty_answer()
         return Completion(body, _outcome(body, provider, call))
 
 
-def _outgoing(endpoint: str, provider: Provider, call: InputCall) -> Outgoing:
-    fields = provider.parameters.forwarded(endpoint, call.request.body)
-    try:
-        return Outgoing(f"/{endpoint}", encode({**fields, "model": call.upstream_model}))
-    except ValueError as exc:
-        error = RequestInvalid("The request body is nested too deeply.")
-        raise UpstreamError(error, retry_elsewhere=False) from exc
+def _outgoing(provider: Provider, call: InputCall) -> Outgoing:
+    fields = provider.parameters.forwarded(call.endpoint, call.body)
+    return Outgoing.json(f"/{call.endpoint}", {**fields, "model": call.upstream_model})
 
 
 def _item(item: object, position: int, encoding_format: str) -> dict[str, Any]:
@@ -67,7 +62,7 @@ def _item(item: object, position: int, encoding_format: str) -> dict[str, Any]:
 
 
 def _outcome(body: dict[str, Any], provider: Provider, call: InputCall) -> Outcome:
-    """Only input is counted; some providers call it the total."""
+    """Counts the input only; some providers call it the total."""
     given, reported = body.pop("usage", None), None
     if isinstance(given, dict):
         tokens = given.get("total_tokens") if given.get("prompt_tokens") is None else given["prompt_tokens"]
@@ -76,13 +71,11 @@ def _outcome(body: dict[str, Any], provider: Provider, call: InputCall) -> Outco
     return outcome_of(reported, Usage(input=call.tokens_max), Usage(input=call.tokens_estimate))
 
 
-# Embedding vectors in the two formats of the API: numbers, and base64 of little-endian 32-bit floats.
-
-FLOAT_BYTES = 4
-
-
 def in_format(vector: object, encoding_format: str) -> str | list[float]:
-    """The vector as `float` or `base64`, whichever of them it came in; raises ValueError for neither."""
+    """The vector as `float` (numbers) or `base64` (of little-endian 32-bit floats), whichever of them it came in.
+
+    Raises ValueError for neither.
+    """
     if isinstance(vector, str):
         floats = from_base64(vector)
         return vector if encoding_format == "base64" else floats.tolist()
@@ -103,7 +96,7 @@ def from_base64(text: str) -> "array[float]":
 
 
 def to_base64(numbers: list[float]) -> str:
-    """Raises ValueError for numbers that no 32-bit float can hold."""
+    """Raises ValueError for numbers that do not fit into 32-bit floats."""
     try:
         floats = array("f", numbers)
     except OverflowError as exc:

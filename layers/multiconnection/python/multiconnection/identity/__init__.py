@@ -1,1 +1,1 @@
-"""People who sign in: the user pool, sessions, second factors."""
+"""Users who sign in with a browser: sign-up, sign-in, sessions, second factors, the user pool."""

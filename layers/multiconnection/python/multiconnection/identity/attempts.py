@@ -1,11 +1,12 @@
-"""How often somebody may try: passwords, codes and mails, per address of the network and per e-mail address.
+"""Limits on guessing: passwords, codes and mails, per network address and per person.
 
-A person is counted in each network apart, so that a stranger elsewhere locks nobody out, and over all networks together
-with more room, so that many networks guess no faster than a few.
-Renewals of sessions are counted too: a forged one costs a question to the identity provider.
-Every attempt is one exact conditional write per subject before it is made, so concurrent guesses in several processes
-cannot pass a quota; a right guess is given back. Without the store nobody may try: a limit that fails open under load
-is a limit that an attacker can switch off.
+A person is counted in each network separately, so that a stranger elsewhere locks no one out, and over all networks
+together with more room, so that many networks guess no faster than a few. Renewals of sessions are counted as well,
+because a forged one costs a request to the identity provider.
+
+Each attempt is one exact conditional write per subject before it is made, so concurrent guesses in several processes
+cannot exceed a quota; a right guess is given back. Without the store no attempt is possible: an attacker could switch
+off a limit that fails open under load.
 """
 
 import contextlib
@@ -16,18 +17,17 @@ from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
 from multiconnection.errors import IdentityUnavailable, RateLimited
-from multiconnection.limits.gcra import REQUESTS, Demand, LimitStore, Rate, Shift, arrival
-from multiconnection.ports import Clock
+from multiconnection.limits.gcra import REQUESTS, SECOND_NS, LimitRefusal, Rate
+from multiconnection.limits.limiter import Limiter
 from multiconnection.retry import StoreError
 
 from .models import IdentityRefused
 
 Kind = Literal["sign_in", "code", "mail"]
 _QUARTER_S = 900
-# The limits table keeps an idle subject for an hour; a longer window would be forgotten on the way.
+# The limits table keeps an idle subject for an hour; a longer window would be forgotten too early.
 _HOUR_S = 3600
-_UNUSED_RATE = Rate(1)
-_WHAT = {
+_NAMES = {
     "sign_in": "attempts to sign in",
     "code": "attempts to enter a code",
     "mail": "requests for a code",
@@ -36,19 +36,7 @@ _WHAT = {
 
 
 class AlreadyUsed(Exception):
-    """It was good for one use, and that has been made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """At most `attempts` in any `window_s` seconds; they come back one by one, evenly."""
-
-    attempts: int
-    window_s: int
-
-    @property
-    def interval_ns(self) -> int:
-        return self.window_s * 10**9 // self.attempts
+    """It was good for one use and has been used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,84 +56,71 @@ class AttemptQuotas:
     ip_renewals: int = 300
 
     @property
-    def renewals(self) -> Quota:
-        return Quota(self.ip_renewals, _QUARTER_S)
+    def renewals(self) -> Rate:
+        return _per(_QUARTER_S, self.ip_renewals)
 
-    def of(self, kind: Kind) -> tuple[Quota, Quota, Quota]:
-        """Of a network, of a person there, of a person from everywhere."""
+    def of(self, kind: Kind) -> tuple[Rate, Rate, Rate]:
+        """The rates of a network, of a person in it, and of a person in all networks."""
         if kind == "mail":
-            return _quotas(self.ip_mails, self.email_mails, self.mails_everywhere, _HOUR_S)
-        return _quotas(self.ip_attempts, self.email_attempts, self.attempts_everywhere, _QUARTER_S)
-
-
-@dataclass(frozen=True, slots=True)
-class _WindowDemand(Demand):
-    """GCRA over a window other than a minute."""
-
-    quota: Quota = Quota(1, _QUARTER_S)
-
-    def shift(self, now_ns: int) -> Shift:
-        return self.pending.then(arrival(now_ns, self.units * self.quota.interval_ns))
-
-    def ceiling_ns(self, now_ns: int) -> int | None:
-        return now_ns + self.quota.window_s * 10**9 if self.units > 0 else None
+            everywhere = self.email_mails * self.mails_everywhere
+            return _per(_HOUR_S, self.ip_mails), _per(_HOUR_S, self.email_mails), _per(_HOUR_S, everywhere)
+        everywhere = self.email_attempts * self.attempts_everywhere
+        return _per(_QUARTER_S, self.ip_attempts), _per(_QUARTER_S, self.email_attempts), _per(_QUARTER_S, everywhere)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One that was let in; `subjects` are what it was counted on."""
+    """An attempt that was admitted, and the subjects it was counted on."""
 
-    subjects: tuple[tuple[str, Quota], ...]
+    subjects: tuple[tuple[str, Rate], ...]
 
 
-class Attempts:
-    """One conditional write per subject and attempt; shared by all processes through the limits table."""
+class AttemptLimits:
+    """One conditional write per subject and attempt, shared by all processes through the limits table."""
 
-    def __init__(self, store: LimitStore, clock: Clock, quotas: AttemptQuotas) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, limiter: Limiter, quotas: AttemptQuotas) -> None:
+        self._limiter = limiter
         self._quotas = quotas
 
     async def admit(self, kind: Kind, ip: str, person: str) -> Attempt:
         """`person` is an e-mail address or a user id. Raises RateLimited or IdentityUnavailable."""
-        of_ip, of_person, of_everywhere = self._quotas.of(kind)
-        network, who = _network(ip), _hidden(person)
-        return await self._admitted(
+        per_ip, per_person, everywhere = self._quotas.of(kind)
+        network, hidden = _network(ip), _hidden(person)
+        return await self._admit(
             kind,
-            (f"{kind}:ip:{network}", of_ip),
-            (f"{kind}:who:{who}:{network}", of_person),
-            (f"{kind}:who:{who}", of_everywhere),
+            (f"{kind}:ip:{network}", per_ip),
+            (f"{kind}:who:{hidden}:{network}", per_person),
+            (f"{kind}:who:{hidden}", everywhere),
         )
 
     async def admit_renewal(self, ip: str) -> Attempt:
-        """Nobody is known yet, so only the address is counted. Raises RateLimited or IdentityUnavailable."""
-        return await self._admitted("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
+        """Counts the address only: the person is not known yet. Raises RateLimited or IdentityUnavailable."""
+        return await self._admit("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
 
     async def admit_network(self, kind: Kind, ip: str) -> Attempt:
-        """For what names nobody. Raises RateLimited or IdentityUnavailable."""
-        of_ip, _, _ = self._quotas.of(kind)
-        return await self._admitted(kind, (f"{kind}:ip:{_network(ip)}", of_ip))
+        """For attempts that name no person. Raises RateLimited or IdentityUnavailable."""
+        per_ip, _, _ = self._quotas.of(kind)
+        return await self._admit(kind, (f"{kind}:ip:{_network(ip)}", per_ip))
 
     @contextlib.asynccontextmanager
     async def once(self, name: str, life_s: int) -> AsyncIterator[None]:
-        """Around the use of something that is good for one use within `life_s`; a refusal or an outage is none.
+        """Wraps the only use of something that lives `life_s`; the provider's refusals and outages do not count.
 
-        The use is written before it happens, so of several at once one goes on. Raises AlreadyUsed or
+        The use is written before it happens, so one of several concurrent ones succeeds. Raises AlreadyUsed or
         IdentityUnavailable.
         """
-        use = Attempt(((f"once:{name}", Quota(1, life_s)),))
-        ((subject, quota),) = use.subjects
-        if await self._take(subject, quota, 1, self._now_ns()) is not None:
+        subject, rate = f"once:{name}", Rate(1, life_s * SECOND_NS)
+        if await self._take(subject, rate, 1) is not None:
             raise AlreadyUsed(name)
         try:
             yield
         except (IdentityRefused, IdentityUnavailable):
-            await self.give_back(use)
+            await self.give_back(Attempt(((subject, rate),)))
             raise
 
     @contextlib.asynccontextmanager
     async def settled(self, attempt: Attempt) -> AsyncIterator[None]:
-        """Around the question to the provider: only its refusals use a quota up, not a yes and not its outage."""
+        """Wraps a request to the provider and gives the attempt back unless the provider refuses it."""
         try:
             yield
         except IdentityUnavailable:
@@ -154,48 +129,35 @@ class Attempts:
         await self.give_back(attempt)
 
     async def give_back(self, attempt: Attempt) -> None:
-        """Never raises; what is not given back comes back with time."""
-        now_ns = self._now_ns()
-        for subject, quota in attempt.subjects:
+        """Never raises; an attempt that cannot be given back returns with time."""
+        for subject, rate in attempt.subjects:
             with contextlib.suppress(IdentityUnavailable):
-                await self._take(subject, quota, -1, now_ns)
+                await self._take(subject, rate, -1)
 
-    async def _admitted(self, kind: str, *subjects: tuple[str, Quota]) -> Attempt:
-        for subject, quota in subjects:
-            await self._count(kind, subject, quota)
+    async def _admit(self, kind: str, *subjects: tuple[str, Rate]) -> Attempt:
+        for subject, rate in subjects:
+            if refusal := await self._take(subject, rate, 1):
+                wait_s = max(1.0, refusal.retry_after_s)
+                raise RateLimited(
+                    f"Too many {_NAMES[kind]}. Please try again in {wait_s:.0f} s.",
+                    reason=f"{kind}_attempts",
+                    retry_after_s=wait_s,
+                )
         return Attempt(subjects)
 
-    async def _count(self, kind: str, subject: str, quota: Quota) -> None:
-        now_ns = self._now_ns()
-        refused_at_ns = await self._take(subject, quota, 1, now_ns)
-        if refused_at_ns is None:
-            return
-        wait_s = max(1.0, (refused_at_ns + quota.interval_ns - quota.window_s * 10**9 - now_ns) / 10**9)
-        raise RateLimited(
-            f"Too many {_WHAT[kind]}. Please try again in {wait_s:.0f} s.",
-            reason=f"{kind}_attempts",
-            retry_after_s=wait_s,
-        )
-
-    async def _take(self, subject: str, quota: Quota, units: int, now_ns: int) -> int | None:
-        """The theoretical arrival time that refused, or None."""
-        demand = _WindowDemand(_UNUSED_RATE, units, quota=quota)
+    async def _take(self, subject: str, rate: Rate, units: int) -> LimitRefusal | None:
         try:
-            result = await self._store.take(subject, now_ns, {REQUESTS: demand})
+            return await self._limiter.take_strict(subject, {REQUESTS: rate}, {REQUESTS: units})
         except StoreError as exc:
             raise IdentityUnavailable("Attempts cannot be counted, please try again.", retry_after_s=1) from exc
-        return None if result.granted else result.tats.get(REQUESTS, now_ns)
-
-    def _now_ns(self) -> int:
-        return int(self._clock.now() * 10**9)
 
 
-def _quotas(of_ip: int, of_person: int, everywhere: int, window_s: int) -> tuple[Quota, Quota, Quota]:
-    return Quota(of_ip, window_s), Quota(of_person, window_s), Quota(of_person * everywhere, window_s)
+def _per(window_s: int, attempts: int) -> Rate:
+    return Rate(attempts, window_s * SECOND_NS)
 
 
 def _network(ip: str) -> str:
-    """A household or a server has a whole /64 of IPv6."""
+    """The /64 of an IPv6 address, which a household or a server has as a whole; any other address as it is."""
     try:
         address = ip_address(ip)
     except ValueError:
@@ -206,5 +168,5 @@ def _network(ip: str) -> str:
 
 
 def _hidden(person: str) -> str:
-    """No e-mail address stands in the limits table."""
+    """A hash, so that the limits table holds no e-mail address."""
     return hashlib.sha256(person.strip().lower().encode()).hexdigest()[:32]

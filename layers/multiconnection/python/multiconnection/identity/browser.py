@@ -1,4 +1,7 @@
-"""What the console's routes ask for: `SessionDep` and `AdminDep`, CSRF protection and the account's quota included."""
+"""Dependencies of the routes that browsers call: the signed-in user, cookies, CSRF protection, bodies and lists.
+
+`SessionDep` and the dependencies built on it include CSRF protection and the account's console quota.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -16,20 +19,40 @@ from multiconnection.ports import Clock
 from multiconnection.web.app import App, Message, RawReceive, RawScope, RawSend, SetUp, create_app
 from multiconnection.web.body import read_json
 from multiconnection.web.context import SCOPE_KEY, service
-from multiconnection.web.validation import invalid
+from multiconnection.web.validation import MaybeReasonBody, invalid
 
 from .models import Session
 from .sessions import Access, Presented, Renewal, Sessions
 
+# The prefix makes browsers refuse these cookies from any other host, from plain http and for any narrower path.
+ID_COOKIE = "__Host-mc_id"
+REFRESH_COOKIE = "__Host-mc_refresh"
+# The lifetime of the pool's refresh tokens.
+REFRESH_LIFE_S = 30 * 86400
+# Browsers silently drop a longer cookie.
+COOKIE_BYTES_MAX = 4096
+ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
+_COLLECTED = "multiconnection.set_cookies"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "x-mc-csrf"
+_FOREIGN = "This request does not come from our own pages."
+# A name, three limits, a hundred model ids and fifty address ranges.
+BODY_BYTES_MAX = 64 * 1024
+# A handful of short fields.
+SMALL_BODY_BYTES_MAX = 16 * 1024
+LIMIT, LIMIT_MAX = 25, 100
+B = TypeVar("B", bound=BaseModel)
+log = logging.getLogger(__name__)
+
 QuotaDep = Annotated[ConsoleQuota, service("quota")]
 SessionsDep = Annotated[Sessions, service("sessions")]
 StandingDep = Annotated[Standing, service("standing")]
-
-__all__ = ["AccessDep", "AdminDep", "Session", "SessionDep"]
+LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
+CursorQuery = Annotated[str | None, Query(max_length=256)]
 
 
 async def session(request: Request, sessions: SessionsDep, quota: QuotaDep) -> Session:
-    """The signed-in user; an ID token near its end is renewed on the way, with new cookies on the same answer.
+    """The signed-in user; an ID token near its end is renewed, with new cookies on the same answer.
 
     Raises CsrfFailed, SessionRequired, SessionExpired, IdentityUnavailable or RateLimited.
     """
@@ -42,14 +65,14 @@ async def session(request: Request, sessions: SessionsDep, quota: QuotaDep) -> S
 
 
 async def admin_session(found: Annotated[Session, Depends(session)]) -> Session:
-    """Raises AdminForbidden for everybody else who is signed in."""
+    """The signed-in administrator. Raises AdminForbidden besides what a session raises."""
     if not found.is_admin:
         raise AdminForbidden("Admin permission is required.")
     return found
 
 
 async def access(request: Request, sessions: SessionsDep, quota: QuotaDep) -> Access:
-    """For changes of the identity itself: an access token, fetched for this request and never kept.
+    """A session with an access token to change the identity, fetched for this request and never stored.
 
     Raises as `session` does.
     """
@@ -61,7 +84,7 @@ async def access(request: Request, sessions: SessionsDep, quota: QuotaDep) -> Ac
 
 
 async def _admit(quota: ConsoleQuota, found: Session) -> None:
-    """Here, so that no route of a session can be without it."""
+    """Count the request; part of the session, so that no route can omit it."""
     note_account(found.account_id)
     await quota.admit(found.account_id)
 
@@ -71,24 +94,39 @@ AdminDep = Annotated[Session, Depends(admin_session)]
 AccessDep = Annotated[Access, Depends(access)]
 
 
-# The two cookies of a session.
-# Cookies are collected in the scope and written when the answer starts, so that a session that was renewed on the way
-# is kept also where the route itself ends in an error or streams.
+async def heavy_user(session: SessionDep, quota: QuotaDep) -> Session:
+    """For routes that read many rows. Raises RateLimited besides what a session raises."""
+    await quota.admit_heavy(session.account_id)
+    return session
 
-# The prefix makes browsers refuse them from any other host, from plain http and for any narrower path.
-ID_COOKIE = "__Host-mc_id"
-REFRESH_COOKIE = "__Host-mc_refresh"
-# As long as the pool's refresh tokens live.
-REFRESH_LIFE_S = 30 * 86400
-# Browsers drop a longer one without a word.
-COOKIE_BYTES_MAX = 4096
-ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
-_COLLECTED = "multiconnection.set_cookies"
-log = logging.getLogger(__name__)
+
+async def active_user(session: SessionDep, standing: StandingDep) -> Session:
+    """For routes that create or change something, which a suspended account may not.
+
+    Raises AccountSuspended besides what a session raises.
+    """
+    await standing.require_active(session.account_id)
+    return session
+
+
+async def active_access(access: AccessDep, standing: StandingDep) -> Access:
+    """For changes at the identity provider. Raises as `active_user` does."""
+    await standing.require_active(access.session.account_id)
+    return access
+
+
+UserDep = SessionDep
+ActiveAccessDep = Annotated[Access, Depends(active_access)]
+ActiveUserDep = Annotated[Session, Depends(active_user)]
+HeavyUserDep = Annotated[Session, Depends(heavy_user)]
 
 
 class BrowserAnswers:
-    """ASGI app around a function's app: the cookies of its answers."""
+    """ASGI app that adds the session's cookies to the answers of a function's app.
+
+    Cookies are collected in the scope and written when the answer starts, so a session that was renewed is kept even
+    if the route ends in an error or streams.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -110,7 +148,7 @@ class BrowserAnswers:
 
 
 def create_browser_app(set_up: SetUp, routers: Sequence[APIRouter]) -> BrowserAnswers:
-    """`create_app` for functions that know sessions."""
+    """`create_app` for functions with sessions."""
     return BrowserAnswers(create_app(set_up, routers))
 
 
@@ -120,7 +158,7 @@ def presented(request: Request) -> Presented:
 
 
 def set_session(request: Request, renewed: Renewal) -> None:
-    """Raises IdentityUnavailable for tokens that no browser would keep."""
+    """Raises IdentityUnavailable for tokens that are too long for a cookie."""
     clock: Clock = request.app.state.clock
     tokens, now_s = renewed.tokens, clock.now()
     _set(request, ID_COOKIE, tokens.id_token, max(0, int(renewed.expires_s - now_s)))
@@ -141,69 +179,23 @@ def _set(request: Request, name: str, value: str, life_s: int) -> None:
     request.scope[_COLLECTED][name] = cookie
 
 
-# Unsafe requests of a browser have to show that they come from our own pages.
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-HEADER = "x-mc-csrf"
-_MESSAGE = "This request does not come from our own pages."
-
-
 async def csrf(request: Request) -> None:
-    """A header that no form can send, and an origin that no other site can claim. Raises CsrfFailed."""
+    """Require a header that no form can send and an origin that no other site can claim. Raises CsrfFailed."""
     if request.method in SAFE_METHODS:
         return
-    if request.headers.get(HEADER) != "1":
-        raise CsrfFailed(f"Send the header `{HEADER}: 1`.")
+    if request.headers.get(CSRF_HEADER) != "1":
+        raise CsrfFailed(f"Send the header `{CSRF_HEADER}: 1`.")
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin") or (site is None and origin is None):
-        raise CsrfFailed(_MESSAGE)
+        raise CsrfFailed(_FOREIGN)
     if origin is not None and origin.lower() not in own_origins(request) | request.app.state.public_origins:
-        raise CsrfFailed(_MESSAGE)
+        raise CsrfFailed(_FOREIGN)
 
 
 def own_origins(request: Request) -> frozenset[str]:
-    """Of the host that the browser has sent this request to; the scheme is the platform's word, not the browser's."""
+    """The origin of the host in the request; the scheme comes from the platform, not from the browser."""
     host = request.headers.get("host", "").lower()
     return frozenset({f"{request.scope['scheme']}://{host}"}) if host else frozenset()
-
-
-# What the console's routes have in common: the signed-in user, bodies, lists.
-
-# A name, three limits, a hundred model ids and fifty address ranges.
-BODY_BYTES_MAX = 64 * 1024
-# A handful of short fields.
-SMALL_BODY_BYTES_MAX = 16 * 1024
-LIMIT, LIMIT_MAX = 25, 100
-B = TypeVar("B", bound=BaseModel)
-
-
-async def heavy_user(session: SessionDep, quota: QuotaDep) -> Session:
-    """For what reads much. Raises RateLimited besides what a session raises."""
-    await quota.admit_heavy(session.account_id)
-    return session
-
-
-async def active_user(session: SessionDep, standing: StandingDep) -> Session:
-    """For what begins or changes something: a suspended account only ends what it has.
-
-    Raises AccountSuspended besides what a session raises.
-    """
-    await standing.require_active(session.account_id)
-    return session
-
-
-async def active_access(access: AccessDep, standing: StandingDep) -> Access:
-    """For changes of what the provider keeps for the account. Raises as `active_user` does."""
-    await standing.require_active(access.session.account_id)
-    return access
-
-
-UserDep = SessionDep
-ActiveAccessDep = Annotated[Access, Depends(active_access)]
-ActiveUserDep = Annotated[Session, Depends(active_user)]
-HeavyUserDep = Annotated[Session, Depends(heavy_user)]
-LimitQuery = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
-CursorQuery = Annotated[str | None, Query(max_length=256)]
 
 
 async def body_of(request: Request, schema: type[B], bytes_max: int = BODY_BYTES_MAX) -> B:
@@ -213,6 +205,16 @@ async def body_of(request: Request, schema: type[B], bytes_max: int = BODY_BYTES
         return schema.model_validate(document)
     except ValidationError as exc:
         raise invalid(exc) from None
+
+
+async def optional_body_of(request: Request, schema: type[B]) -> B:
+    """The schema's defaults for an empty body. Raises as `body_of` does."""
+    return await body_of(request, schema) if await request.body() else schema()
+
+
+async def reason_of(request: Request) -> str:
+    """The reason in a body that may be left out. Raises as `body_of` does."""
+    return (await optional_body_of(request, MaybeReasonBody)).reason
 
 
 async def small_body_of(request: Request, schema: type[B]) -> B:

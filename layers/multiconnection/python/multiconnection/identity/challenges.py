@@ -1,14 +1,16 @@
-"""The second step of a sign-in, bound to the first: what the browser carries between them is sealed.
+"""Sealed tokens that bind the second step of a sign-in to the first.
 
-A token holds the address, the person, the kind of step and the provider's own session, encrypted and authenticated with
-AES-256-GCM. The second step takes nothing but the token and the answer, so nobody answers for somebody else.
+The browser carries a token from one step to the next. It holds the address, the user, the kind of step and the
+provider's own session, encrypted and authenticated with AES-256-GCM. The second step takes only the token and the
+answer, so no one can answer in another user's name.
 """
 
 import base64
 import binascii
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -19,14 +21,14 @@ from .models import Challenge, ChallengeKind
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-# `AuthSessionValidity` of the app client: the provider's session inside ends then, too.
+# `AuthSessionValidity` of the app client: the provider's session inside the token ends at the same time.
 LIFE_S = 300
 _NONCE_BYTES = 12
 _PURPOSE = b"multiconnection sign-in challenge 1"
 
 
 class ChallengeRefused(Exception):
-    """A token that opens nothing. `email` is whose it was, where it is one of ours."""
+    """A token that is forged, expired, or of another kind; `email` is None for a forged one."""
 
     def __init__(self, why: str, email: str | None = None) -> None:
         super().__init__(why)
@@ -34,14 +36,9 @@ class ChallengeRefused(Exception):
         self.email = email
 
 
-class ClientSecret(Protocol):
-    async def client_secret(self) -> str:
-        """A secret that the functions of this deployment share and browsers never see. Raises IdentityUnavailable."""
-
-
 @dataclass(frozen=True, slots=True)
 class PendingChallenge:
-    """A second step that is asked for; `token` is what the browser brings back."""
+    """A second step that the user has to take; the browser sends `token` back with the answer."""
 
     kind: ChallengeKind
     token: str = field(repr=False)
@@ -49,7 +46,7 @@ class PendingChallenge:
 
 @dataclass(frozen=True, slots=True)
 class OpenedChallenge:
-    """What a token stands for; `challenge_id` is its own, however the token is written."""
+    """The contents of a token; `challenge_id` is unique, however the token is encoded."""
 
     challenge_id: str
     email: str
@@ -58,10 +55,13 @@ class OpenedChallenge:
 
 
 class Challenges:
-    """Seals and opens tokens. The key is derived from the app client's secret: a new client ends those under way."""
+    """Seals and opens tokens with a key derived from the app client's secret: a new client invalidates them all.
 
-    def __init__(self, secret: ClientSecret, clock: Clock) -> None:
-        self._secret = secret
+    `client_secret` reads that secret and raises IdentityUnavailable.
+    """
+
+    def __init__(self, client_secret: Callable[[], Awaitable[str]], clock: Clock) -> None:
+        self._client_secret = client_secret
         self._clock = clock
 
     async def sealed(self, email: str, challenge: Challenge) -> PendingChallenge:
@@ -74,7 +74,7 @@ class Challenges:
             "expires_s": self._clock.now() + LIFE_S,
         }
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = _cipher(await self._secret.client_secret()).encrypt(nonce, orjson.dumps(content), _PURPOSE)
+        sealed = _cipher(await self._client_secret()).encrypt(nonce, orjson.dumps(content), _PURPOSE)
         return PendingChallenge(challenge.kind, base64.urlsafe_b64encode(nonce + sealed).decode())
 
     async def opened(self, kind: ChallengeKind, token: str) -> OpenedChallenge:
@@ -84,7 +84,7 @@ class Challenges:
         try:
             raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
             nonce, sealed = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
-            opened = _cipher(await self._secret.client_secret()).decrypt(nonce, sealed, _PURPOSE)
+            opened = _cipher(await self._client_secret()).decrypt(nonce, sealed, _PURPOSE)
         except (UnicodeEncodeError, binascii.Error, InvalidTag, ValueError) as exc:
             # GCM raises ValueError for a nonce that is too short.
             raise ChallengeRefused("forged") from exc
@@ -97,7 +97,7 @@ class Challenges:
 
 
 def _cipher(secret: str) -> "AESGCM":
-    # Loaded with the first token, as in `identity/id_tokens.py`.
+    # Imported with the first token, as in `identity/id_tokens.py`.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

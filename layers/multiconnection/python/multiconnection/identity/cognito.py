@@ -1,7 +1,7 @@
-"""Cognito over aiohttp: the operations of a confidential app client, unsigned as AWS has them, and a few signed ones.
+"""Cognito over aiohttp: the unsigned operations of a confidential app client, and a few signed ones.
 
-boto3 would add half a second of import and threads to sign what AWS does not want signed. The client's secret proves
-instead that it is us who ask: whoever else knows the client's id, and every browser can, gets nothing for it.
+boto3 would add half a second of import, and threads, for operations that need no signature. Instead the client's
+secret proves that the request is ours: the client's id, which every browser can know, is worth nothing without it.
 https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash
 """
 
@@ -40,6 +40,8 @@ from .models import (
 SERVICE = "cognito-idp"
 TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=1.0)
 RETRY_AFTER_S = 2
+# Cognito's own limit.
+SEARCH_LIMIT_MAX = 60
 _TARGET = "AWSCognitoIdentityProviderService"
 _CHALLENGES: Mapping[str, ChallengeKind] = {"SOFTWARE_TOKEN_MFA": "totp", "NEW_PASSWORD_REQUIRED": "new_password"}
 _REFUSALS: Mapping[str, type[IdentityRefused]] = {
@@ -55,7 +57,7 @@ _REFUSALS: Mapping[str, type[IdentityRefused]] = {
     "InvalidPasswordException": PasswordRefused,
     "PasswordHistoryPolicyViolationException": PasswordRefused,
     "RefreshTokenReuseException": CredentialsRefused,
-    # Only somebody who is known is mailed to: an answer of its own would tell.
+    # Only known users are sent mail: a separate answer would reveal them.
     "CodeDeliveryFailureException": RequestRefused,
     "InvalidParameterException": RequestRefused,
     "SoftwareTokenMFANotFoundException": RequestRefused,
@@ -67,7 +69,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UserPool:
-    """The pool and its app client; `endpoint_url` is that of a local AWS."""
+    """The pool and its app client; `endpoint_url` is set for a local AWS."""
 
     pool_id: str
     client_id: str
@@ -84,12 +86,12 @@ class UserPool:
 
     @property
     def issuer(self) -> str:
-        """What ID tokens name, also those of a local AWS."""
+        """The issuer in ID tokens, also in those of a local AWS."""
         return f"https://{SERVICE}.{self.region}.amazonaws.com/{self.pool_id}"
 
 
 class Cognito:
-    """Implements `IdentityProvider`. Nothing is repeated: each refusal of a code or password counts over there."""
+    """Implements `IdentityProvider`. No request is repeated: Cognito counts each refused code or password."""
 
     def __init__(self, session: aiohttp.ClientSession, credentials: Credentials, pool: UserPool) -> None:
         self._session = session
@@ -101,23 +103,23 @@ class Cognito:
 
     async def sign_up(self, email: str, password: str, name: str) -> None:
         attributes = [_attribute("email", email), *([_attribute("name", name)] if name else [])]
-        await self._of_person("SignUp", email, Password=password, UserAttributes=attributes)
+        await self._of_user("SignUp", email, Password=password, UserAttributes=attributes)
 
     async def confirm_sign_up(self, email: str, code: str) -> None:
-        await self._of_person("ConfirmSignUp", email, ConfirmationCode=code)
+        await self._of_user("ConfirmSignUp", email, ConfirmationCode=code)
 
     async def set_password(self, email: str, password: str) -> None:
         await self._signed("AdminSetUserPassword", Username=email, Password=password, Permanent=True)
 
     async def resend_code(self, email: str) -> None:
-        await self._of_person("ResendConfirmationCode", email)
+        await self._of_user("ResendConfirmationCode", email)
 
     async def sign_in(self, email: str, password: str) -> Tokens | Challenge:
         parameters = {"USERNAME": email, "PASSWORD": password, "SECRET_HASH": await self._secret_hash(email)}
         answer = await self._of_client("InitiateAuth", AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters)
         if (kind := _challenge_kind(answer)) is None:
             return _tokens(answer)
-        # The answer to a challenge names the person by id, or the hash of the secret does not fit.
+        # The answer to a challenge has to name the user by id, or the secret hash does not match.
         return Challenge(kind, await self.user_id_of(email), str(answer.get("Session") or ""))
 
     async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
@@ -129,7 +131,7 @@ class Cognito:
         return Challenge(kind, user_id, str(answer.get("Session") or "")) if kind else _tokens(answer)
 
     async def refresh(self, refresh_token: str) -> Tokens:
-        # REFRESH_TOKEN_AUTH wants a hash of the user's id, and who that is only the token knows.
+        # REFRESH_TOKEN_AUTH needs a hash of the user's id, which only the token contains.
         secret = await self.client_secret()
         return _tokens(
             await self._of_client("GetTokensFromRefreshToken", RefreshToken=refresh_token, ClientSecret=secret)
@@ -142,10 +144,10 @@ class Cognito:
         await self._signed("AdminUserGlobalSignOut", Username=user)
 
     async def forgot(self, email: str) -> None:
-        await self._of_person("ForgotPassword", email)
+        await self._of_user("ForgotPassword", email)
 
     async def reset(self, email: str, code: str, password: str) -> None:
-        await self._of_person("ConfirmForgotPassword", email, ConfirmationCode=code, Password=password)
+        await self._of_user("ConfirmForgotPassword", email, ConfirmationCode=code, Password=password)
 
     async def change_password(self, access_token: str, current: str, new: str) -> None:
         await self._call(
@@ -156,7 +158,7 @@ class Cognito:
         found = await self._signed("AdminGetUser", Username=user)
         values = {each.get("Name"): each.get("Value") for each in found.get("UserAttributes") or ()}
         if not values.get("sub"):
-            raise _unavailable("AdminGetUser", "a person without an id")
+            raise _unavailable("AdminGetUser", "a user without an id")
         return str(values["sub"])
 
     async def has_totp(self, user_id: str) -> bool:
@@ -181,7 +183,7 @@ class Cognito:
         await self._call("UpdateUserAttributes", {"AccessToken": access_token, "UserAttributes": attributes})
 
     async def client_secret(self) -> str:
-        """Read once in a process: no template can hand it over without showing it. A new secret is a new client."""
+        """Read once per process, because a template cannot pass it without showing it. A new secret is a new client."""
         async with self._describing:
             if not self._client_secret:
                 found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
@@ -196,18 +198,18 @@ class Cognito:
             "RespondToAuthChallenge", ChallengeName=challenge, Session=session, ChallengeResponses=responses
         )
 
-    async def _of_person(self, operation: str, email: str, **members: Any) -> dict[str, Any]:
+    async def _of_user(self, operation: str, email: str, **members: Any) -> dict[str, Any]:
         return await self._of_client(operation, Username=email, SecretHash=await self._secret_hash(email), **members)
 
     async def _of_client(self, operation: str, **members: Any) -> dict[str, Any]:
         return await self._call(operation, {"ClientId": self._pool.client_id, **members})
 
     async def _secret_hash(self, user: str) -> str:
-        told = f"{user}{self._pool.client_id}".encode()
-        return base64.b64encode(hmac.digest((await self.client_secret()).encode(), told, hashlib.sha256)).decode()
+        message = f"{user}{self._pool.client_id}".encode()
+        return base64.b64encode(hmac.digest((await self.client_secret()).encode(), message, hashlib.sha256)).decode()
 
     async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
-        """With the function's own role, which may do exactly this to exactly this pool."""
+        """Call an operation of the pool, signed with the function's role."""
         body = orjson.dumps({"UserPoolId": self._pool.pool_id, **members})
         try:
             key = await role_key(self._credentials, self._session)
@@ -227,8 +229,31 @@ class Cognito:
             raise _unavailable(operation, type(exc).__name__) from exc
 
 
+class CognitoPeople(Cognito):
+    """Searches the users of the pool. https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html"""
+
+    async def search(self, prefix: str, limit: int, after: str | None) -> PeoplePage:
+        """Users whose e-mail address starts with `prefix`, in no order."""
+        quoted = prefix.replace("\\", "\\\\").replace('"', '\\"')
+        members: dict[str, Any] = {
+            "Filter": f'email ^= "{quoted}"',
+            "AttributesToGet": ["sub"],
+            "Limit": min(limit, SEARCH_LIMIT_MAX),
+        }
+        if after is not None:
+            members["PaginationToken"] = after
+        answer = await self._signed("ListUsers", **members)
+        found = [
+            str(attribute["Value"])
+            for user in answer.get("Users", ())
+            for attribute in user.get("Attributes", ())
+            if attribute["Name"] == "sub"
+        ]
+        return PeoplePage(found, answer.get("PaginationToken"))
+
+
 class JwksUrl:
-    """Where the pool publishes the keys that sign its tokens."""
+    """The URL at which the pool publishes the keys that sign its tokens."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -244,11 +269,11 @@ class JwksUrl:
 
 
 def answer_of(operation: str, status: int, body: bytes) -> dict[str, Any]:
-    """The JSON object of a good answer. Raises IdentityRefused or IdentityUnavailable."""
+    """The JSON object of a successful answer. Raises IdentityRefused or IdentityUnavailable."""
     try:
         answer = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
-        # Not chained: the decoder's error carries the document, and that may hold tokens.
+        # Not chained: the decoder's error holds the document, which may contain tokens.
         answer = None
     if not isinstance(answer, dict):
         raise _unavailable(operation, f"HTTP {status} without a JSON object")
@@ -275,7 +300,7 @@ def _challenge_kind(answer: Mapping[str, Any]) -> ChallengeKind | None:
 
 
 def _tokens(answer: Mapping[str, Any]) -> Tokens:
-    """A challenge where none is expected is a pool that is set up in another way than ours."""
+    """Raises IdentityUnavailable for a challenge that is not expected: the pool is configured differently."""
     found = answer.get("AuthenticationResult")
     if not isinstance(found, dict) or not {"IdToken", "AccessToken"} <= found.keys():
         raise _unavailable("InitiateAuth", f"no tokens but {answer.get('ChallengeName')}")
@@ -285,32 +310,3 @@ def _tokens(answer: Mapping[str, Any]) -> Tokens:
 def _unavailable(operation: str, why: str) -> IdentityUnavailable:
     log.warning("identity_provider_failed", extra={"operation": operation, "error": why})
     return IdentityUnavailable("Signing in is not possible right now, please try again.", retry_after_s=RETRY_AFTER_S)
-
-
-# People of the user pool, found by the beginning of their e-mail address.
-
-# Cognito's own limit.
-LIMIT_MAX = 60
-
-
-class CognitoPeople(Cognito):
-    """Implements `People`. https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html"""
-
-    async def search(self, prefix: str, limit: int, after: str | None) -> PeoplePage:
-        """In no order. Ids of an identity are its `sub`, from which the account follows."""
-        quoted = prefix.replace("\\", "\\\\").replace('"', '\\"')
-        members: dict[str, Any] = {
-            "Filter": f'email ^= "{quoted}"',
-            "AttributesToGet": ["sub"],
-            "Limit": min(limit, LIMIT_MAX),
-        }
-        if after is not None:
-            members["PaginationToken"] = after
-        answer = await self._signed("ListUsers", **members)
-        found = [
-            str(attribute["Value"])
-            for user in answer.get("Users", ())
-            for attribute in user.get("Attributes", ())
-            if attribute["Name"] == "sub"
-        ]
-        return PeoplePage(found, answer.get("PaginationToken"))

@@ -1,12 +1,12 @@
-"""Cognito's ID tokens: RS256 and nothing else, by keys that the pool publishes.
+"""Verification of Cognito's ID tokens: RS256 only, with the keys that the pool publishes.
 
-PyJWT and cryptography are loaded with the first token: 180 ms that a function without sessions never pays.
+PyJWT and cryptography are imported with the first token: 180 ms that a function without sessions never pays.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from multiconnection.errors import IdentityUnavailable
 from multiconnection.ports import Clock
@@ -15,7 +15,7 @@ from .models import ADMIN_GROUP, Claims, TokenExpired, TokenRefused
 from .schemas import printable_name
 
 LEEWAY_S = 30
-# An unknown key id may be a rotation, or anybody's invention: the keys are fetched this often at most for it.
+# An unknown key id may follow a rotation or be invented, so it causes a fetch at most this often.
 REFETCH_PAUSE_S = 10
 # Withdrawn keys are forgotten after this.
 KEYS_AGE_MAX_S = 3600
@@ -24,16 +24,13 @@ _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "token_use"]
 log = logging.getLogger(__name__)
 
 
-class JwksSource(Protocol):
-    async def fetch(self) -> Mapping[str, Any]:
-        """The published key set. Raises IdentityUnavailable."""
-
-
 class IdTokens:
-    """Implements `TokenVerifier`."""
+    """Verifies ID tokens; `fetch_keys` reads the published key set and raises IdentityUnavailable."""
 
-    def __init__(self, source: JwksSource, issuer: str, audience: str, clock: Clock) -> None:
-        self._source = source
+    def __init__(
+        self, fetch_keys: Callable[[], Awaitable[Mapping[str, Any]]], issuer: str, audience: str, clock: Clock
+    ) -> None:
+        self._fetch_keys = fetch_keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -57,7 +54,7 @@ class IdTokens:
                 algorithms=["RS256"],
                 audience=self._audience,
                 issuer=self._issuer,
-                # The times are compared below, with our own clock.
+                # The times are compared in `_claims`, with our own clock.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
         except jwt.PyJWTError as exc:
@@ -77,7 +74,7 @@ class IdTokens:
         return Claims(
             user_id=user_id,
             email=str(payload.get("email", "")),
-            # Whoever holds an access token can have the provider keep any name.
+            # The holder of an access token can set any name at the provider.
             name=printable_name(str(payload.get("name", ""))),
             is_admin=isinstance(groups, list) and ADMIN_GROUP in groups,
             expires_s=expires_s,
@@ -90,14 +87,14 @@ class IdTokens:
         return self._keys[kid]
 
     async def _refreshed(self, kid: str) -> None:
-        """Fetch the keys where they are old or lack this one, one request at a time."""
+        """Fetch the keys if they are old or lack this one, one request at a time."""
         if not self._is_due(kid):
             return
         async with self._fetching:
             if not self._is_due(kid):
                 return
             try:
-                found = keys_of(await self._source.fetch())
+                found = keys_of(await self._fetch_keys())
             except IdentityUnavailable:
                 if kid not in self._keys:
                     raise
@@ -111,7 +108,7 @@ class IdTokens:
 
 
 def keys_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Key id → public key; whatever is no RSA signing key is left out."""
+    """The public RSA signing keys of a key set, by key id."""
     import jwt
 
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What accounts and sessions need of an identity provider, as small Protocols, and how it refuses."""
+"""Sessions, tokens and challenges, the identity provider behind them, and its refusals."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,21 +7,37 @@ from typing import Literal, Protocol
 
 from multiconnection import ids
 
+ADMIN_GROUP = "admin"
+ACCOUNT_PREFIX = "acct_"
+_ACCOUNT_CHARS = 24
+ChallengeKind = Literal["totp", "new_password"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The owner of a verified ID token; `user_id` is the identity provider's id."""
+
+    account_id: str
+    email: str
+    name: str
+    is_admin: bool
+    user_id: str
+
 
 class IdentityRefused(Exception):
-    """The provider said no. Its own words are not kept: they may tell whether an e-mail address is known."""
+    """A refusal of the provider. Its message is not kept: it may reveal whether an e-mail address is known."""
 
 
 class CredentialsRefused(IdentityRefused):
-    """A wrong password, an unknown address, a token that is no longer good."""
+    """A wrong password, an unknown address, or a token that is no longer valid."""
 
 
 class NotConfirmed(IdentityRefused):
-    """The address has not been confirmed. Cognito says so before it looks at the password."""
+    """The address has not been confirmed. Cognito checks this before the password."""
 
 
 class EmailTaken(IdentityRefused):
-    """Somebody has signed up with this address."""
+    """The address belongs to a user already."""
 
 
 class CodeRefused(IdentityRefused):
@@ -37,32 +53,29 @@ class RequestRefused(IdentityRefused):
 
 
 class AttemptsExhausted(IdentityRefused):
-    """The provider's own limit of attempts for this person."""
+    """The provider's own limit of attempts for this user is reached."""
 
 
 class TokenRefused(Exception):
-    """The ID token is not one of ours."""
+    """The ID token was not issued by our user pool for our client."""
 
 
 class TokenExpired(TokenRefused):
-    """It was ours."""
+    """The ID token was valid and has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """`refresh_token` is None where the provider keeps the one it was shown."""
+    """`refresh_token` is None when the presented one stays valid."""
 
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False, default=None)
 
 
-ChallengeKind = Literal["totp", "new_password"]
-
-
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The password was right and something more is asked for; `session` is the provider's, opaque."""
+    """A second step after the right password; `session` is the provider's own, opaque."""
 
     kind: ChallengeKind
     user_id: str
@@ -71,7 +84,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified ID token says."""
+    """The contents of a verified ID token."""
 
     user_id: str
     email: str
@@ -81,16 +94,19 @@ class Claims:
 
 
 class IdentityProvider(Protocol):
-    """Every method raises IdentityUnavailable when the provider cannot be asked, and IdentityRefused as it says."""
+    """Every method raises IdentityUnavailable when the provider cannot be reached, and IdentityRefused as documented.
+
+    A `user` is a user id or an e-mail address.
+    """
 
     async def sign_up(self, email: str, password: str, name: str) -> None:
-        """And send a code. Raises EmailTaken, PasswordRefused, RequestRefused or AttemptsExhausted."""
+        """Also sends a code. Raises EmailTaken, PasswordRefused, RequestRefused or AttemptsExhausted."""
 
     async def confirm_sign_up(self, email: str, code: str) -> None:
         """Raises CodeRefused, CredentialsRefused (confirmed before), RequestRefused or AttemptsExhausted."""
 
     async def set_password(self, email: str, password: str) -> None:
-        """Of somebody who is confirmed, for good. May be repeated; raises PasswordRefused or CredentialsRefused."""
+        """Set a confirmed user's password for good. May be repeated; raises PasswordRefused or CredentialsRefused."""
 
     async def resend_code(self, email: str) -> None: ...
 
@@ -98,7 +114,7 @@ class IdentityProvider(Protocol):
         """Raises CredentialsRefused, NotConfirmed or AttemptsExhausted."""
 
     async def answer_totp(self, user_id: str, session: str, code: str) -> Tokens:
-        """Raises CodeRefused, or CredentialsRefused when the session is over, used, or not of this step and person."""
+        """Raises CodeRefused, or CredentialsRefused for a session that has ended, is used, or is not this user's."""
 
     async def answer_new_password(self, user_id: str, session: str, password: str) -> Tokens | Challenge:
         """Raises PasswordRefused, or CredentialsRefused as `answer_totp` does."""
@@ -113,66 +129,43 @@ class IdentityProvider(Protocol):
         """May be repeated."""
 
     async def sign_out_everywhere(self, user: str) -> None:
-        """`user` is a user id or an address. May be repeated; raises CredentialsRefused for nobody."""
+        """May be repeated; raises CredentialsRefused for an unknown user."""
 
     async def forgot(self, email: str) -> None:
-        """Send a code, if there is such a person."""
+        """Send a code if the user is known."""
 
     async def reset(self, email: str, code: str, password: str) -> None:
         """Raises CodeRefused, CredentialsRefused, PasswordRefused, RequestRefused or AttemptsExhausted."""
 
     async def change_password(self, access_token: str, current: str, new: str) -> None:
-        """Raises CredentialsRefused (the current one is wrong), PasswordRefused or AttemptsExhausted."""
+        """Raises CredentialsRefused (the current password is wrong), PasswordRefused or AttemptsExhausted."""
 
     async def user_id_of(self, user: str) -> str:
-        """`user` is a user id or an address. Raises CredentialsRefused for nobody."""
+        """Raises CredentialsRefused for an unknown user."""
 
     async def has_totp(self, user_id: str) -> bool:
-        """Raises CredentialsRefused for nobody."""
+        """Raises CredentialsRefused for an unknown user."""
 
     async def new_totp_secret(self, access_token: str) -> str:
-        """In base 32. In force once it is verified and preferred."""
+        """A secret in base 32, in force once it is verified and preferred."""
 
     async def verify_totp(self, access_token: str, code: str) -> None:
-        """Of the newest secret. Raises CodeRefused or RequestRefused."""
+        """Check a code of the newest secret. Raises CodeRefused or RequestRefused."""
 
     async def prefer_totp(self, access_token: str, *, enabled: bool) -> None: ...
 
     async def rename(self, access_token: str, name: str) -> None: ...
 
 
-class TokenVerifier(Protocol):
-    async def verify(self, id_token: str) -> Claims:
-        """Raises TokenExpired, TokenRefused or IdentityUnavailable."""
-
-
-# Who is signed in, and how an account follows from an identity: without a table in between.
-
-ADMIN_GROUP = "admin"
-ACCOUNT_PREFIX = "acct_"
-_ACCOUNT_CHARS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The owner of a verified ID token; `user_id` is the identity provider's own id of the person."""
-
-    account_id: str
-    email: str
-    name: str
-    is_admin: bool
-    user_id: str
-
-
-def account_id_of(user_id: str) -> str:
-    """The same person has the same account for ever; 24 characters hold 142 bits of the hash."""
-    digest = int.from_bytes(hashlib.sha256(user_id.encode()).digest())
-    return ACCOUNT_PREFIX + ids.encode(digest % 62**_ACCOUNT_CHARS, _ACCOUNT_CHARS)
-
-
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """Ids of the identity provider; `after` is its own cursor."""
+    """User ids of the identity provider; `after` is its own cursor."""
 
     user_ids: Sequence[str]
     after: str | None
+
+
+def account_id_of(user_id: str) -> str:
+    """The account of a user, which follows from the id without a table; 24 characters hold 142 bits of the hash."""
+    digest = int.from_bytes(hashlib.sha256(user_id.encode()).digest())
+    return ACCOUNT_PREFIX + ids.encode(digest % 62**_ACCOUNT_CHARS, _ACCOUNT_CHARS)

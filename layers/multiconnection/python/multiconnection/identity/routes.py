@@ -1,4 +1,4 @@
-"""/api/auth/*: sign up, in and out, passwords and second factors; the browser sees cookies, never tokens."""
+"""/api/auth/*: sign up, in and out, passwords and second factors; browsers get cookies, never tokens."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ async def sign_up(request: Request, sign_up: SignUpDep, context: ContextDep) -> 
 
 @router.post("/confirm")
 async def confirm(request: Request, sign_up: SignUpDep, context: ContextDep) -> dict[str, str]:
-    """Sets the password; the one of the sign-up was only judged."""
+    """Sets the password; the one of the sign-up was only checked."""
     body = await small_body_of(request, bodies.ConfirmBody)
     await sign_up.confirm(body.email, body.code, body.password, context.ip)
     return {"status": "confirmed"}
@@ -64,7 +64,7 @@ async def answer_totp(request: Request, sign_in: SignInDep, context: ContextDep)
 
 @router.post("/new-password")
 async def answer_new_password(request: Request, sign_in: SignInDep, context: ContextDep) -> dict[str, Any]:
-    """For people who were invited: their first password is for one sign-in."""
+    """For invited users, whose first password serves for one sign-in."""
     body = await small_body_of(request, bodies.NewPasswordBody)
     outcome = await sign_in.with_new_password(body.session, body.password, context.ip)
     return _answered(request, outcome)
@@ -72,7 +72,7 @@ async def answer_new_password(request: Request, sign_in: SignInDep, context: Con
 
 @router.post("/sign-out", status_code=204)
 async def sign_out(request: Request, sign_in: SignInDep) -> Response:
-    """Needs no session: whatever the cookies hold ends here."""
+    """Ends the session in the cookies, if there is one."""
     await sign_in.out(presented(request))
     clear_session(request)
     return Response(status_code=204)
@@ -95,7 +95,7 @@ async def forgot(request: Request, passwords: PasswordsDep, context: ContextDep)
 
 @router.post("/reset")
 async def reset(request: Request, passwords: PasswordsDep, context: ContextDep) -> dict[str, str]:
-    """Ends every session of the person."""
+    """Ends every session of the user."""
     body = await small_body_of(request, bodies.ResetBody)
     await passwords.reset(body.email, body.code, body.password, context.ip)
     clear_session(request)
@@ -106,7 +106,7 @@ async def reset(request: Request, passwords: PasswordsDep, context: ContextDep) 
 async def change_password(
     request: Request, passwords: PasswordsDep, context: ContextDep, access: AccessDep
 ) -> Response:
-    """Ends every other session; with a second factor this one too."""
+    """Ends every other session; with a second factor, this one as well."""
     body = await small_body_of(request, bodies.ChangePasswordBody)
     renewed = await passwords.change(access, body.current, body.new, context.ip)
     if renewed is None:

@@ -1,4 +1,4 @@
-"""Bodies of the browser's account API."""
+"""Request bodies of /api/auth."""
 
 import re
 from typing import Annotated
@@ -7,26 +7,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 EMAIL_CHARS_MAX = 254
 NAME_CHARS_MAX = 100
-# Wrong ones get the same answer as unknown ones; only the size is bounded here.
+# Wrong secrets get the same answer as unknown ones; only the size is checked here.
 SECRET_CHARS_MAX = 4096
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# What the provider takes: with what it refuses, a sign-up would seem to have sent a code.
+# The addresses that the provider accepts: for any other, a sign-up would seem to have sent a code.
 _EMAIL = re.compile(
     rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{0,58}}[a-z0-9])"
 )
 
 
 def _email(value: str) -> str:
-    """As people write it, in the one form in which it is compared; domains of other scripts in their ASCII form."""
+    """The form in which addresses are compared; domains of other scripts have to be in their ASCII form."""
     email = value.strip().lower()
     if not _EMAIL.fullmatch(email):
-        raise ValueError("this is no e-mail address")
+        raise ValueError("this is not an e-mail address")
     return email
 
 
 def printable_name(value: str) -> str:
-    """What can be shown of a name that somebody else has accepted: no control or format characters, not too long."""
+    """The displayable part of a name that another system has accepted: no control or format characters, bounded."""
     return "".join(char for char in " ".join(value.split()) if char.isprintable())[:NAME_CHARS_MAX].strip()
 
 
@@ -59,7 +59,7 @@ class SignUpBody(EmailBody):
 
 
 class ConfirmBody(EmailBody):
-    """With the password of whoever has the code."""
+    """The mailed code, and the password that its owner chooses."""
 
     code: Code
     password: Secret
@@ -70,7 +70,7 @@ class SignInBody(EmailBody):
 
 
 class TotpAnswerBody(AuthBody):
-    """Who answers is in `session`."""
+    """`session` identifies the user and the sign-in."""
 
     session: Secret
     code: Code
@@ -96,7 +96,7 @@ class CodeBody(AuthBody):
 
 
 class TotpDisableBody(AuthBody):
-    """One of both; the code where both are given."""
+    """Either of both; the code when both are given."""
 
     password: Secret | None = None
     code: Code | None = None

@@ -1,19 +1,17 @@
-"""From cookies to a session: verify the ID token, renew it before it ends, once however many requests ask."""
+"""Browser sessions: from cookies to a signed-in user, renewal, and the end of all sessions of a user."""
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from multiconnection.errors import IdentityUnavailable, LedgerUnavailable, RateLimited, SessionExpired, SessionRequired
-from multiconnection.keys.models import SESSION, ApiKey
-from multiconnection.keys.service import KeyNotFound
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
 
-from .attempts import Attempts
+from .attempts import AttemptLimits
+from .id_tokens import IdTokens
 from .models import (
     Claims,
     CredentialsRefused,
@@ -23,11 +21,10 @@ from .models import (
     TokenExpired,
     TokenRefused,
     Tokens,
-    TokenVerifier,
     account_id_of,
 )
 
-# A token that ends sooner than this is renewed, so that no page finds itself signed out between two calls.
+# A token that ends sooner than this is renewed, so that a page is not signed out between two of its calls.
 RENEW_BEFORE_S = 60
 _EXPIRED = "Your session has expired. Please sign in again."
 log = logging.getLogger(__name__)
@@ -35,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a browser's cookies hold, and the address of the network that they come from."""
+    """The session cookies that a browser sent, and its IP address."""
 
     id_token: str | None = field(repr=False)
     refresh_token: str | None = field(repr=False)
@@ -52,7 +49,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """`renewed` is None where the presented ID token is good for a while."""
+    """A session; `renewed` is None if the presented ID token remains valid."""
 
     session: Session
     renewed: Renewal | None = None
@@ -60,7 +57,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A session, freshly confirmed by the provider, with a token to change the identity itself."""
+    """A session that the provider has just confirmed, with a token to change the identity itself."""
 
     session: Session
     access_token: str = field(repr=False)
@@ -68,14 +65,14 @@ class Access:
 
 
 class Sessions:
-    """One per process. ID tokens are believed until they end, refresh tokens are asked about each time."""
+    """One per process. ID tokens are trusted until they end; refresh tokens are checked with the provider each time."""
 
-    def __init__(self, provider: IdentityProvider, verifier: TokenVerifier, attempts: Attempts, clock: Clock) -> None:
+    def __init__(self, provider: IdentityProvider, id_tokens: IdTokens, attempts: AttemptLimits, clock: Clock) -> None:
         self._provider = provider
-        self._verifier = verifier
+        self._id_tokens = id_tokens
         self._attempts = attempts
         self._clock = clock
-        self._flights: dict[str, asyncio.Task[Access]] = {}
+        self._renewals: dict[str, asyncio.Task[Access]] = {}
 
     async def current(self, presented: Presented) -> Current:
         """Raises SessionRequired, SessionExpired, RateLimited or IdentityUnavailable."""
@@ -89,11 +86,11 @@ class Sessions:
         try:
             renewed = await self._renewed(presented.refresh_token, presented.ip)
         except (SessionExpired, RateLimited, IdentityUnavailable):
-            # The last minute of a token that is still good is served, whatever becomes of its renewal.
+            # A token that is still valid is accepted in its last minute, even if its renewal fails.
             if claims is None:
                 raise
             return Current(session_of(claims))
-        _require_one_person(claims, renewed)
+        _require_one_user(claims, renewed)
         return Current(renewed.session, renewed.renewed)
 
     async def access(self, presented: Presented) -> Access:
@@ -102,43 +99,43 @@ class Sessions:
             raise SessionExpired(_EXPIRED) if presented.id_token else SessionRequired("Please sign in.")
         claims, _ = await self._claims(presented.id_token)
         renewed = await self._renewed(presented.refresh_token, presented.ip)
-        _require_one_person(claims, renewed)
+        _require_one_user(claims, renewed)
         return renewed
 
-    async def begun(self, tokens: Tokens) -> Access:
-        """The session that tokens fresh from the provider stand for. Raises IdentityUnavailable."""
+    async def started(self, tokens: Tokens) -> Access:
+        """The session that begins with tokens fresh from the provider. Raises IdentityUnavailable."""
         try:
-            claims = await self._verifier.verify(tokens.id_token)
+            claims = await self._id_tokens.verify(tokens.id_token)
         except TokenRefused as exc:
             log.exception("id_token_refused")
             raise IdentityUnavailable("The identity provider's answer could not be verified.") from exc
         return Access(session_of(claims), tokens.access_token, Renewal(tokens, claims.expires_s))
 
     async def _claims(self, id_token: str | None) -> tuple[Claims | None, bool]:
-        """And whether there was a token that has merely expired."""
+        """The claims of a valid token, and whether the token was issued by us even if it has expired."""
         if id_token is None:
             return None, False
         try:
-            return await self._verifier.verify(id_token), True
+            return await self._id_tokens.verify(id_token), True
         except TokenExpired:
             return None, True
         except TokenRefused:
             return None, False
 
     async def _renewed(self, refresh_token: str, ip: str) -> Access:
-        """A page's requests arrive together and carry the same token: one of them renews it for all."""
-        flight = self._flights.get(refresh_token)
-        if flight is None:
-            flight = asyncio.ensure_future(self._renew(refresh_token, ip))
-            self._flights[refresh_token] = flight
-            flight.add_done_callback(lambda done: self._landed(refresh_token, done))
-        return await asyncio.shield(flight)
+        """Renew once for all concurrent requests of a page, which carry the same token."""
+        renewal = self._renewals.get(refresh_token)
+        if renewal is None:
+            renewal = asyncio.ensure_future(self._renew(refresh_token, ip))
+            self._renewals[refresh_token] = renewal
+            renewal.add_done_callback(lambda done: self._forget(refresh_token, done))
+        return await asyncio.shield(renewal)
 
-    def _landed(self, refresh_token: str, flight: "asyncio.Task[Access]") -> None:
-        del self._flights[refresh_token]
-        if not flight.cancelled():
-            # Looked at, even where every request that waited for it has gone.
-            flight.exception()
+    def _forget(self, refresh_token: str, renewal: "asyncio.Task[Access]") -> None:
+        del self._renewals[refresh_token]
+        if not renewal.cancelled():
+            # Retrieved here, because every request that waited for it may be gone.
+            renewal.exception()
 
     async def _renew(self, refresh_token: str, ip: str) -> Access:
         attempt = await self._attempts.admit_renewal(ip)
@@ -147,17 +144,42 @@ class Sessions:
                 tokens = await self._provider.refresh(refresh_token)
         except CredentialsRefused as exc:
             raise SessionExpired(_EXPIRED) from exc
-        return await self.begun(tokens)
+        return await self.started(tokens)
 
 
-def _require_one_person(claims: Claims | None, renewed: Access) -> None:
-    """Two cookies of different people are no session, so no request acts for another person than the one before.
+class SessionRevoker:
+    """Ends browser sessions at the identity provider, and with them the playground's keys.
 
-    Raises SessionExpired.
+    `end_playground_keys` ends those of an account and raises StoreError.
     """
-    if claims is not None and claims.user_id != renewed.session.user_id:
-        log.warning("cookies_of_two_people")
-        raise SessionExpired(_EXPIRED)
+
+    def __init__(self, provider: IdentityProvider, end_playground_keys: Callable[[str], Awaitable[None]]) -> None:
+        self._provider = provider
+        self._end_playground_keys = end_playground_keys
+
+    async def revoke(self, user_id: str) -> None:
+        """Refresh tokens and playground keys end at once, ID tokens within a quarter of an hour.
+
+        May be repeated. Raises IdentityUnavailable or LedgerUnavailable.
+        """
+        # A user who has been deleted has no sessions left.
+        with suppress(IdentityRefused):
+            await self._provider.sign_out_everywhere(user_id)
+        try:
+            await self._end_playground_keys(account_id_of(user_id))
+        except StoreError as exc:
+            message = "Your sessions have ended, but not the playground's keys; please try again."
+            raise LedgerUnavailable(message, retry_after_s=1) from exc
+
+    async def revoke_after_change(self, user: str) -> None:
+        """For a user id or an e-mail address whose password has just changed.
+
+        Never raises: a failure here must not look like a failure of the change.
+        """
+        with _logged():
+            await self._provider.sign_out_everywhere(user)
+        with _logged():
+            await self._end_playground_keys(account_id_of(await self._provider.user_id_of(user)))
 
 
 def session_of(claims: Claims) -> Session:
@@ -170,52 +192,14 @@ def session_of(claims: Claims) -> Session:
     )
 
 
-# Out everywhere: browsers' sessions end at the identity provider, the playground's keys here.
+def _require_one_user(claims: Claims | None, renewed: Access) -> None:
+    """Refuse two cookies of different users, so that no request acts for another user than the one before.
 
-
-class SessionKeys(Protocol):
-    """The part of `KeyService` that ends keys."""
-
-    async def list(self, account_id: str) -> Sequence[ApiKey]: ...
-    async def delete(self, account_id: str, key_id: str) -> None: ...
-
-
-class SessionEnds:
-    def __init__(self, provider: IdentityProvider, keys: SessionKeys, clock: Clock) -> None:
-        self._provider = provider
-        self._keys = keys
-        self._clock = clock
-
-    async def of_user(self, user_id: str) -> None:
-        """Refresh tokens and playground keys end at once, ID tokens within their quarter of an hour.
-
-        May be repeated. Raises IdentityUnavailable or LedgerUnavailable.
-        """
-        # Deleted meanwhile: nobody is left to be signed in.
-        with suppress(IdentityRefused):
-            await self._provider.sign_out_everywhere(user_id)
-        try:
-            await self._end_keys(user_id)
-        except StoreError as exc:
-            message = "Your sessions have ended, but not the playground's keys; please try again."
-            raise LedgerUnavailable(message, retry_after_s=1) from exc
-
-    async def after_change(self, user: str) -> None:
-        """Of a user id or an address whose password has just changed.
-
-        Never raises: a failure here must not look like a failure of that.
-        """
-        with _logged():
-            await self._provider.sign_out_everywhere(user)
-        with _logged():
-            await self._end_keys(await self._provider.user_id_of(user))
-
-    async def _end_keys(self, user_id: str) -> None:
-        account_id, now_s = account_id_of(user_id), self._clock.now()
-        for key in await self._keys.list(account_id):
-            if key.kind == SESSION and key.is_usable(now_s):
-                with suppress(KeyNotFound):
-                    await self._keys.delete(account_id, key.key_id)
+    Raises SessionExpired.
+    """
+    if claims is not None and claims.user_id != renewed.session.user_id:
+        log.warning("cookies_of_two_people")
+        raise SessionExpired(_EXPIRED)
 
 
 @contextmanager

@@ -1,15 +1,17 @@
-"""Signing in and out: a password, perhaps a code or a new password, then cookies and an account."""
+"""Signing up, in and out; passwords; one-time codes.
+
+No answer reveals which e-mail addresses are known: it is the same for all of them, and takes at least as long.
+"""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from multiconnection.accounts.service import Onboarding
 from multiconnection.errors import (
     CodeInvalid,
     IdentityUnavailable,
@@ -21,7 +23,7 @@ from multiconnection.errors import (
 from multiconnection.ledger.models import Account
 from multiconnection.ports import Alarms
 
-from .attempts import AlreadyUsed, Attempts
+from .attempts import AlreadyUsed, AttemptLimits
 from .challenges import LIFE_S, ChallengeRefused, Challenges, OpenedChallenge, PendingChallenge
 from .models import (
     AttemptsExhausted,
@@ -35,18 +37,28 @@ from .models import (
     Session,
     Tokens,
 )
-from .sessions import Access, Presented, Renewal, SessionEnds, Sessions
+from .sessions import Access, Presented, Renewal, SessionRevoker, Sessions
 
-# Cognito answers for an unconfirmed address before it looks at the password; a separate answer would betray it.
+# Cognito answers for an unconfirmed address before it checks the password; a separate answer would reveal the address.
 _FAILED = "The e-mail address or the password is wrong, or the address has not been confirmed yet."
-# Forged, expired, used, of another step or of another person: one answer.
+# The one answer to a token that is forged, expired, used, of another step or of another user.
 _OVER = "This sign-in is over. Please begin again."
+_FORGOTTEN = "choose a password with “Forgot your password?”"
+_WRONG_CODE = f"The code is wrong or has expired. If you have used it already, {_FORGOTTEN}."
+_HALFWAY = f"Your address is confirmed, but your password could not be set: please {_FORGOTTEN}."
+CHARS_MIN = 10
+# Cognito's own limit.
+CHARS_MAX = 256
+DIFFERENT_CHARS_MIN = 5
+ISSUER = "MultiConnection"
+_EXHAUSTED_RETRY_S = 60
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session that has an account, with the cookies it begins with."""
+    """A session, its account, and the cookies to set."""
 
     session: Session
     renewed: Renewal
@@ -55,15 +67,19 @@ class SignedIn:
 
 
 class SignIn:
-    """`answer_s` is how long every answer takes at least."""
+    """Every answer takes at least `answer_s`.
+
+    `ensure_account` opens the account of a user who signs in from an IP address; it may be repeated and raises
+    LedgerUnavailable.
+    """
 
     def __init__(
         self,
         provider: IdentityProvider,
         sessions: Sessions,
-        attempts: Attempts,
-        onboarding: Onboarding,
-        ends: SessionEnds,
+        attempts: AttemptLimits,
+        ensure_account: Callable[[Session, str], Awaitable[Account]],
+        revoker: SessionRevoker,
         challenges: Challenges,
         alarms: Alarms,
         answer_s: float,
@@ -71,14 +87,14 @@ class SignIn:
         self._provider = provider
         self._sessions = sessions
         self._attempts = attempts
-        self._onboarding = onboarding
-        self._ends = ends
+        self._ensure_account = ensure_account
+        self._revoker = revoker
         self._challenges = challenges
         self._alarms = alarms
         self._answer_s = answer_s
 
     async def with_password(self, email: str, password: str, ip: str) -> SignedIn | PendingChallenge:
-        """Raises SignInFailed (one answer for every reason), RateLimited or IdentityUnavailable."""
+        """Raises SignInFailed (one message for every reason), RateLimited or IdentityUnavailable."""
         attempt = await self._attempts.admit("sign_in", ip, email)
         try:
             async with self._attempts.settled(attempt):
@@ -87,22 +103,22 @@ class SignIn:
             raise SignInFailed(_FAILED) from exc
         if isinstance(outcome, Challenge):
             return await self._challenges.sealed(email, outcome)
-        return await self._onboarded(await self._sessions.begun(outcome), ip, totp_enabled=False)
+        return await self._signed_in(await self._sessions.started(outcome), ip, totp_enabled=False)
 
     async def with_totp(self, token: str, code: str, ip: str) -> SignedIn:
-        """Raises CodeInvalid, SignInFailed (the challenge is over), RateLimited or IdentityUnavailable."""
+        """Raises CodeInvalid, SignInFailed (the challenge has ended), RateLimited or IdentityUnavailable."""
         access = await at_least(self._answer_s, self._totp_answered(token, code, ip))
-        return await self._onboarded(access, ip, totp_enabled=True)
+        return await self._signed_in(access, ip, totp_enabled=True)
 
     async def with_new_password(self, token: str, password: str, ip: str) -> SignedIn | PendingChallenge:
-        """For people who were invited with a password for once. Raises as `with_totp`, and PasswordTooWeak."""
+        """For invited users, whose first password serves once. Raises as `with_totp` does, and PasswordTooWeak."""
         outcome = await at_least(self._answer_s, self._new_password_answered(token, password, ip))
         if isinstance(outcome, PendingChallenge):
             return outcome
-        return await self._onboarded(outcome, ip, totp_enabled=False)
+        return await self._signed_in(outcome, ip, totp_enabled=False)
 
     async def out(self, presented: Presented) -> None:
-        """Never fails: the browser forgets its cookies in any case."""
+        """Never fails: the browser drops its cookies in any case."""
         if presented.refresh_token is None:
             return
         try:
@@ -113,7 +129,7 @@ class SignIn:
 
     async def out_everywhere(self, session: Session) -> None:
         """Raises IdentityUnavailable or LedgerUnavailable."""
-        await self._ends.of_user(session.user_id)
+        await self._revoker.revoke(session.user_id)
 
     async def _totp_answered(self, token: str, code: str, ip: str) -> Access:
         challenge = await self._opened("totp", token, ip)
@@ -124,7 +140,7 @@ class SignIn:
             raise CodeInvalid("The code is wrong or has been used.", param="code") from exc
         except IdentityRefused as exc:
             raise SignInFailed(_OVER) from exc
-        return await self._begun(challenge, tokens)
+        return await self._started(challenge, tokens)
 
     async def _new_password_answered(self, token: str, password: str, ip: str) -> Access | PendingChallenge:
         challenge = await self._opened("new_password", token, ip)
@@ -133,19 +149,19 @@ class SignIn:
             async with self._step(challenge, ip):
                 outcome = await self._provider.answer_new_password(challenge.user_id, challenge.session, password)
         except PasswordRefused as exc:
-            raise refused_password() from exc
+            raise _password_refused() from exc
         except IdentityRefused as exc:
             raise SignInFailed(_OVER) from exc
         if isinstance(outcome, Challenge):
             return await self._challenges.sealed(challenge.email, outcome)
-        return await self._begun(challenge, outcome)
+        return await self._started(challenge, outcome)
 
     async def _opened(self, kind: ChallengeKind, token: str, ip: str) -> OpenedChallenge:
-        """Raises SignInFailed, RateLimited or IdentityUnavailable. What opens nothing is counted on its network."""
+        """Raises SignInFailed, RateLimited or IdentityUnavailable; a refused token is counted on its network."""
         try:
             return await self._challenges.opened(kind, token)
         except ChallengeRefused as exc:
-            # An expired one is somebody who took too long.
+            # An expired token is no sign of an attack: the user took too long.
             if exc.why != "expired":
                 log.warning("challenge_refused", extra={"error": exc.why, "challenge": kind})
             await self._attempts.admit_network("code", ip)
@@ -153,7 +169,7 @@ class SignIn:
 
     @asynccontextmanager
     async def _step(self, challenge: OpenedChallenge, ip: str) -> AsyncIterator[None]:
-        """Around the provider's answer: counted, and good for one sign-in whatever the provider thinks of it."""
+        """Wraps the provider's answer: counted, and possible once per challenge even if the provider allows more."""
         attempt = await self._attempts.admit("code", ip, challenge.email)
         try:
             async with self._attempts.once(f"challenge:{challenge.challenge_id}", LIFE_S):
@@ -163,9 +179,9 @@ class SignIn:
             log.warning("challenge_refused", extra={"error": "used"})
             raise SignInFailed(_OVER) from exc
 
-    async def _begun(self, challenge: OpenedChallenge, tokens: Tokens) -> Access:
-        """The session, if it is that of the person whose password was right. Raises SignInFailed."""
-        access = await self._sessions.begun(tokens)
+    async def _started(self, challenge: OpenedChallenge, tokens: Tokens) -> Access:
+        """The session, if it belongs to the user whose password was right. Raises SignInFailed."""
+        access = await self._sessions.started(tokens)
         session = access.session
         if (session.user_id, session.email.lower()) != (challenge.user_id, challenge.email):
             self._alarms.alarm("sign_in_mismatch", account_id=session.account_id)
@@ -181,32 +197,27 @@ class SignIn:
         except (IdentityRefused, IdentityUnavailable) as exc:
             log.warning("refresh_token_not_revoked", extra={"error": type(exc).__name__})
 
-    async def _onboarded(self, access: Access, ip: str, *, totp_enabled: bool) -> SignedIn:
-        account = await self._onboarding.ensure(access.session, ip)
+    async def _signed_in(self, access: Access, ip: str, *, totp_enabled: bool) -> SignedIn:
+        account = await self._ensure_account(access.session, ip)
         return SignedIn(access.session, access.renewed, account, totp_enabled)
 
 
-# Signing up and confirming an e-mail address, without telling strangers which addresses are known.
-
-_FORGOTTEN = "choose a password with “Forgot your password?”"
-_WRONG_CODE = f"The code is wrong or has expired. If you have used it already, {_FORGOTTEN}."
-_HALFWAY = f"Your address is confirmed, but your password could not be set: please {_FORGOTTEN}."
-
-
 class SignUp:
-    """`answer_s` is how long every answer takes at least."""
+    """Every answer takes at least `answer_s`."""
 
-    def __init__(self, provider: IdentityProvider, attempts: Attempts, ends: SessionEnds, answer_s: float) -> None:
+    def __init__(
+        self, provider: IdentityProvider, attempts: AttemptLimits, revoker: SessionRevoker, answer_s: float
+    ) -> None:
         self._provider = provider
         self._attempts = attempts
-        self._ends = ends
+        self._revoker = revoker
         self._answer_s = answer_s
 
     async def sign_up(self, email: str, password: str, name: str, ip: str) -> None:
         """One answer for new and known addresses. Raises PasswordTooWeak, RateLimited or IdentityUnavailable.
 
-        The password is only judged here. Anybody can sign up with anybody's address, so the provider is given one that
-        nobody knows, and whoever receives the code sets the real one.
+        The password is only checked here. Since anyone can sign up with any address, the provider gets a random one,
+        and the owner of the mailbox sets the real one with the code.
         """
         require_strong(password, email)
         await self._attempts.admit("mail", ip, email)
@@ -224,9 +235,9 @@ class SignUp:
             return
 
     async def confirm(self, email: str, code: str, password: str, ip: str) -> None:
-        """Who has the mailed code sets the password; before this, nobody knows one that would do.
+        """Set the password of the user who has the mailed code; until then the password is random and unknown.
 
-        Between the two steps the account is confirmed and has no known password: a mailed reset leads out of there.
+        Between the two steps the user is confirmed and has no known password: a mailed reset leads out of that state.
         Raises PasswordTooWeak, CodeInvalid (also for unknown and confirmed addresses), RateLimited or
         IdentityUnavailable.
         """
@@ -238,69 +249,32 @@ class SignUp:
         except IdentityRefused as exc:
             raise CodeInvalid(_WRONG_CODE, param="code") from exc
         await self._set_password(email, password)
-        await self._ends.after_change(email)
+        await self._revoker.revoke_after_change(email)
 
     async def _set_password(self, email: str, password: str) -> None:
         try:
             await self._provider.set_password(email, password)
         except PasswordRefused as exc:
-            raise refused_password() from exc
+            raise _password_refused() from exc
         except (IdentityRefused, IdentityUnavailable) as exc:
             raise IdentityUnavailable(_HALFWAY) from exc
 
 
-# Rules for new passwords, and the ways to get one: forgotten, reset by code, changed.
-
-CHARS_MIN = 10
-# Cognito's own bound.
-CHARS_MAX = 256
-DIFFERENT_CHARS_MIN = 5
-_EXHAUSTED_RETRY_S = 60
-
-
-def require_strong(password: str, email: str, param: str = "password") -> str:
-    """Judged before the provider is asked, so that the answer tells nothing about the address.
-
-    Length rather than mixed characters, as NIST SP 800-63B has it. Raises PasswordTooWeak.
-    """
-    if not CHARS_MIN <= len(password) <= CHARS_MAX:
-        raise PasswordTooWeak(f"Use {CHARS_MIN} to {CHARS_MAX} characters for the password.", param=param)
-    if password != password.strip():
-        raise PasswordTooWeak("A password cannot begin or end with a space.", param=param)
-    if len(set(password)) < DIFFERENT_CHARS_MIN:
-        message = f"Use at least {DIFFERENT_CHARS_MIN} different characters in the password."
-        raise PasswordTooWeak(message, param=param)
-    if email and password.lower() in (email.lower(), email.lower().partition("@")[0]):
-        raise PasswordTooWeak("Your e-mail address is no password.", param=param)
-    return password
-
-
-def refused_password(param: str = "password") -> PasswordTooWeak:
-    """The provider's rules are ours; whatever else it does not like ends here."""
-    return PasswordTooWeak("This password is not accepted. Please choose another one.", param=param)
-
-
-def exhausted() -> RateLimited:
-    return RateLimited(
-        "Too many attempts. Please try again later.", reason="code_attempts", retry_after_s=_EXHAUSTED_RETRY_S
-    )
-
-
 class Passwords:
-    """`answer_s` is how long the answers take at least that could betray an address."""
+    """Answers that could reveal an address take at least `answer_s`."""
 
     def __init__(
         self,
         provider: IdentityProvider,
         sessions: Sessions,
-        attempts: Attempts,
-        ends: SessionEnds,
+        attempts: AttemptLimits,
+        revoker: SessionRevoker,
         answer_s: float,
     ) -> None:
         self._provider = provider
         self._sessions = sessions
         self._attempts = attempts
-        self._ends = ends
+        self._revoker = revoker
         self._answer_s = answer_s
 
     async def forgot(self, email: str, ip: str) -> None:
@@ -309,26 +283,26 @@ class Passwords:
         try:
             await at_least(self._answer_s, self._provider.forgot(email))
         except IdentityRefused:
-            # Unknown, unconfirmed or asked too often: what differs is known to the mailbox only.
+            # Unknown, unconfirmed or asked too often: only the owner of the mailbox sees the difference.
             return
 
     async def reset(self, email: str, code: str, password: str, ip: str) -> None:
-        """Ends every session and playground key of the person. Raises PasswordTooWeak, CodeInvalid or RateLimited."""
+        """Ends all sessions and playground keys of the user. Raises PasswordTooWeak, CodeInvalid or RateLimited."""
         require_strong(password, email)
         attempt = await self._attempts.admit("code", ip, email)
         try:
             async with self._attempts.settled(attempt):
                 await at_least(self._answer_s, self._provider.reset(email, code, password))
         except PasswordRefused as exc:
-            raise refused_password() from exc
+            raise _password_refused() from exc
         except IdentityRefused as exc:
             raise CodeInvalid("The code is wrong or has expired.", param="code") from exc
-        await self._ends.after_change(email)
+        await self._revoker.revoke_after_change(email)
 
     async def change(self, access: Access, current: str, new: str, ip: str) -> Renewal | None:
         """Ends every other session, and all playground keys.
 
-        None: this session has ended too, as signing in again needs a code.
+        Returns None when this session has ended as well, because signing in again needs a code.
         Raises SignInFailed, PasswordTooWeak or RateLimited.
         """
         session = access.session
@@ -340,51 +314,48 @@ class Passwords:
         except CredentialsRefused as exc:
             raise SignInFailed("The current password is wrong.", param="current") from exc
         except PasswordRefused as exc:
-            raise refused_password("new") from exc
+            raise _password_refused("new") from exc
         except (AttemptsExhausted, CodeRefused) as exc:
-            raise exhausted() from exc
-        await self._ends.after_change(session.user_id)
-        return await self._begin_again(session.email, new)
+            raise _attempts_exhausted() from exc
+        await self._revoker.revoke_after_change(session.user_id)
+        return await self._signed_in_again(session.email, new)
 
-    async def _begin_again(self, email: str, password: str) -> Renewal | None:
+    async def _signed_in_again(self, email: str, password: str) -> Renewal | None:
         try:
             outcome = await self._provider.sign_in(email, password)
         except (IdentityRefused, IdentityUnavailable):
             return None
-        return (await self._sessions.begun(outcome)).renewed if isinstance(outcome, Tokens) else None
-
-
-# A second factor from an authenticator app: set up, switched on, switched off.
-
-ISSUER = "MultiConnection"
+        return (await self._sessions.started(outcome)).renewed if isinstance(outcome, Tokens) else None
 
 
 @dataclass(frozen=True, slots=True)
 class TotpSecret:
-    """Shown once; `otpauth_url` is what the QR code holds."""
+    """Shown once; `otpauth_url` is the content of the QR code."""
 
     secret: str
     otpauth_url: str
 
 
 class Totp:
-    def __init__(self, provider: IdentityProvider, attempts: Attempts) -> None:
+    """The second factor of an authenticator app: set up, enabled, disabled."""
+
+    def __init__(self, provider: IdentityProvider, attempts: AttemptLimits) -> None:
         self._provider = provider
         self._attempts = attempts
 
     async def setup(self, access: Access) -> TotpSecret:
-        """A new secret, not in force until a code of it is shown to `enable`.
+        """A new secret, in force once one of its codes is passed to `enable`.
 
-        Raises RequestInvalid while there is one in force, or IdentityUnavailable.
+        Raises RequestInvalid while another one is in force, or IdentityUnavailable.
         """
-        await self._require_none(access.session)
+        await self._require_disabled(access.session)
         secret = await self._provider.new_totp_secret(access.access_token)
         label = quote(f"{ISSUER}:{access.session.email}")
         return TotpSecret(secret, f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': ISSUER})}")
 
     async def enable(self, access: Access, code: str, ip: str) -> None:
-        """Raises RequestInvalid while there is one in force, CodeInvalid or RateLimited."""
-        await self._require_none(access.session)
+        """Raises RequestInvalid while a secret is in force, CodeInvalid or RateLimited."""
+        await self._require_disabled(access.session)
         await self._verify_code(access, code, ip)
         await self._provider.prefer_totp(access.access_token, enabled=True)
 
@@ -408,11 +379,11 @@ class Totp:
         try:
             return await self._provider.has_totp(session.user_id)
         except IdentityRefused:
-            # Deleted meanwhile; the session ends with its token.
+            # The user has been deleted; the session ends with its token.
             return False
 
-    async def _require_none(self, session: Session) -> None:
-        """The provider replaces one at anybody's word who holds a session, so taking it away comes first."""
+    async def _require_disabled(self, session: Session) -> None:
+        """Require that the old factor is disabled first: the provider lets any session replace it."""
         if await self.is_enabled(session):
             raise RequestInvalid("One-time codes are on; switch them off first, with a code or your password.")
 
@@ -425,16 +396,39 @@ class Totp:
             raise CodeInvalid("The code is wrong or has been used.", param="code") from exc
 
 
-# Answers that take the same time whether or not an address is known.
+def require_strong(password: str, email: str, param: str = "password") -> str:
+    """Check a new password before the provider is asked, so that the answer reveals nothing about the address.
 
-T = TypeVar("T")
+    Length rather than mixed characters, as NIST SP 800-63B recommends. Raises PasswordTooWeak.
+    """
+    if not CHARS_MIN <= len(password) <= CHARS_MAX:
+        raise PasswordTooWeak(f"Use {CHARS_MIN} to {CHARS_MAX} characters for the password.", param=param)
+    if password != password.strip():
+        raise PasswordTooWeak("A password cannot begin or end with a space.", param=param)
+    if len(set(password)) < DIFFERENT_CHARS_MIN:
+        message = f"Use at least {DIFFERENT_CHARS_MIN} different characters in the password."
+        raise PasswordTooWeak(message, param=param)
+    if email and password.lower() in (email.lower(), email.lower().partition("@")[0]):
+        raise PasswordTooWeak("Your e-mail address cannot be your password.", param=param)
+    return password
 
 
 async def at_least(seconds: float, work: Awaitable[T]) -> T:
-    """The result, or the error, of `work`, not before `seconds` have passed."""
+    """The result or the error of `work`, after at least `seconds`."""
     loop = asyncio.get_running_loop()
     not_before = loop.time() + seconds
     try:
         return await work
     finally:
         await asyncio.sleep(max(0.0, not_before - loop.time()))
+
+
+def _password_refused(param: str = "password") -> PasswordTooWeak:
+    """The error for a password that passes our rules but not the provider's."""
+    return PasswordTooWeak("This password is not accepted. Please choose another one.", param=param)
+
+
+def _attempts_exhausted() -> RateLimited:
+    return RateLimited(
+        "Too many attempts. Please try again later.", reason="code_attempts", retry_after_s=_EXHAUSTED_RETRY_S
+    )

@@ -1,50 +1,43 @@
 """Images that a provider answers as links, fetched from nowhere but the provider's own places."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 
-# Where OpenAI keeps finished images. Exact names: anybody can have an account beside them.
+# Where OpenAI keeps finished images. Exact names: accounts beside them are open to everybody.
 STORES = frozenset({"oaidalleapiprodscus.blob.core.windows.net"})
 PICTURE_BYTES_MAX = 64 * 1024 * 1024
 FETCH_TIMEOUT_S = 30.0
 _PORTS = {"http": 80, "https": 443}
+Get = Callable[[str, int], Awaitable[bytes]]
+"""The at most so many bytes behind a URL; raises PictureUnreachable."""
 
 
 class PictureUnreachable(Exception):
     """The link leads somewhere else, or to nothing."""
 
 
-class PictureFetch(Protocol):
-    """What the dialect needs besides posting."""
-
-    async def get(self, url: str, bytes_max: int) -> bytes:
-        """Raises PictureUnreachable."""
-
-
-class AiohttpPictures:
-    """A PictureFetch: no redirects, no cookies, no credentials; a session for each of these rare calls."""
-
-    async def get(self, url: str, bytes_max: int) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
-        try:
-            async with aiohttp.ClientSession(
-                timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
-            ) as session:
-                async with session.get(url, allow_redirects=False) as response:
-                    return await _read(response, bytes_max)
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise PictureUnreachable("the link could not be read") from exc
+async def get_picture(url: str, bytes_max: int) -> bytes:
+    """No redirects, no cookies, no credentials; a session for each of these rare calls. Raises PictureUnreachable."""
+    timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(
+            timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            async with session.get(url, allow_redirects=False) as response:
+                return await _read(response, bytes_max)
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        raise PictureUnreachable("the link could not be read") from exc
 
 
-async def fetched(pictures: PictureFetch, provider: Provider, url: str) -> bytes:
+async def fetched(get: Get, provider: Provider, url: str) -> bytes:
     """Raises PictureUnreachable, before anything is sent for a link to a foreign place."""
     if not is_providers_own(provider, url):
         raise PictureUnreachable("the link leads to a foreign place")
-    return await pictures.get(url, PICTURE_BYTES_MAX)
+    return await get(url, PICTURE_BYTES_MAX)
 
 
 def is_providers_own(provider: Provider, url: str) -> bool:

@@ -1,29 +1,38 @@
-"""The pictures that an edit starts from: files of a form, data URLs, uploads, or URLs for the provider to fetch."""
+"""The pictures that an edit starts from (files of a form, data URLs, uploads, URLs), and a form as a JSON body."""
 
 import asyncio
 import binascii
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import ValidationError
-
-from multiconnection.calls.upstream import CostOf, Outcome, UpstreamStream
-from multiconnection.catalog.provider import Provider
 from multiconnection.errors import ParameterMissing, ParameterUnsupported, RequestInvalid, RequestTooLarge
-from multiconnection.uploads.service import IMAGES, REFERENCE_PREFIX, StoredResult, UploadedObject
+from multiconnection.uploads.service import IMAGES, REFERENCE_PREFIX, UploadService
+from multiconnection.web.body import validated
 from multiconnection.web.forms import Form
-from multiconnection.web.validation import invalid
 
-from .request import ImageTariff
+from .request import Picture, PictureData, PictureUrl, image_type
 from .schemas import ImageEditReferences, ImageReference
 
 PICTURES_MAX = 16
 BYTES_MAX = 50 * 1024 * 1024
 URL_CHARACTERS_MAX = 8192
+EDITABLE = ("image/png", "image/jpeg", "image/webp")
+FILES = ("image", "mask", "markup")
 _DATA = "data:"
 _BASE64 = ";base64"
+_INTEGERS = ("n", "output_compression", "partial_images")
+_FLAGS = ("stream",)
+_KNOWN = frozenset(
+    {
+        *_INTEGERS,
+        *_FLAGS,
+        *("prompt", "model", "size", "quality", "style", "background", "moderation", "response_format"),
+        *("output_format", "user"),
+    }
+)
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +41,6 @@ class Source:
 
     given: bytes | str
     param: str
-
-
-# What drawing needs from a provider and from the payload bucket.
-
-
-@dataclass(frozen=True, slots=True)
-class PictureData:
-    """A picture to start from; the type is what its first bytes say."""
-
-    data: bytes = field(repr=False)
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class PictureUrl:
-    """A picture for the provider to fetch: https, and of the caller's own choice."""
-
-    url: str = field(repr=False)
-
-
-Picture = PictureData | PictureUrl
-
-
-class Files(Protocol):
-    """The caller's uploads, and a place for large answers (UploadService)."""
-
-    async def resolve(
-        self, account_id: str, reference: str, kinds: tuple[str, ...], param: str | None = None
-    ) -> UploadedObject:
-        """Raises UploadNotFound, RequestInvalid, RequestTooLarge or StorageUnavailable."""
-
-    async def store_result(
-        self, account_id: str, hold_id: str, index: int, data: bytes, content_type: str
-    ) -> StoredResult:
-        """Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +55,15 @@ class Sources:
     def count(self) -> int:
         return len(self.pictures) + (self.mask is not None) + (self.markup is not None)
 
-    async def read(self, files: Files, account_id: str) -> tuple[tuple[Picture, ...], Picture | None, Picture | None]:
+    async def read(
+        self, uploads: UploadService, account_id: str
+    ) -> tuple[tuple[Picture, ...], Picture | None, Picture | None]:
         """The pictures, the mask and the markup.
 
-        Raises RequestInvalid, RequestTooLarge, UploadNotFound or StorageUnavailable."""
+        Raises RequestInvalid, RequestTooLarge, UploadNotFound or StorageUnavailable.
+        """
         sources = [*self.pictures, *(one for one in (self.mask, self.markup) if one is not None)]
-        found = await asyncio.gather(*(_read(source, files, account_id) for source in sources))
+        found = await asyncio.gather(*(_read(source, uploads, account_id) for source in sources))
         size = sum(len(picture.data) for picture in found if isinstance(picture, PictureData))
         if size > BYTES_MAX:
             raise RequestTooLarge(
@@ -114,10 +91,7 @@ def form_sources(form: Form) -> Sources:
 
 def json_sources(body: Mapping[str, Any]) -> Sources:
     """`images: [{"image_url"}]` as OpenAI has it, or `image` with one URL or several. Raises RequestInvalid."""
-    try:
-        parsed = ImageEditReferences.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc) from exc
+    parsed = validated(ImageEditReferences, body)
     mask = None if parsed.mask is None else Source(_url(parsed.mask, "mask"), "mask")
     markup = None if parsed.markup is None else Source(_url(parsed.markup, "markup"), "markup")
     if parsed.images is not None:
@@ -125,6 +99,17 @@ def json_sources(body: Mapping[str, Any]) -> Sources:
         return _sources(urls, mask, markup, "images", lambda at: f"images[{at}].image_url")
     bare = [parsed.image] if isinstance(parsed.image, str) else parsed.image or []
     return _sources(bare, mask, markup, "image" if bare else "images", lambda at: f"image[{at}]")
+
+
+def body_of(form: Form) -> dict[str, Any]:
+    """The JSON body that a form stands for, without its pictures: numbers and flags come as texts.
+
+    Raises RequestInvalid for a file under any other name.
+    """
+    for name in form.files:
+        if name not in FILES:
+            raise RequestInvalid(f"Files belong into 'image', 'mask' and 'markup', not into {name[:64]!r}.", param=name)
+    return {name: _value(name, form) for name in form.fields if name not in FILES}
 
 
 def _sources(
@@ -153,12 +138,12 @@ def _url(reference: ImageReference, param: str) -> str:
     return reference.image_url
 
 
-async def _read(source: Source, files: Files, account_id: str) -> Picture:
+async def _read(source: Source, uploads: UploadService, account_id: str) -> Picture:
     given = source.given
     if isinstance(given, bytes):
         return _picture(given, source.param)
     if given.startswith(REFERENCE_PREFIX):
-        found = await files.resolve(account_id, given, IMAGES, source.param)
+        found = await uploads.resolve(account_id, given, IMAGES, source.param)
         return _picture(await found.read(), source.param)
     if given[: len(_DATA)].lower() == _DATA:
         return _picture(_decoded(given, source.param), source.param)
@@ -178,76 +163,26 @@ def _decoded(url: str, param: str) -> bytes:
 
 
 def _picture(data: bytes, param: str) -> PictureData:
-    """The file's own first bytes decide: names and declared types are the client's words."""
+    """The file's own first bytes decide: names and declared types are only what the client says."""
     found = image_type(data)
     if found not in EDITABLE:
         raise RequestInvalid("The file is no PNG, JPEG or WebP image.", param=param)
     return PictureData(data, found)
 
 
-# What an image is, by its first bytes.
-
-EDITABLE = ("image/png", "image/jpeg", "image/webp")
-
-
-def image_type(data: bytes) -> str:
-    """Its media type; "" for what is no image that is known here."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "image/webp"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    return ""
+def _value(name: str, form: Form) -> Any:
+    values = form.fields[name]
+    if name not in _KNOWN:
+        return list(values) if len(values) > 1 or name in form.arrays else values[0]
+    return _typed(name, values[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class ImageCall:
-    """One image request on its way to one upstream.
-
-    `fields` are the caller's, validated, without model, pictures and `response_format`. `edit`: there are `pictures`.
-    """
-
-    fields: Mapping[str, Any]
-    upstream_model: str
-    images: int
-    stream: bool
-    tariff: ImageTariff
-    edit: bool = False
-    pictures: tuple[Picture, ...] = ()
-    mask: Picture | None = None
-    markup: Picture | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnImage:
-    """One finished image; `more` is what the provider says beside it, such as `revised_prompt`."""
-
-    data: bytes = field(repr=False)
-    content_type: str
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A whole answer: at least one image, what the provider tells of all of them, and what they cost.
-
-    `items` is the answer's `data`, once the images are where the caller gets them.
-    """
-
-    images: tuple[DrawnImage, ...]
-    told: Mapping[str, Any]
-    outcome: Outcome
-    items: tuple[Mapping[str, Any], ...] = ()
-
-
-class ImageUpstream(Protocol):
-    """The dialect of a provider."""
-
-    async def draw(self, provider: Provider, call: ImageCall) -> Drawn:
-        """Raises UpstreamError, also when no image of the answer can be used."""
-
-    async def stream(self, provider: Provider, call: ImageCall, cost_of: CostOf) -> UpstreamStream:
-        """Returns once the first image, partial or not, has arrived; raises UpstreamError."""
+def _typed(name: str, value: str) -> str | int | bool | None:
+    """What is no number stays a text, which validation refuses. An empty field is as if it were absent."""
+    if not value and name != "prompt":
+        return None
+    if name in _INTEGERS and value.isascii() and value.lstrip("-").isdecimal() and len(value) < len("10" * 8):
+        return int(value)
+    if name in _FLAGS:
+        return _TRUTH.get(value.lower(), value)
+    return value

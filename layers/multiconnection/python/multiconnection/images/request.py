@@ -1,123 +1,127 @@
-"""An image request understood: what is to be drawn, in which sizes and qualities, and what the model cannot do."""
+"""Image requests: what is asked for, in which sizes and qualities, what it may cost, and what the model cannot do."""
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
-from multiconnection.calls.requests import wrong_kind
+from multiconnection.calls.requests import PricedCall, wrong_kind
 from multiconnection.catalog.bounds import CostBound, text_tokens_max
-from multiconnection.catalog.models import Model, Prices, Shape
-from multiconnection.catalog.parameters import EDITS as EDIT_FIELDS
-from multiconnection.catalog.parameters import GENERATIONS, refuse_costly
+from multiconnection.catalog.models import Model, Shape
+from multiconnection.catalog.parameters import EDITS, refuse_costly
 from multiconnection.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.forms import Form
-from multiconnection.web.validation import invalid
+from multiconnection.web.body import json_object, validated
 
 from .schemas import ImagesBody
 
-# The cheapest of the models that draw and edit.
+# The cheapest of the models that generate and edit.
 MODEL_DEFAULT = "gpt-image-1-mini"
 AUTO = "auto"
-EDITS = "image_edits"
-STREAMING = "streaming"
+# Capabilities of models.
+EDITING, STREAMING = "image_edits", "streaming"
 # Ours, not the provider's: how the answer is delivered, and what is sent as files.
 NOT_FORWARDED = frozenset({"model", "response_format", "image", "images", "mask", "markup"})
+# OpenAI: a partial image costs 100 tokens of output.
+PARTIAL_TOKENS = 100
+# What a model writes to itself for each image and bills as output (seen: up to 340); an overrun is recorded if not.
+WRITTEN_TOKENS_MAX = 512
+# What providers put around a prompt.
+TEXT_OVERHEAD_TOKENS = 64
+TEXT_BYTES_PER_TOKEN = 4
 
 
-# What the images of one call are counted as: each at its size and quality, or by their tokens.
+@dataclass(frozen=True, slots=True)
+class PictureData:
+    """A picture to start from; the type is what its first bytes say."""
+
+    data: bytes = field(repr=False)
+    content_type: str
 
 
-@dataclass(frozen=True)
-class ImageTariff:
-    """`shapes` are the sizes and qualities that the call can end in, the usual one first.
+@dataclass(frozen=True, slots=True)
+class PictureUrl:
+    """A picture for the provider to fetch: https, and of the caller's own choice."""
 
-    `text` is all that the provider may read; `pictures` what it may look at.
+    url: str = field(repr=False)
+
+
+Picture = PictureData | PictureUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCall(PricedCall):
+    """An image request on its way to its upstreams.
+
+    `fields` are the caller's, validated, without model, pictures and `response_format`. `shapes` are the sizes and
+    qualities that the call can end in, the usual one first. `text_bytes` and `text_tokens_max` are of all that the
+    provider may read, `picture_tokens` of all that it may look at. The rest is for edits.
     """
 
-    model: Model
+    fields: Mapping[str, Any]
     images: int
     shapes: tuple[Shape, ...]
-    text: bytes
-    pictures: int = 0
     partials: int = 0
+    text_bytes: int = 0
+    text_tokens_max: int = 0
+    picture_tokens: int = 0
+    pictures: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+    markup: Picture | None = None
+
+    @property
+    def edit(self) -> bool:
+        return self.endpoint == EDITS
 
     @property
     def by_tokens(self) -> bool:
+        """Priced by tokens, not by image."""
         return self.model.is_drawn_by_tokens
-
-    def cost_bound(self, markup_basis_points: int) -> CostBound:
-        """All of it is fixed: no provider takes a limit for an image's tokens."""
-        prices = self.model.prices
-        if not self.by_tokens:
-            each = max(prices.image(*shape) for shape in self.shapes)
-            fixed = self.images * each
-        else:
-            made = self.usage_max(self.images).output_image
-            fixed = self._input_pico(prices) + made * prices.dearest_output
-        return CostBound(fixed, per_token_pico=0, output_tokens=0, markup_basis_points=markup_basis_points)
 
     def usage_max(self, images: int) -> Usage:
         """The most that so many images of this call can consume, where they are priced by their tokens."""
-        tokens = max(self.model.image_terms.output_tokens[shape] for shape in self.shapes)
-        made = tokens + self.partials * PARTIAL_TOKENS + WRITTEN_TOKENS_MAX
-        return Usage(input=self._text_max, input_image=self._looked_at(), output_image=images * made)
+        made = images * output_tokens_max(self.model, self.shapes, self.partials)
+        return Usage(input=self.text_tokens_max, input_image=self.picture_tokens, output_image=made)
 
-    def tokens_estimate(self) -> int:
-        """What token limits count until the usage is known; images that are priced each have no tokens."""
-        usual = self.estimated(self.images, {}) if self.by_tokens else Usage()
-        return usual.prompt_tokens + usual.completion_tokens
-
-    def counted(self, images: int, told: Mapping[str, Any]) -> tuple[Usage, UsageSource]:
+    def counted(self, images: int, metadata: Mapping[str, Any]) -> tuple[Usage, UsageSource]:
         """The usage of so many delivered images of a provider that reports none.
 
         Where each has a price that is no estimate: what is counted is what was delivered.
         """
         if self.by_tokens:
-            return self.estimated(images, told), UsageSource.ESTIMATED
-        size, quality = self._shape(told, self.model.prices.images)
+            return self.estimated(images, metadata), UsageSource.ESTIMATED
+        size, quality = self._shape(metadata, self.model.prices.images)
         return Usage(images=images, image_size=size, image_quality=quality), UsageSource.UPSTREAM
 
-    def estimated(self, images: int, told: Mapping[str, Any], *, with_input: bool = True) -> Usage:
-        """Tokens of so many images as they are usually."""
+    def estimated(self, images: int, metadata: Mapping[str, Any], *, with_input: bool = True) -> Usage:
+        """The tokens that so many images usually have."""
         tokens = self.model.image_terms.output_tokens
-        made = images * (tokens[self._shape(told, tokens)] + self.partials * PARTIAL_TOKENS)
+        made = images * (tokens[self._shape(metadata, tokens)] + self.partials * PARTIAL_TOKENS)
         return self.input_estimate(made) if with_input else Usage(output_image=made)
 
     def input_estimate(self, output_image: int = 0) -> Usage:
-        """What was read, usually, never above the bound."""
+        """The tokens that are usually read, never above the bound."""
         return Usage(
-            input=min(math.ceil(len(self.text) / TEXT_BYTES_PER_TOKEN), self._text_max),
-            input_image=self._looked_at(),
+            input=min(math.ceil(self.text_bytes / TEXT_BYTES_PER_TOKEN), self.text_tokens_max),
+            input_image=self.picture_tokens,
             output_image=output_image,
         )
 
-    def _input_pico(self, prices: Prices) -> int:
-        return self._text_max * prices.units.get("input", 0) + self._looked_at() * prices.dearest_input
-
-    def _looked_at(self) -> int:
-        return self.pictures * self.model.image_tokens_max
-
-    @cached_property
-    def _text_max(self) -> int:
-        return text_tokens_max(self.text) + TEXT_OVERHEAD_TOKENS
-
-    def _shape(self, told: Mapping[str, Any], known: Iterable[Shape]) -> Shape:
+    def _shape(self, metadata: Mapping[str, Any], known: Iterable[Shape]) -> Shape:
         """As the answer says, where that has a price; else as it was asked for."""
         size, quality = self.shapes[0]
-        shape = (_word(told.get("size"), size), _word(told.get("quality"), quality))
+        shape = (_word(metadata.get("size"), size), _word(metadata.get("quality"), quality))
         return shape if shape in known else self.shapes[0]
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """`fields` are all of the caller's that go to the provider as they are."""
+    """A validated body of `endpoint`; `fields` are all of the caller's that go to the provider as they are."""
 
+    endpoint: str
     fields: Mapping[str, Any]
     model: str
     prompt: str
@@ -130,26 +134,60 @@ class ImageRequest:
 
     @cached_property
     def text(self) -> bytes:
-        """The JSON whose bytes bound what a provider can read, fields that we do not know included (see the bound of
+        """The JSON whose bytes bound what a provider can read, unknown fields included (see the bound of chat).
 
-        chat). Raises RequestInvalid for what no JSON can hold.
+        Raises RequestInvalid for what no JSON can hold.
         """
         try:
             return orjson.dumps(self.fields)
         except TypeError as exc:
             raise RequestInvalid("The JSON of your request cannot be written: it is nested too deeply.") from exc
 
-    def tariff(self, model: Model, pictures: int = 0) -> ImageTariff:
-        """Raises RequestInvalid for a size and quality without a price."""
-        partials = self.partials if self.stream else 0
-        return ImageTariff(model, self.images, self._shapes(model), self.text, pictures, partials)
+    def bind(self, model: Model, markup_basis_points: int, pictures: int = 0) -> ImageCall:
+        """The call at the model's prices, starting from so many pictures.
 
-    def upstream_fields(self, tariff: ImageTariff) -> Mapping[str, Any]:
-        """Where each image has a price, its size and quality are the provider's choice no more."""
-        if tariff.by_tokens:
-            return self.fields
-        size, quality = tariff.shapes[0]
-        return {**self.fields, "size": size, "quality": quality}
+        Raises RequestInvalid for a size and quality without a price.
+        """
+        shapes = self._shapes(model)
+        if model.is_drawn_by_tokens:
+            return self._bound_by_tokens(model, markup_basis_points, shapes, pictures * model.image_tokens_max)
+        size, quality = shapes[0]
+        each = max(model.prices.image(*shape) for shape in shapes)
+        return ImageCall(
+            endpoint=self.endpoint,
+            model=model,
+            bound=_fixed(self.images * each, markup_basis_points),
+            streamed=self.stream,
+            # Where each image has a price, its size and quality are no longer the provider's choice.
+            fields={**self.fields, "size": size, "quality": quality},
+            images=self.images,
+            shapes=shapes,
+            text_bytes=len(self.text),
+        )
+
+    def _bound_by_tokens(
+        self, model: Model, markup_basis_points: int, shapes: tuple[Shape, ...], picture_tokens: int
+    ) -> ImageCall:
+        partials, prices = self.partials if self.stream else 0, model.prices
+        text_max = text_tokens_max(self.text) + TEXT_OVERHEAD_TOKENS
+        made = self.images * output_tokens_max(model, shapes, partials)
+        read_pico = text_max * prices.units.get("input", 0) + picture_tokens * prices.dearest_input
+        typical = model.image_terms.output_tokens[shapes[0]] + partials * PARTIAL_TOKENS
+        text_typical = min(math.ceil(len(self.text) / TEXT_BYTES_PER_TOKEN), text_max)
+        return ImageCall(
+            endpoint=self.endpoint,
+            model=model,
+            bound=_fixed(read_pico + made * prices.dearest_output, markup_basis_points),
+            tokens_estimate=text_typical + picture_tokens + self.images * typical,
+            streamed=self.stream,
+            fields=self.fields,
+            images=self.images,
+            shapes=shapes,
+            partials=partials,
+            text_bytes=len(self.text),
+            text_tokens_max=text_max,
+            picture_tokens=picture_tokens,
+        )
 
     def _shapes(self, model: Model) -> tuple[Shape, ...]:
         terms = model.image_terms
@@ -166,19 +204,15 @@ class ImageRequest:
         return _named(self.size) in (None, shape[0]) and _named(self.quality) in (None, shape[1])
 
 
-def parse_image_request(body: object) -> ImageRequest:
+def parse_image_request(endpoint: str, body: object) -> ImageRequest:
     """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does."""
-    if not isinstance(body, dict):
-        raise RequestInvalid("The request body must be a JSON object.")
-    try:
-        parsed = ImagesBody.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc) from exc
+    given = json_object(body)
+    parsed = validated(ImagesBody, given)
     if not parsed.prompt.strip():
         raise RequestInvalid("Invalid value for 'prompt': it is blank.", param="prompt")
-    fields = {name: value for name, value in body.items() if name not in NOT_FORWARDED and value is not None}
     return ImageRequest(
-        fields=fields,
+        endpoint=endpoint,
+        fields={name: value for name, value in given.items() if name not in NOT_FORWARDED and value is not None},
         model=parsed.model or MODEL_DEFAULT,
         prompt=parsed.prompt,
         images=parsed.n or 1,
@@ -190,11 +224,11 @@ def parse_image_request(body: object) -> ImageRequest:
     )
 
 
-def require_drawable(request: ImageRequest, model: Model, *, edit: bool = False) -> None:
-    """Refuse what the model cannot do, before any money is set aside; raises RequestInvalid kinds."""
+def require_image_model(request: ImageRequest, model: Model) -> None:
+    """Refuses what the model cannot do, before any money is set aside; raises RequestInvalid kinds."""
     if model.kind != "image":
         raise wrong_kind(model)
-    if edit and (EDITS not in model.capabilities or not model.image_tokens_max):
+    if request.endpoint == EDITS and (EDITING not in model.capabilities or not model.image_tokens_max):
         raise RequestInvalid(f"`{model.id}` draws from words only: POST /v1/images/generations.", param="model")
     terms = model.image_terms
     if request.images > terms.images_max:
@@ -205,8 +239,32 @@ def require_drawable(request: ImageRequest, model: Model, *, edit: bool = False)
             f"yours has {len(request.prompt)}.",
             param="prompt",
         )
-    refuse_costly(EDIT_FIELDS if edit else GENERATIONS, request.fields, model)
+    refuse_costly(request.endpoint, request.fields, model)
     _require_streamable(request, model)
+
+
+def output_tokens_max(model: Model, shapes: Iterable[Shape], partials: int) -> int:
+    """The most output of one image: the largest shape, its partial images and what the model writes to itself."""
+    tokens = max(model.image_terms.output_tokens[shape] for shape in shapes)
+    return tokens + partials * PARTIAL_TOKENS + WRITTEN_TOKENS_MAX
+
+
+def image_type(data: bytes) -> str:
+    """An image's media type by its first bytes; "" for what is no image that is known here."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    return ""
+
+
+def _fixed(pico: int, markup_basis_points: int) -> CostBound:
+    """All of it is fixed: no provider takes a limit for an image's tokens."""
+    return CostBound(pico, per_token_pico=0, output_tokens=0, markup_basis_points=markup_basis_points)
 
 
 def _require_streamable(request: ImageRequest, model: Model) -> None:
@@ -220,10 +278,6 @@ def _require_streamable(request: ImageRequest, model: Model) -> None:
         )
 
 
-def _named(given: str | None) -> str | None:
-    return None if given in (None, "", AUTO) else given
-
-
 def _refused(request: ImageRequest, model: Model, priced: Iterable[Shape]) -> tuple[Shape, ...]:
     """Raises RequestInvalid that says what there is."""
     sizes: dict[str, list[str]] = {}
@@ -234,55 +288,8 @@ def _refused(request: ImageRequest, model: Model, priced: Iterable[Shape]) -> tu
     raise RequestInvalid(f"`{model.id}` has no price for that size and quality. It draws {offered}.", param=param)
 
 
-# A form of POST /v1/images/edits as the JSON body it stands for: numbers and flags come as texts.
-
-FILES = ("image", "mask", "markup")
-_INTEGERS = ("n", "output_compression", "partial_images")
-_FLAGS = ("stream",)
-_KNOWN = frozenset(
-    {
-        *_INTEGERS,
-        *_FLAGS,
-        *("prompt", "model", "size", "quality", "style", "background", "moderation", "response_format"),
-        *("output_format", "user"),
-    }
-)
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
-
-
-def body_of(form: Form) -> dict[str, Any]:
-    """Everything but the pictures. Raises RequestInvalid for a file under any other name."""
-    for name in form.files:
-        if name not in FILES:
-            raise RequestInvalid(f"Files belong into 'image', 'mask' and 'markup', not into {name[:64]!r}.", param=name)
-    return {name: _value(name, form) for name in form.fields if name not in FILES}
-
-
-def _value(name: str, form: Form) -> Any:
-    values = form.fields[name]
-    if name not in _KNOWN:
-        return list(values) if len(values) > 1 or name in form.arrays else values[0]
-    return _typed(name, values[-1])
-
-
-def _typed(name: str, value: str) -> str | int | bool | None:
-    """What is no number stays a text, and validation says so. An empty field is as if it were absent."""
-    if not value and name != "prompt":
-        return None
-    if name in _INTEGERS and value.isascii() and value.lstrip("-").isdecimal() and len(value) < len("10" * 8):
-        return int(value)
-    if name in _FLAGS:
-        return _TRUTH.get(value.lower(), value)
-    return value
-
-
-# OpenAI: a partial image costs 100 tokens of output.
-PARTIAL_TOKENS = 100
-# What a model writes to itself for each image and bills as output (seen: up to 340); an overrun is recorded if not.
-WRITTEN_TOKENS_MAX = 512
-# What providers put around a prompt.
-TEXT_OVERHEAD_TOKENS = 64
-TEXT_BYTES_PER_TOKEN = 4
+def _named(given: str | None) -> str | None:
+    return None if given in (None, "", AUTO) else given
 
 
 def _word(given: object, asked: str) -> str:

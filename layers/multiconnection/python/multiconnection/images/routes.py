@@ -1,13 +1,10 @@
 """POST /v1/images/generations and POST /v1/images/edits."""
 
-from typing import Any
-
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from multiconnection.calls.streaming import Relayed, StreamedAnswer
+from multiconnection.calls.streaming import response
 from multiconnection.keys.authenticate import authenticated
 from multiconnection.web.app import HotRoutes
 from multiconnection.web.body import read_json
@@ -18,26 +15,20 @@ router = APIRouter()
 
 
 async def create_image(request: Request) -> Response:
-    """Images from words, as JSON or as server-sent events when `stream` is true."""
+    """Images from a prompt, as JSON or as server-sent events when `stream` is true."""
     caller = await authenticated(request)
     body = await read_json(request)
-    return _response(await request.app.state.images.generate(caller, body, request.scope[SCOPE_KEY]))
+    return response(await request.app.state.images.generate(caller, body, request.scope[SCOPE_KEY]))
 
 
 async def edit_image(request: Request) -> Response:
-    """Images from words and images: a form with files, or JSON that refers to them."""
+    """Images from a prompt and other images: a form with files, or JSON that refers to them."""
     caller = await authenticated(request)
     if request.headers.get("content-type", "").lstrip().lower().startswith(FORM_DATA):
         form = await read_form(request)
-        return _response(await request.app.state.images.edit_form(caller, form, request.scope[SCOPE_KEY]))
+        return response(await request.app.state.images.edit_form(caller, form, request.scope[SCOPE_KEY]))
     body = await read_json(request)
-    return _response(await request.app.state.images.edit(caller, body, request.scope[SCOPE_KEY]))
-
-
-def _response(answer: dict[str, Any] | StreamedAnswer) -> Response:
-    if isinstance(answer, StreamedAnswer):
-        return Relayed(answer)
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return response(await request.app.state.images.edit(caller, body, request.scope[SCOPE_KEY]))
 
 
 hot_routes: HotRoutes = {

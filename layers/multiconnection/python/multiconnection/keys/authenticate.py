@@ -18,7 +18,7 @@ from starlette.datastructures import State
 from multiconnection.bounded import Bounded
 from multiconnection.context import RequestContext
 from multiconnection.errors import ApiKeyInvalid, IpNotAuthorized, LedgerUnavailable
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.observability.logging import note_account
 from multiconnection.ports import Clock
@@ -170,14 +170,14 @@ async def authenticated(request: Request) -> Caller:
     """The owner of the presented key. Raises ApiKeyRequired, ApiKeyInvalid, RateLimited or IpNotAuthorized."""
     state: State = request.app.state
     authenticator: Authenticator = state.authenticator
-    seen: AccountsSeen = state.seen
+    seen: KnownAccounts = state.seen
     limiter: Limiter = state.limiter
     context: RequestContext = request.scope[SCOPE_KEY]
     scope = request.scope
     caller = await authenticator.authenticate(header(scope, b"authorization"), header(scope, b"x-api-key"), context.ip)
-    await seen.meet(caller.account_id)
+    await seen.ensure_known(caller.account_id)
     note_account(caller.account_id)
-    context.limits = lambda: limiter.state(caller.api_key, seen.limits(caller.account_id)).headers()
+    context.limits = lambda: limiter.state(caller.api_key.rates, seen.limits(caller.account_id)).headers()
     return caller
 
 

@@ -1,49 +1,49 @@
-"""What the workers do: end dead holds, replay queued decisions, reconcile the books."""
+"""The jobs of the workers: end expired holds, replay queued decisions, reconcile accounts."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from multiconnection.calls.telemetry import Telemetry
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import StoreError
 
 from .ledger import Ledger
 from .models import SweepReport, UsageRow
-from .reconcile import Report, totals, unreadable
+from .reconcile import ReconcileReport, totals, unreadable
 
 Decode = Callable[[str], UsageRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """One per worker process; a tool's has no telemetry."""
+    """One per worker process. `on_swept` and `on_reconciled` publish the figures of a whole run."""
 
     ledger: Ledger
     clock: Clock
     alarms: Alarms
-    telemetry: Telemetry | None = None
+    on_swept: Callable[[SweepReport, float], None] | None = None
+    on_reconciled: Callable[[Mapping[str, int]], None] | None = None
 
     async def sweep_active(self, until_s: float | None = None) -> SweepReport:
-        """Only accounts that called lately: idle accounts cost nothing. Stops at `until_s` and goes on next time."""
+        """Sweep the accounts that called recently, so that idle ones cost nothing. Stops at `until_s`."""
         return await self._sweep(self.ledger.store.active_account_ids(), until_s)
 
     async def sweep_all(self, until_s: float | None = None) -> SweepReport:
-        """The daily net under the hint."""
+        """Sweep every account, once a day: the index of recent callers is only a hint. Stops at `until_s`."""
         return await self._sweep(self.ledger.store.all_account_ids(), until_s)
 
-    async def reconcile_all(self) -> list[Report]:
-        """Every account against its rows; an account that drifts is alarmed, never repaired."""
+    async def reconcile_all(self) -> list[ReconcileReport]:
+        """Compare every account with its rows. Drift raises an alarm and is never repaired."""
         reports, _ = await self._reconcile(None, None)
-        if self.telemetry is not None:
-            self.telemetry.reconciled(totals(reports))
+        if self.on_reconciled is not None:
+            self.on_reconciled(totals(reports))
         return reports
 
-    async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[Report], bool]:
-        """As many accounts as bound and time allow, and whether these were all; no metric, drift is an alarm."""
+    async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[ReconcileReport], bool]:
+        """As many accounts as bound and time allow, and whether these were all. No metric; drift raises an alarm."""
         return await self._reconcile(accounts_max, until_s)
 
     async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
-        """Settle (message id, body) pairs of the fallback queue; returns the ids that must be delivered again."""
+        """Settle (message id, body) pairs of the fallback queue; returns the ids to be delivered again."""
         failed = []
         for message_id, body in messages:
             try:
@@ -69,7 +69,7 @@ class Maintenance:
             try:
                 swept = await self.ledger.sweep(account_id)
             except (StoreError, KeyError, ValueError) as exc:
-                # One account that cannot be read keeps no other account's money locked.
+                # An account that cannot be read must not keep the money of others locked.
                 self.alarms.alarm("sweep_failed", account_id=account_id, error=repr(exc))
                 failed += 1
                 continue
@@ -82,12 +82,12 @@ class Maintenance:
                 oldest.append(swept.oldest_expiry_s)
         next_expiry_s, oldest_expiry_s = min(expiries, default=None), min(oldest, default=None)
         report = SweepReport(accounts, ended, failed, waiting, next_expiry_s, complete, oldest_expiry_s)
-        if self.telemetry is not None:
-            self.telemetry.swept(report, self.clock.now())
+        if self.on_swept is not None:
+            self.on_swept(report, self.clock.now())
         return report
 
-    async def _reconcile(self, accounts_max: int | None, until_s: float | None) -> tuple[list[Report], bool]:
-        reports: list[Report] = []
+    async def _reconcile(self, accounts_max: int | None, until_s: float | None) -> tuple[list[ReconcileReport], bool]:
+        reports: list[ReconcileReport] = []
         seen = 0
         async for account_id in self.ledger.store.all_account_ids():
             if seen == accounts_max or (until_s is not None and self.clock.now() >= until_s):
@@ -99,14 +99,14 @@ class Maintenance:
                 self._alarm_drift(report)
         return reports, True
 
-    async def _report(self, account_id: str) -> Report | None:
+    async def _report(self, account_id: str) -> ReconcileReport | None:
         try:
             return await self.ledger.reconcile(account_id)
         except (KeyError, ValueError) as exc:
             self.alarms.alarm("account_unreadable", account_id=account_id, error=repr(exc))
             return unreadable(account_id, repr(exc))
 
-    def _alarm_drift(self, report: Report) -> None:
+    def _alarm_drift(self, report: ReconcileReport) -> None:
         if report.drift:
             self.alarms.alarm(
                 "drift",

@@ -1,7 +1,7 @@
-"""What this process knows of accounts: limits from every image that came by, and fresh images on demand."""
+"""The limits of the accounts that this process has seen."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from multiconnection.bounded import Bounded
 from multiconnection.ledger.models import Account, AccountLimits
@@ -11,16 +11,14 @@ ACCOUNTS_MAX = 10_000
 _DEFAULTS = AccountLimits()
 
 
-class AccountReader(Protocol):
-    async def account(self, account_id: str) -> Account | None:
-        """Raises StoreError."""
+class KnownAccounts:
+    """Remembers the limits in every account image that the process reads; shared by the limiter and the reserver.
 
+    `read_account` reads an account strongly consistently and raises StoreError.
+    """
 
-class AccountsSeen:
-    """Shared by limiter and reserver; every account image of a process is shown here."""
-
-    def __init__(self, reader: AccountReader) -> None:
-        self._reader = reader
+    def __init__(self, read_account: Callable[[str], Awaitable[Account | None]]) -> None:
+        self._read_account = read_account
         self._limits: Bounded[str, AccountLimits] = Bounded(ACCOUNTS_MAX)
         self._reading: dict[str, asyncio.Task[Account | None]] = {}
         self._waiting: dict[str, asyncio.Task[Account | None]] = {}
@@ -29,14 +27,26 @@ class AccountsSeen:
         self._limits.put(image.account_id, image.limits)
 
     def limits(self, account_id: str) -> AccountLimits:
-        """As far as this process knows; the deployment's defaults otherwise."""
+        """The account's own limits, or the deployment's while they are unknown."""
         return self._limits.get(account_id) or _DEFAULTS
+
+    async def ensure_known(self, account_id: str) -> None:
+        """Read the account unless its limits are known; during an outage the deployment's limits apply."""
+        if self._limits.get(account_id) is not None:
+            return
+        try:
+            image = await self._read_account(account_id)
+        except StoreError:
+            return
+        if image is not None:
+            self.note(image)
 
     async def read(self, account_id: str) -> Account | None:
         """The account as it is after this call began. Raises StoreError.
 
-        However many ask at once, one read of an account is under way and one more waits for it to end: whoever comes
-        while the first is under way shares the second, since the first may have been executed before he came.
+        Concurrent callers share reads: at most one read of an account is in flight and one more waits for it to end.
+        A caller that arrives during the first read joins the second, because the first may have been executed before
+        the call began.
         """
         task = self._waiting.get(account_id)
         if task is None:
@@ -49,21 +59,10 @@ class AccountsSeen:
             await asyncio.wait({before})
         task = self._reading[account_id] = self._waiting.pop(account_id)
         try:
-            image = await self._reader.account(account_id)
+            image = await self._read_account(account_id)
         finally:
             if self._reading.get(account_id) is task:
                 del self._reading[account_id]
         if image is not None:
             self.note(image)
         return image
-
-    async def meet(self, account_id: str) -> None:
-        """Make sure that the account's own limits are known; a database that is down leaves the defaults."""
-        if self._limits.get(account_id) is not None:
-            return
-        try:
-            image = await self._reader.account(account_id)
-        except StoreError:
-            return
-        if image is not None:
-            self.note(image)

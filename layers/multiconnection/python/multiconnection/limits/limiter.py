@@ -1,57 +1,262 @@
-"""Requests and tokens per minute: of a key, of an account, of an IP address; and failed keys of an IP address.
+"""Admission by rate limits: of API keys, accounts and IP addresses, of failed authentications, of the console.
 
-A key's own limits are exact: one conditional write per admission takes both quantities or none. The limits of
-accounts and IP addresses are lazy. What this process admitted is collected in a local window and shared in the same
-call that brings the unshared units over limit/20 or finds them 10 s old, or whenever the known shared position,
-local units included, reaches half of the limit; from there on every admission is an exact shared write. So one
-process alone is exact, and P processes pass the limit by at most P x limit/20 in all before each of them notices.
-What was collected is never lost in a refusal: it is booked, so that the other processes see it.
+The limits of an API key are exact: one conditional write per admission takes requests and tokens, or neither. All
+others are lazy. The process counts what it admits and shares it together with an admission that brings the unshared
+units over a twentieth of the limit or finds them 10 s old, or that finds the subject at half of its limit or above;
+from there on every admission is an exact shared write. A single process is therefore exact, and P processes exceed a
+limit by at most P x limit / 20 in all before each of them notices. A refusal loses nothing of what was collected: it
+is shared, so that the other processes see it.
 
-Refusals are remembered for a second, and cost no I/O in it. A call's real use is only known at its end: `settle`
-carries the difference into this process's next take of the same subject. When the store fails, the process counts
-alone (fails open), leaves the store in peace for a second, and reports each failure by name.
+Refusals are remembered for a second and cost no I/O during it. The real use of a call is known only at its end:
+`settle` carries the difference into this process's next take of the same subjects. When the store fails, the process
+counts alone (fails open), leaves the store alone for a second, and reports each failure by name. `take_strict` is for
+limits that must not fail open.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from multiconnection.bounded import Bounded
 from multiconnection.errors import RateLimited
-from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.ports import Clock
 from multiconnection.retry import StoreError
 
-from .gcra import REQUESTS, TOKENS, LimitStore, Rate
-from .window import Bucket, LimitState, Refusal, Window, tightest
+from .gcra import REQUESTS, SECOND_NS, TOKENS, Demand, LimitRefusal, Rate, refusal_of
+from .store import LimitsTable
+from .window import Bucket, LimitState, Window, tightest
 
 SUBJECTS_MAX = 10_000
-STORE_PAUSE_NS = 10**9
-# Told when a take lost every attempt to others although what is known now would let it in.
+STORE_PAUSE_NS = SECOND_NS
+# The advice when a take lost every attempt to other writers although it would fit by what is known now.
 CROWDED_RETRY_S = 1.0
+ONE_REQUEST: Mapping[str, int] = {REQUESTS: 1}
+# Requests of one account's console pages per minute; its API calls have limits of their own.
+CONSOLE_PER_MINUTE = 600
+# Those among them that read up to fifty thousand rows, or a whole year.
+HEAVY_PER_MINUTE = 60
 _NO_LIMITS = AccountLimits()
 
 
-# Who is limited on a caller's way in, by how much, and what a refusal says.
+@dataclass(frozen=True, slots=True)
+class KeyRates:
+    """An API key, its account, and the key's own limits per minute where it has any."""
 
-
-class LimitDefaults(Protocol):
-    """The deployment's limits; `config.Settings` has them."""
-
-    @property
-    def account_requests_per_minute(self) -> int: ...
-    @property
-    def account_tokens_per_minute(self) -> int: ...
-    @property
-    def ip_requests_per_minute(self) -> int: ...
-    @property
-    def ip_failed_auth_per_minute(self) -> int: ...
+    account_id: str
+    key_id: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One subject on a caller's way in, and its rates by attribute."""
+class DefaultRates:
+    """The deployment's limits; an account can have others."""
+
+    account_requests_per_minute: int
+    account_tokens_per_minute: int
+    ip_requests_per_minute: int
+    ip_failed_auth_per_minute: int
+
+
+class Limiter:
+    """Counts in local windows and in the shared store; one per process."""
+
+    def __init__(
+        self, store: LimitsTable, clock: Clock, defaults: DefaultRates, on_error: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_error = on_error
+        self._account_rates = {
+            REQUESTS: Rate(defaults.account_requests_per_minute),
+            TOKENS: Rate(defaults.account_tokens_per_minute),
+        }
+        self._ip_rates = {REQUESTS: Rate(defaults.ip_requests_per_minute)}
+        self._failed_auth_rates = {REQUESTS: Rate(defaults.ip_failed_auth_per_minute)}
+        self._windows: Bounded[str, Window] = Bounded(SUBJECTS_MAX)
+        self._paused_until_ns = 0
+
+    async def take(
+        self, subject: str, rates: Mapping[str, Rate], units: Mapping[str, int] = ONE_REQUEST
+    ) -> LimitRefusal | None:
+        """Count `units`, by attribute, of a lazily shared subject; a refusal counts nothing. Never raises."""
+        window = self._window(subject, rates)
+        return window.known_refusal(units, self._now_ns()) or await self._take(subject, window, units, lazy=True)
+
+    async def take_strict(
+        self, subject: str, rates: Mapping[str, Rate], units: Mapping[str, int] = ONE_REQUEST
+    ) -> LimitRefusal | None:
+        """Count `units` in one conditional write, from which a refusal comes as well; negative units are returned.
+
+        Nothing is remembered in this process. Raises StoreError.
+        """
+        now_ns = self._now_ns()
+        demands = {attribute: Demand(rate, units.get(attribute, 0)) for attribute, rate in rates.items()}
+        result = await self._store.take(subject, now_ns, demands)
+        if result.granted:
+            return None
+        return refusal_of(demands, result.tats, now_ns) or _crowded(rates)
+
+    async def admit(self, key: KeyRates, tokens: int, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
+        """Count one request and its estimated tokens. Raises RateLimited, in which case nothing is counted."""
+        limits = self._call_limits(key, account_limits)
+        windows = await self._admit(limits, {REQUESTS: 1, TOKENS: tokens})
+        return self._state(limits, windows)
+
+    def state(self, key: KeyRates, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
+        """The caller's limits as far as this process knows; counts nothing."""
+        limits = self._call_limits(key, account_limits)
+        return self._state(limits, self._windows_of(limits))
+
+    def settle(self, subjects: Iterable[str], estimated_tokens: int, actual_tokens: int) -> None:
+        """Carry what a call really used into the next take of each subject."""
+        for subject in subjects:
+            if window := self._windows.get(subject):
+                window.correct(TOKENS, estimated_tokens, actual_tokens, self._now_ns())
+
+    async def admit_ip(self, ip: str) -> None:
+        """Count one request of an address. Raises RateLimited."""
+        await self._admit([self._ip_limit(ip)], ONE_REQUEST)
+
+    def ip_state(self, ip: str) -> LimitState:
+        """The limits in an unauthenticated answer: the address's requests, an account's default tokens."""
+        limit, now_ns = self._ip_limit(ip), self._now_ns()
+        tokens = Bucket.of(self._account_rates[TOKENS], 0, now_ns)
+        return LimitState(self._window(limit.subject, limit.rates).bucket(REQUESTS, now_ns), tokens)
+
+    def check_failed_auth(self, ip: str) -> None:
+        """Raises RateLimited when the address has used up its failures, as far as this process knows; no I/O."""
+        limit = self._failed_auth_limit(ip)
+        if refusal := self._window(limit.subject, limit.rates).refusal(ONE_REQUEST, self._now_ns()):
+            raise limit.error(refusal)
+
+    async def note_failed_auth(self, ip: str) -> None:
+        """Count one failure that cost a look-up; never raises."""
+        limit = self._failed_auth_limit(ip)
+        await self._take(limit.subject, self._window(limit.subject, limit.rates), ONE_REQUEST, lazy=True)
+
+    def count_failed_auth(self, ip: str) -> None:
+        """Count one failure that cost nothing, without I/O; it is shared with the next one that costs a look-up."""
+        limit, now_ns = self._failed_auth_limit(ip), self._now_ns()
+        window = self._window(limit.subject, limit.rates)
+        if window.fits(ONE_REQUEST, now_ns):
+            window.count(ONE_REQUEST, now_ns)
+
+    @property
+    def subjects_kept(self) -> int:
+        """At most SUBJECTS_MAX; dropping the least recently used one loses less than limit / 20 unshared units."""
+        return len(self._windows)
+
+    def _call_limits(self, key: KeyRates, own: AccountLimits) -> "Sequence[_CallLimit]":
+        """The limits of the key if it has any, then those of the account."""
+        account_rates = self._account_rates
+        if own.requests_per_minute or own.tokens_per_minute:
+            account_rates = account_rates | _rates(own.requests_per_minute or None, own.tokens_per_minute or None)
+        account = _CallLimit("account", f"acct:{key.account_id}", account_rates)
+        if key.requests_per_minute is None and key.tokens_per_minute is None:
+            return [account]
+        key_rates = _rates(key.requests_per_minute, key.tokens_per_minute)
+        return [_CallLimit("key", f"key:{key.account_id}:{key.key_id}", key_rates), account]
+
+    def _ip_limit(self, ip: str) -> "_CallLimit":
+        return _CallLimit("ip", f"ip:{ip}", self._ip_rates)
+
+    def _failed_auth_limit(self, ip: str) -> "_CallLimit":
+        return _CallLimit(_FAILED_AUTH, f"ipfail:{ip}", self._failed_auth_rates)
+
+    async def _admit(self, limits: "Sequence[_CallLimit]", units: Mapping[str, int]) -> Sequence[Window]:
+        """Take from all limits or from none; what is known to be refused costs no I/O."""
+        windows, now_ns = self._windows_of(limits), self._now_ns()
+        for limit, window in zip(limits, windows, strict=True):
+            if refusal := window.known_refusal(units, now_ns):
+                raise limit.error(refusal)
+        for index, (limit, window) in enumerate(zip(limits, windows, strict=True)):
+            if refusal := await self._take(limit.subject, window, units, lazy=limit.lazy):
+                for taken in windows[:index]:
+                    taken.give_back(units, self._now_ns())
+                raise limit.error(refusal)
+        return windows
+
+    def _state(self, limits: "Sequence[_CallLimit]", windows: Sequence[Window]) -> LimitState:
+        now_ns = self._now_ns()
+        requests = [window.bucket(REQUESTS, now_ns) for window in windows if REQUESTS in window.rates]
+        tokens = [window.bucket(TOKENS, now_ns) for window in windows if TOKENS in window.rates]
+        return LimitState(tightest(requests), tightest(tokens), tuple(limit.subject for limit in limits))
+
+    def _windows_of(self, limits: "Sequence[_CallLimit]") -> list[Window]:
+        return [self._window(limit.subject, limit.rates) for limit in limits]
+
+    async def _take(self, subject: str, window: Window, units: Mapping[str, int], *, lazy: bool) -> LimitRefusal | None:
+        """Count here, share or ask, as the module's docstring says."""
+        now_ns = self._now_ns()
+        if now_ns < self._paused_until_ns:
+            return self._count_alone(window, units, now_ns)
+        if lazy and window.may_wait(units, now_ns):
+            window.count(units, now_ns)
+            return None
+        try:
+            return await self._share(subject, window, units, now_ns)
+        except StoreError as exc:
+            self._paused_until_ns = now_ns + STORE_PAUSE_NS
+            self._on_error(type(exc).__name__)
+            return self._count_alone(window, units, now_ns)
+
+    def _count_alone(self, window: Window, units: Mapping[str, int], now_ns: int) -> LimitRefusal | None:
+        if not window.fits(units, now_ns):
+            return _refusal(window, units, now_ns)
+        window.count(units, now_ns)
+        return None
+
+    async def _share(self, subject: str, window: Window, units: Mapping[str, int], now_ns: int) -> LimitRefusal | None:
+        """One exact take; after a refusal, what was admitted here before is shared on its own."""
+        if await self._written(subject, window, units, now_ns):
+            return None
+        if window.has_unshared_units:
+            await self._written(subject, window, {}, now_ns)
+        return _refusal(window, units, now_ns)
+
+    async def _written(self, subject: str, window: Window, units: Mapping[str, int], now_ns: int) -> bool:
+        """Whether the store granted everything unshared and these units together. Raises StoreError."""
+        pending = window.begin(units, now_ns)
+        try:
+            result = await self._store.take(subject, now_ns, pending.demands, pending.hint)
+        except BaseException:
+            # Cancelled calls, too, must not leave a take in flight.
+            window.rollback(pending)
+            raise
+        window.commit(pending, result)
+        return result.granted
+
+    def _window(self, subject: str, rates: Mapping[str, Rate]) -> Window:
+        window = self._windows.get(subject)
+        if window is None:
+            window = Window()
+            self._windows.put(subject, window)
+        window.rates = rates
+        return window
+
+    def _now_ns(self) -> int:
+        return int(self._clock.now() * SECOND_NS)
+
+
+class ConsoleQuota:
+    """Limits the requests of one account's console pages; open while the store fails."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    async def admit(self, account_id: str) -> None:
+        """Raises RateLimited."""
+        _require(await self._limiter.take(f"console:{account_id}", _CONSOLE_RATES))
+
+    async def admit_heavy(self, account_id: str) -> None:
+        """Raises RateLimited."""
+        _require(await self._limiter.take(f"console-heavy:{account_id}", _HEAVY_RATES))
+
+
+@dataclass(frozen=True, slots=True)
+class _CallLimit:
+    """One limit that a request has to pass; `scope` is its name in errors."""
 
     scope: str
     subject: str
@@ -61,10 +266,10 @@ class Gate:
     def lazy(self) -> bool:
         return self.scope != "key"
 
-    def error(self, refusal: Refusal) -> RateLimited:
+    def error(self, refusal: LimitRefusal) -> RateLimited:
         quantity = _QUANTITY[refusal.attribute]
-        what = "failed authentications" if self.scope == FAILED_AUTH else quantity
-        limit = f"{self.rates[refusal.attribute].per_minute} {what} per minute"
+        units = "failed authentications" if self.scope == _FAILED_AUTH else quantity
+        limit = f"{refusal.rate.limit} {units} per minute"
         advice = (
             "This request alone is larger than that; make it smaller."
             if refusal.never
@@ -72,7 +277,7 @@ class Gate:
         )
         error = RateLimited(
             f"Rate limit reached for {_OWNER[self.scope]}: {limit}. {advice}",
-            reason="ip_failed_auth" if self.scope == FAILED_AUTH else f"{self.scope}_{quantity}",
+            reason="ip_failed_auth" if self.scope == _FAILED_AUTH else f"{self.scope}_{quantity}",
             retry_after_s=refusal.retry_after_s,
             limit_type=quantity,
         )
@@ -80,215 +285,34 @@ class Gate:
         return error
 
 
-class Limiter:
-    """Counts in the local windows and in the shared store; one per process."""
-
-    def __init__(
-        self, store: LimitStore, clock: Clock, defaults: LimitDefaults, on_error: Callable[[str], None]
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._defaults = defaults
-        self._on_error = on_error
-        self._windows: Bounded[str, Window] = Bounded(SUBJECTS_MAX)
-        self._paused_until_ns = 0
-
-    async def admit(self, api_key: ApiKey, tokens: int, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
-        """Count one request and its estimated tokens; raises RateLimited, and then nothing is counted."""
-        gates = gates_of(api_key, account_limits, self._defaults)
-        units = {REQUESTS: 1, TOKENS: tokens}
-        for gate in gates:
-            self._refuse_what_is_known(gate, units)
-        for index, gate in enumerate(gates):
-            if refusal := await self._take(gate, units):
-                self._give_back(gates[:index], units)
-                raise gate.error(refusal)
-        return self._state(gates)
-
-    def state(self, api_key: ApiKey, account_limits: AccountLimits = _NO_LIMITS) -> LimitState:
-        """As far as this process knows; counts nothing."""
-        return self._state(gates_of(api_key, account_limits, self._defaults))
-
-    def settle(self, subjects: Iterable[str], estimated_tokens: int, actual_tokens: int) -> None:
-        """Carry what a call really used into the next take of each subject."""
-        for subject in subjects:
-            if window := self._windows.get(subject):
-                window.correct(TOKENS, estimated_tokens, actual_tokens, self._now_ns())
-
-    async def admit_ip(self, ip: str) -> None:
-        """Count one request of an address; raises RateLimited."""
-        gate = ip_gate(ip, self._defaults)
-        self._refuse_what_is_known(gate, {REQUESTS: 1})
-        if refusal := await self._take(gate, {REQUESTS: 1}):
-            raise gate.error(refusal)
-
-    def ip_state(self, ip: str) -> LimitState:
-        """What an unauthenticated answer can tell: the address's requests, an account's default tokens."""
-        gate, now_ns = ip_gate(ip, self._defaults), self._now_ns()
-        tokens = Bucket.of(Rate(self._defaults.account_tokens_per_minute), 0, now_ns)
-        return LimitState(self._window(gate).bucket(REQUESTS, now_ns), tokens)
-
-    def check_failed_auth(self, ip: str) -> None:
-        """Raises RateLimited when the address has used up its failures, as far as this process knows; no I/O."""
-        gate = failed_auth_gate(ip, self._defaults)
-        if refusal := self._window(gate).refusal({REQUESTS: 1}, self._now_ns()):
-            raise gate.error(refusal)
-
-    async def note_failed_auth(self, ip: str) -> None:
-        """Count one failure that cost a look-up; never raises."""
-        await self._take(failed_auth_gate(ip, self._defaults), {REQUESTS: 1})
-
-    def count_failed_auth(self, ip: str) -> None:
-        """Count one failure that cost nothing, without I/O; it is shared with the next one that does."""
-        window = self._window(failed_auth_gate(ip, self._defaults))
-        if window.fits({REQUESTS: 1}, self._now_ns()):
-            window.count({REQUESTS: 1}, self._now_ns())
-
-    @property
-    def subjects_kept(self) -> int:
-        """At most SUBJECTS_MAX: the stalest is forgotten, and with it less than limit/20 unshared units."""
-        return len(self._windows)
-
-    def _now_ns(self) -> int:
-        return int(self._clock.now() * 10**9)
-
-    def _window(self, gate: Gate) -> Window:
-        window = self._windows.get(gate.subject)
-        if window is None:
-            window = Window()
-            self._windows.put(gate.subject, window)
-        window.rates = gate.rates
-        return window
-
-    def _state(self, gates: Sequence[Gate]) -> LimitState:
-        now_ns = self._now_ns()
-        buckets = {
-            attribute: [self._window(gate).bucket(attribute, now_ns) for gate in gates if attribute in gate.rates]
-            for attribute in (REQUESTS, TOKENS)
-        }
-        subjects = tuple(gate.subject for gate in gates)
-        return LimitState(tightest(buckets[REQUESTS]), tightest(buckets[TOKENS]), subjects)
-
-    def _refuse_what_is_known(self, gate: Gate, units: Mapping[str, int]) -> None:
-        if refusal := self._window(gate).known_refusal(units, self._now_ns()):
-            raise gate.error(refusal)
-
-    def _give_back(self, gates: Sequence[Gate], units: Mapping[str, int]) -> None:
-        for gate in gates:
-            for attribute in gate.rates:
-                self._window(gate).correct(attribute, units[attribute], 0, self._now_ns())
-
-    async def _take(self, gate: Gate, units: Mapping[str, int]) -> Refusal | None:
-        window, now_ns = self._window(gate), self._now_ns()
-        if now_ns < self._paused_until_ns:
-            return self._count_alone(window, units, now_ns)
-        if gate.lazy and window.may_wait(units, now_ns):
-            window.count(units, now_ns)
-            return None
-        try:
-            return await self._share(gate.subject, window, units, now_ns)
-        except StoreError as exc:
-            self._paused_until_ns = now_ns + STORE_PAUSE_NS
-            self._on_error(type(exc).__name__)
-            return self._count_alone(window, units, now_ns)
-
-    def _count_alone(self, window: Window, units: Mapping[str, int], now_ns: int) -> Refusal | None:
-        if not window.fits(units, now_ns):
-            return _told(window, units, now_ns)
-        window.count(units, now_ns)
-        return None
-
-    async def _share(self, subject: str, window: Window, units: Mapping[str, int], now_ns: int) -> Refusal | None:
-        """One exact take; after a refusal, what was admitted here before is booked on its own."""
-        if await self._fly(subject, window, units, now_ns):
-            return None
-        if window.owes():
-            await self._fly(subject, window, {}, now_ns)
-        return _told(window, units, now_ns)
-
-    async def _fly(self, subject: str, window: Window, units: Mapping[str, int], now_ns: int) -> bool:
-        flight = window.depart(units, now_ns)
-        landed = False
-        try:
-            result = await self._store.take(subject, now_ns, flight.demands, flight.hint)
-            window.land(flight, result)
-            landed = True
-        finally:
-            if not landed:
-                window.fail(flight)
-        return result.granted
-
-
-def _told(window: Window, units: Mapping[str, int], now_ns: int) -> Refusal:
-    return window.refusal(units, now_ns) or Refusal(REQUESTS, CROWDED_RETRY_S)
-
-
-FAILED_AUTH = "failed_auth"
+_FAILED_AUTH = "failed_auth"
 _QUANTITY = {REQUESTS: "requests", TOKENS: "tokens"}
-_OWNER = {"key": "this API key", "account": "this account", "ip": "your IP address", FAILED_AUTH: "your IP address"}
+_OWNER = {"key": "this API key", "account": "this account", "ip": "your IP address", _FAILED_AUTH: "your IP address"}
+_CONSOLE_RATES = {REQUESTS: Rate(CONSOLE_PER_MINUTE)}
+_HEAVY_RATES = {REQUESTS: Rate(HEAVY_PER_MINUTE)}
 
 
-def gates_of(api_key: ApiKey, limits: AccountLimits, defaults: LimitDefaults) -> list[Gate]:
-    """The key where it has limits of its own, then the account."""
-    own = {REQUESTS: api_key.requests_per_minute, TOKENS: api_key.tokens_per_minute}
-    rates = {attribute: Rate(limit) for attribute, limit in own.items() if limit is not None}
-    shared = {
-        REQUESTS: Rate(limits.requests_per_minute or defaults.account_requests_per_minute),
-        TOKENS: Rate(limits.tokens_per_minute or defaults.account_tokens_per_minute),
-    }
-    account = Gate("account", f"acct:{api_key.account_id}", shared)
-    key = Gate("key", f"key:{api_key.account_id}:{api_key.key_id}", rates)
-    return [key, account] if rates else [account]
+def _rates(requests_per_minute: int | None, tokens_per_minute: int | None) -> dict[str, Rate]:
+    limits = {REQUESTS: requests_per_minute, TOKENS: tokens_per_minute}
+    return {attribute: Rate(limit) for attribute, limit in limits.items() if limit is not None}
 
 
-def ip_gate(ip: str, defaults: LimitDefaults) -> Gate:
-    return Gate("ip", f"ip:{ip}", {REQUESTS: Rate(defaults.ip_requests_per_minute)})
+def _refusal(window: Window, units: Mapping[str, int], now_ns: int) -> LimitRefusal:
+    return window.refusal(units, now_ns) or _crowded(window.rates)
 
 
-def failed_auth_gate(ip: str, defaults: LimitDefaults) -> Gate:
-    return Gate(FAILED_AUTH, f"ipfail:{ip}", {REQUESTS: Rate(defaults.ip_failed_auth_per_minute)})
+def _crowded(rates: Mapping[str, Rate]) -> LimitRefusal:
+    attribute, rate = next(iter(rates.items()))
+    return LimitRefusal(attribute, rate, CROWDED_RETRY_S)
 
 
-# How often one account's pages may ask: counted apart from its API calls, which have limits of their own.
-
-REQUESTS_PER_MINUTE = 600
-# Those that read up to fifty thousand rows, or all of a year.
-HEAVY_PER_MINUTE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """The limiter's rate for one subject; it asks for the others and never uses them here."""
-
-    ip_requests_per_minute: int
-    ip_failed_auth_per_minute: int = 1
-    account_requests_per_minute: int = 1
-    account_tokens_per_minute: int = 1
-
-
-class ConsoleQuota:
-    """Lazy far below the limit, exact near it, as the limiter's other subjects are; open while the store fails."""
-
-    def __init__(self, store: LimitStore, clock: Clock, on_error: Callable[[str], None]) -> None:
-        self._light = Limiter(store, clock, _Rates(REQUESTS_PER_MINUTE), on_error)
-        self._heavy = Limiter(store, clock, _Rates(HEAVY_PER_MINUTE), on_error)
-
-    async def admit(self, account_id: str) -> None:
-        """Raises RateLimited."""
-        await _count(self._light, f"console:{account_id}")
-
-    async def admit_heavy(self, account_id: str) -> None:
-        """Raises RateLimited."""
-        await _count(self._heavy, f"console-heavy:{account_id}")
-
-
-async def _count(limiter: Limiter, subject: str) -> None:
-    try:
-        await limiter.admit_ip(subject)
-    except RateLimited as exc:
-        wait_s = exc.retry_after_s or 1.0
-        raise RateLimited(
-            f"Too many requests of this account's console. Please try again in {wait_s:.3f} s.",
-            reason="console_requests",
-            retry_after_s=wait_s,
-        ) from exc
+def _require(refusal: LimitRefusal | None) -> None:
+    """Raises RateLimited for a refused request of the console."""
+    if refusal is None:
+        return
+    wait_s = refusal.retry_after_s or 1.0
+    raise RateLimited(
+        f"Too many requests of this account's console. Please try again in {wait_s:.3f} s.",
+        reason="console_requests",
+        retry_after_s=wait_s,
+    )

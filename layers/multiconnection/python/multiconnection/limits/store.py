@@ -1,8 +1,8 @@
 """Table Limits: one item per limited subject, one TAT attribute per limited quantity, exact under concurrency.
 
-DynamoDB has no max(), so `max(tat, floor) + add` is written in one of two forms: added to the stored value where
-that is at the floor or above it, or set afresh where it is below or absent. The form chosen is part of the
-condition, so a wrong guess changes nothing and the refusal's image tells which form is right.
+DynamoDB has no max(), so `max(tat, floor) + add` is written in one of two forms: added to the stored value when that
+is at or above the floor, or set to `floor + add` when it is below or absent. The condition contains the form, so a
+wrong guess changes nothing, and the image that comes with the failed condition shows which form is right.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,16 @@ from typing import Any
 from multiconnection.aws import dynamo as a
 from multiconnection.aws.dynamo import ConditionFailed, Driver, Item
 
-from .gcra import Demand, TakeResult
+from .gcra import SECOND_NS, Demand, TakeResult
 
-# A wrong form costs one more attempt; more than two means that the item is crossing a floor under our hands.
+# A wrong form costs one more attempt; more than two mean that others move the item across a floor meanwhile.
 ATTEMPTS_MAX = 6
-# Twice any interesting age; a subject that stays away vanishes from the table.
+# The longest window in use, so that a subject is not forgotten before its queue is empty.
 IDLE_S = 3600
-_SECOND_NS = 10**9
 
 
 class LimitsTable:
-    """Implements `LimitStore` and `GrantSlots` over the Limits table."""
+    """Takes from rate limits, and slots of which each member gets one."""
 
     def __init__(self, driver: Driver, table: str) -> None:
         self._driver = driver
@@ -30,7 +29,11 @@ class LimitsTable:
     async def take(
         self, subject: str, now_ns: int, demands: Mapping[str, Demand], hint: Mapping[str, int] | None = None
     ) -> TakeResult:
-        """Raises StoreError. A refusal carries the TATs that caused it, or the hint where no TAT would have done."""
+        """Grant all demands, by attribute, or none of them, in one conditional write.
+
+        `hint` is the TATs last seen: it saves an attempt and never decides. A refusal carries the TATs that caused
+        it, or the hint if the demands do not fit even an empty queue. Raises StoreError.
+        """
         tats = dict(hint or {})
         if not _fit({}, demands, now_ns):
             return TakeResult(False, tats)
@@ -49,7 +52,10 @@ class LimitsTable:
         return TakeResult(False, tats)
 
     async def slot(self, subject: str, member: str, most: int, expires_s: int) -> bool:
-        """Implements `GrantSlots`: one conditional write, which finds itself where its answer was lost."""
+        """Whether `member` is among the first `most` that asked; one conditional write, which may be repeated.
+
+        Raises StoreError.
+        """
         request = {
             "TableName": self._table,
             "Key": {"subject": a.text(subject)},
@@ -72,17 +78,17 @@ class LimitsTable:
 
 
 class _Update:
-    """The expressions of one attempt, grown attribute by attribute."""
+    """The expressions of one attempt, built attribute by attribute."""
 
     def __init__(self, now_ns: int) -> None:
         self._now_ns = now_ns
         self._sets = ["#expires = :expires"]
         self._conditions: list[str] = []
         self._names = {"#expires": "expires_at"}
-        self._values: Item = {":expires": a.number(now_ns // _SECOND_NS + IDLE_S)}
+        self._values: Item = {":expires": a.number(now_ns // SECOND_NS + IDLE_S)}
 
     def add(self, attribute: str, demand: Demand, tat_ns: int | None) -> None:
-        """Take the additive form where the last TAT seen is at the floor or above it."""
+        """Use the additive form when the last TAT seen is at or above the floor."""
         shift, ceiling = demand.shift(self._now_ns), demand.ceiling_ns(self._now_ns)
         index = len(self._conditions)
         tat, floor, add, fresh, latest = (f"{mark}{index}" for mark in ("#tat", ":floor", ":add", ":fresh", ":latest"))

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from multiconnection.calls.upstream import Outcome
-from multiconnection.catalog.provider import Quirks
+from multiconnection.catalog.models import Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply
@@ -100,7 +100,7 @@ def read_usage(raw: Mapping[str, Any], quirks: Quirks) -> Usage | None:
     if totals is None:
         return None
     prompt, completion = totals
-    details_in, details_out = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
+    details_in, details_out = details(raw, "prompt_tokens_details"), details(raw, "completion_tokens_details")
     left, cached = _part(prompt, _cached(raw, quirks))
     left, audio = _part(left, detail(details_in.get("audio_tokens")))
     left, image = _part(left, detail(details_in.get("image_tokens")))
@@ -174,7 +174,7 @@ def _totals(raw: Mapping[str, Any], quirks: Quirks) -> tuple[int, int] | None:
         return prompt, completion
     if total is not None:
         return prompt, max(completion, total - prompt)
-    reasoning = detail(_details(raw, "completion_tokens_details").get("reasoning_tokens")) or 0
+    reasoning = detail(details(raw, "completion_tokens_details").get("reasoning_tokens")) or 0
     return prompt, completion + reasoning if reasoning > completion else completion
 
 
@@ -200,9 +200,9 @@ def detail(value: object) -> int | None:
     return None if tokens == TOKENS_MAX else tokens
 
 
-def _details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    details = raw.get(name)
-    return details if isinstance(details, dict) else {}
+def details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _part(total: int, part: int | None) -> tuple[int, int]:

@@ -14,8 +14,10 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from multiconnection.calls.upstream import UpstreamError
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
+from multiconnection.errors import RequestInvalid
 
+from .codec import encode
 from .errors import (
     AnswerTimedOut,
     BodyTooLarge,
@@ -37,6 +39,11 @@ _NEVER_SENT = (
 )
 LARGE_BODY_BYTES = 1024 * 1024  # above this aiohttp wants a file-like body, written in pieces
 DRAIN_S = 0.25
+# More than any error object has; what is longer says nothing, and the status alone is enough to go on.
+ERROR_BYTES_MAX = 64 * 1024
+USER_AGENT = "MultiConnection/0.1"
+JSON = "application/json"
+EVENTS = "text/event-stream"
 
 
 class Reply(Protocol):
@@ -70,6 +77,125 @@ class Http(Protocol):
         idle_timeout_s: float,
     ) -> Reply:
         """Raises TransportFailure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What is posted to `path` below the provider's base URL."""
+
+    path: str
+    body: bytes
+    content_type: str = JSON
+    accept: str = JSON
+
+    @classmethod
+    def json(cls, path: str, body: object, accept: str = JSON) -> "Outgoing":
+        """Raises UpstreamError when the body cannot be written as JSON."""
+        return cls(path, as_json(body), accept=accept)
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.path}, {len(self.body)} bytes)"
+
+
+class Exchange:
+    """One request to a provider, the same for every endpoint: posts with its address, key and time-outs.
+
+    Holds no state but the network.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def send(self, provider: Provider, outgoing: Outgoing) -> Reply:
+        """The reply whatever its status, for the caller to close. Raises UpstreamError."""
+        silence_max_s = math.inf if outgoing.accept == EVENTS else provider.silence_max_s
+        try:
+            return await self._http.post(
+                endpoint(provider.base_url, outgoing.path),
+                request_headers(provider, outgoing.content_type, outgoing.accept),
+                outgoing.body,
+                connect_timeout_s=provider.connect_timeout_s,
+                first_byte_timeout_s=min(provider.first_byte_timeout_s, silence_max_s),
+                idle_timeout_s=min(provider.idle_timeout_s, silence_max_s),
+            )
+        except TransportFailure as exc:
+            raise transport_error(exc) from exc
+
+    async def open(self, provider: Provider, outgoing: Outgoing) -> Reply:
+        """A reply that is 2xx. Raises UpstreamError."""
+        reply = await self.send(provider, outgoing)
+        if not is_ok(reply):
+            raise await refused(provider, reply)
+        return reply
+
+    async def whole(
+        self, provider: Provider, outgoing: Outgoing, bytes_max: int = BODY_BYTES_MAX
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Body and headers of a 2xx answer. Raises UpstreamError."""
+        reply = await self.open(provider, outgoing)
+        try:
+            return await read_body(reply, bytes_max), reply.headers
+        except TransportFailure as exc:
+            raise transport_error(exc) from exc
+        finally:
+            reply.close()
+
+
+def as_json(value: object) -> bytes:
+    """Part of a request as JSON; raises UpstreamError when it is nested too deeply."""
+    try:
+        return encode(value)
+    except ValueError as exc:
+        error = RequestInvalid("The request body is nested too deeply.")
+        raise UpstreamError(error, retry_elsewhere=False) from exc
+
+
+def is_ok(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
+
+
+async def refused(provider: Provider, reply: Reply) -> UpstreamError:
+    return status_error(reply.status, reply.headers, await error_body(reply), provider)
+
+
+async def error_body(reply: Reply) -> bytes:
+    """The body of a refusal as far as it could be read: the status alone is enough to go on."""
+    try:
+        return await read_body(reply, ERROR_BYTES_MAX)
+    except TransportFailure:
+        return b""
+    finally:
+        reply.close()
+
+
+def endpoint(base_url: str, path: str) -> str:
+    """`path` below the base URL, before its query if it has one (Azure's `?api-version=`)."""
+    parts = urlsplit(base_url)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
+
+
+def request_headers(provider: Provider, content_type: str = JSON, accept: str = JSON) -> dict[str, str]:
+    """Our own headers only: nothing of the caller's reaches a provider."""
+    headers = {"content-type": content_type, "accept": accept, "user-agent": USER_AGENT}
+    if provider.api_key and provider.auth == "bearer":
+        headers["authorization"] = f"Bearer {provider.api_key}"
+    elif provider.api_key and provider.auth == "api-key":
+        headers["api-key"] = provider.api_key
+    return headers
+
+
+async def read_body(reply: Reply, bytes_max: int = BODY_BYTES_MAX, start: bytes = b"") -> bytes:
+    """The rest of the answer behind `start`; blank lines do not count as progress. Raises TransportFailure."""
+    parts, size = [start], len(start)
+    while data := await reply.read():
+        size += len(data)
+        if size > bytes_max:
+            reply.close()
+            raise BodyTooLarge(f"more than {bytes_max} bytes")
+        parts.append(data)
+        if not data.isspace():
+            reply.idle_since = monotonic()
+    return b"".join(parts)
 
 
 class AiohttpReply:
@@ -170,20 +296,6 @@ class AiohttpClient:
         return self._session
 
 
-async def read_body(reply: Reply, bytes_max: int = BODY_BYTES_MAX, start: bytes = b"") -> bytes:
-    """The rest of the answer behind `start`; blank lines do not count as progress. Raises TransportFailure."""
-    parts, size = [start], len(start)
-    while data := await reply.read():
-        size += len(data)
-        if size > bytes_max:
-            reply.close()
-            raise BodyTooLarge(f"more than {bytes_max} bytes")
-        parts.append(data)
-        if not data.isspace():
-            reply.idle_since = monotonic()
-    return b"".join(parts)
-
-
 def _failure(exc: Exception) -> TransportFailure:
     """`TimeoutError` alone is ours for the first byte; aiohttp has its own for connecting."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
@@ -195,100 +307,3 @@ def _failure(exc: Exception) -> TransportFailure:
     if isinstance(exc, ValueError):
         return ConnectFailed("a malformed address or header")
     return ConnectionCut("the connection was cut before the answer")
-
-
-# One request to a provider and what is made of its refusal: the same for every endpoint.
-
-# More than any error object has; what is longer says nothing, and the status alone is enough to go on.
-ERROR_BYTES_MAX = 64 * 1024
-USER_AGENT = "MultiConnection/0.1"
-JSON = "application/json"
-EVENTS = "text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What is posted to `path` below the provider's base URL."""
-
-    path: str
-    body: bytes
-    content_type: str = JSON
-    accept: str = JSON
-
-    def __repr__(self) -> str:
-        return f"Outgoing({self.path}, {len(self.body)} bytes)"
-
-
-class Exchange:
-    """Posts with the provider's address, key and time-outs; holds no state but the network."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
-
-    async def send(self, provider: Provider, outgoing: Outgoing) -> Reply:
-        """The reply whatever its status; whoever gets it closes it. Raises UpstreamError."""
-        silence_max_s = math.inf if outgoing.accept == EVENTS else provider.silence_max_s
-        try:
-            return await self._http.post(
-                endpoint(provider.base_url, outgoing.path),
-                request_headers(provider, outgoing.content_type, outgoing.accept),
-                outgoing.body,
-                connect_timeout_s=provider.connect_timeout_s,
-                first_byte_timeout_s=min(provider.first_byte_timeout_s, silence_max_s),
-                idle_timeout_s=min(provider.idle_timeout_s, silence_max_s),
-            )
-        except TransportFailure as exc:
-            raise transport_error(exc) from exc
-
-    async def open(self, provider: Provider, outgoing: Outgoing) -> Reply:
-        """A reply that is 2xx. Raises UpstreamError."""
-        reply = await self.send(provider, outgoing)
-        if not is_ok(reply):
-            raise await refused(provider, reply)
-        return reply
-
-    async def whole(
-        self, provider: Provider, outgoing: Outgoing, bytes_max: int = BODY_BYTES_MAX
-    ) -> tuple[bytes, Mapping[str, str]]:
-        """Body and headers of a 2xx answer. Raises UpstreamError."""
-        reply = await self.open(provider, outgoing)
-        try:
-            return await read_body(reply, bytes_max), reply.headers
-        except TransportFailure as exc:
-            raise transport_error(exc) from exc
-        finally:
-            reply.close()
-
-
-def is_ok(reply: Reply) -> bool:
-    return 200 <= reply.status < 300
-
-
-async def refused(provider: Provider, reply: Reply) -> UpstreamError:
-    return status_error(reply.status, reply.headers, await error_body(reply), provider)
-
-
-async def error_body(reply: Reply) -> bytes:
-    """What was said with the refusal, as far as it could be read: the status alone is enough to go on."""
-    try:
-        return await read_body(reply, ERROR_BYTES_MAX)
-    except TransportFailure:
-        return b""
-    finally:
-        reply.close()
-
-
-def endpoint(base_url: str, path: str) -> str:
-    """`path` below the base URL, before its query if it has one (Azure's `?api-version=`)."""
-    parts = urlsplit(base_url)
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
-
-
-def request_headers(provider: Provider, content_type: str = JSON, accept: str = JSON) -> dict[str, str]:
-    """Only our own: nothing of the caller's headers reaches a provider."""
-    headers = {"content-type": content_type, "accept": accept, "user-agent": USER_AGENT}
-    if provider.api_key and provider.auth == "bearer":
-        headers["authorization"] = f"Bearer {provider.api_key}"
-    elif provider.api_key and provider.auth == "api-key":
-        headers["api-key"] = provider.api_key
-    return headers

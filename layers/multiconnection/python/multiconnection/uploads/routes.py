@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from multiconnection.keys.authenticate import CallerDep
 from multiconnection.ledger.ledger import Standing
-from multiconnection.limits.accounts import AccountsSeen
+from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.web.body import read_json
 from multiconnection.web.context import service
@@ -14,7 +14,7 @@ from multiconnection.web.context import service
 from .service import REFERENCE_PREFIX, Upload, UploadService
 
 LimiterDep = Annotated[Limiter, service("limiter")]
-SeenDep = Annotated[AccountsSeen, service("seen")]
+SeenDep = Annotated[KnownAccounts, service("seen")]
 StandingDep = Annotated[Standing, service("standing")]
 UploadsDep = Annotated[UploadService, service("uploads")]
 
@@ -29,7 +29,7 @@ async def create_upload(
 ) -> dict[str, Any]:
     """Counts as one request of the key; nothing is charged."""
     body = await read_json(request, BODY_BYTES_MAX)
-    await limiter.admit(caller.api_key, 0, seen.limits(caller.account_id))
+    await limiter.admit(caller.api_key.rates, 0, seen.limits(caller.account_id))
     await standing.require_active(caller.account_id)
     return upload_object(await uploads.create(caller.account_id, body))
 

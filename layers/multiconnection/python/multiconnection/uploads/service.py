@@ -9,16 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from multiconnection.aws.s3 import PayloadMissing, PayloadStore, PayloadStoreError, PayloadTooLarge, StoredObject
 from multiconnection.errors import ParameterMissing, RequestInvalid, RequestTooLarge, StorageUnavailable, UploadNotFound
 from multiconnection.ids import random_text
 from multiconnection.ports import Clock, Rng
-from multiconnection.web.validation import invalid
+from multiconnection.web.body import json_object, validated
 
 from .schemas import UploadBody
 
+REFERENCE_PREFIX = "upload://"
 ID_PREFIX = "upl_"
 # 131 bits.
 ID_CHARS = 22
@@ -28,6 +27,41 @@ RETRY_AFTER_S = 1
 IMAGES = ("image",)
 _UPLOAD_ID = re.compile(r"upl_[0-9A-Za-z]{22,64}")
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z_-]{1,128}")
+# What the models of a gateway read: pictures to look at, sound and film to transcribe. A file has to say what it is,
+# because size limits and endpoints go by it; application/octet-stream says nothing.
+UPLOAD_TYPES = frozenset(
+    {
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "audio/mp3",
+        "audio/mpeg",
+        "audio/mp4",
+        "audio/m4a",
+        "audio/x-m4a",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/webm",
+        "audio/ogg",
+        "audio/flac",
+        "video/mp4",
+        "video/webm",
+    }
+)
+_ENDINGS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+    "audio/mpeg": "mp3",
+    "audio/opus": "opus",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "audio/pcm": "pcm",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +125,7 @@ class UploadedObject:
 
 
 class StoredResult(NamedTuple):
-    """Where an answer can be fetched, and until when (epoch seconds)."""
+    """The place where an answer can be fetched, and until when (epoch seconds)."""
 
     url: str
     expires_at: int
@@ -108,7 +142,7 @@ class UploadService:
 
     async def create(self, account_id: str, body: object) -> Upload:
         """Raises RequestInvalid and its kinds, RequestTooLarge or StorageUnavailable."""
-        wanted = _parsed(body)
+        wanted = validated(UploadBody, json_object(body))
         content_type = _allowed_type(wanted)
         self._require_size(wanted.bytes, content_type, "bytes")
         upload_id = ID_PREFIX + random_text(self._rng, ID_CHARS)
@@ -162,11 +196,11 @@ class UploadService:
     async def store_result(
         self, account_id: str, hold_id: str, index: int, data: bytes, content_type: str
     ) -> StoredResult:
-        """Put one part of an answer where only its URL leads to. Raises StorageUnavailable."""
+        """Puts one part of an answer where only its URL leads to. Raises StorageUnavailable."""
         key = f"results/{_owner(account_id)}/{hold_id}/{index}.{ending_of(content_type)}"
         try:
             await self._store.put(key, data, content_type)
-            # Before the URL is signed: it never ends before the time we tell.
+            # Before the URL is signed: it never ends before the time we state.
             expires_at = int(self._clock.now()) + self._config.result_url_expires_s
             url = await self._store.presigned_get(key, self._config.result_url_expires_s)
         except PayloadStoreError as exc:
@@ -192,13 +226,39 @@ class UploadService:
             raise RequestInvalid("The uploaded file is empty.", param=param)
 
 
-def _parsed(body: object) -> UploadBody:
-    if not isinstance(body, dict):
-        raise RequestInvalid("The request body must be a JSON object.")
-    try:
-        return UploadBody.model_validate(body)
-    except ValidationError as exc:
-        raise invalid(exc) from exc
+def media_type(content_type: str) -> str:
+    """`Audio/WebM; codecs=opus` → `audio/webm`."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def kind_of(content_type: str) -> str:
+    """ "image", "audio" or "video"."""
+    return media_type(content_type).partition("/")[0]
+
+
+def ending_of(content_type: str) -> str:
+    """A file name's ending, without a dot."""
+    return _ENDINGS.get(media_type(content_type), "bin")
+
+
+def each_reference(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(URL, path of the field as OpenAI writes it) of every part that refers to an upload.
+
+    Anything that is no message or no part is left to validation.
+    """
+    messages = body.get("messages")
+    for at, message in enumerate(messages if isinstance(messages, list) else ()):
+        content = message.get("content") if isinstance(message, dict) else None
+        # Almost every message is a text.
+        if isinstance(content, list):
+            for position, part in enumerate(content):
+                if (url := _reference(part)) is not None:
+                    yield url, f"messages[{at}].content[{position}].image_url.url"
+
+
+def replaced_references(body: Mapping[str, Any], urls: Mapping[str, str]) -> dict[str, Any]:
+    """A copy with `urls` by reference; what has no reference in it is shared with the original."""
+    return {**body, "messages": [_replaced_message(message, urls) for message in body["messages"]]}
 
 
 def _allowed_type(wanted: UploadBody) -> str:
@@ -233,83 +293,6 @@ def _not_found(reference: str, param: str | None) -> UploadNotFound:
 
 def _unavailable(what: str) -> StorageUnavailable:
     return StorageUnavailable(f"Files cannot be {what} at the moment.", retry_after_s=RETRY_AFTER_S, retryable=True)
-
-
-# Which files may be uploaded, how large each may be, and how a stored result's name ends.
-
-# What the models of a gateway read: pictures to look at, sound and film to transcribe. A file has to say what it is,
-# because size limits and endpoints go by it; application/octet-stream says nothing.
-UPLOAD_TYPES = frozenset(
-    {
-        "image/png",
-        "image/jpeg",
-        "image/webp",
-        "image/gif",
-        "audio/mp3",
-        "audio/mpeg",
-        "audio/mp4",
-        "audio/m4a",
-        "audio/x-m4a",
-        "audio/wav",
-        "audio/x-wav",
-        "audio/webm",
-        "audio/ogg",
-        "audio/flac",
-        "video/mp4",
-        "video/webm",
-    }
-)
-_ENDINGS = {
-    "image/png": "png",
-    "image/jpeg": "jpg",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/svg+xml": "svg",
-    "audio/mpeg": "mp3",
-    "audio/opus": "opus",
-    "audio/aac": "aac",
-    "audio/flac": "flac",
-    "audio/wav": "wav",
-    "audio/pcm": "pcm",
-}
-
-
-def media_type(content_type: str) -> str:
-    """`Audio/WebM; codecs=opus` → `audio/webm`."""
-    return content_type.partition(";")[0].strip().lower()
-
-
-def kind_of(content_type: str) -> str:
-    """ "image", "audio" or "video"."""
-    return media_type(content_type).partition("/")[0]
-
-
-def ending_of(content_type: str) -> str:
-    """A file name's ending, without a dot."""
-    return _ENDINGS.get(media_type(content_type), "bin")
-
-
-# `upload://` images of a chat body: where they are, and the same body with other URLs in their place.
-
-REFERENCE_PREFIX = "upload://"
-
-
-def each_reference(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(URL, path of the field as OpenAI writes it) of every part that refers to an upload; whatever is no message
-    or no part is left to validation."""
-    messages = body.get("messages")
-    for at, message in enumerate(messages if isinstance(messages, list) else ()):
-        content = message.get("content") if isinstance(message, dict) else None
-        # Almost every message is a text.
-        if isinstance(content, list):
-            for position, part in enumerate(content):
-                if (url := _reference(part)) is not None:
-                    yield url, f"messages[{at}].content[{position}].image_url.url"
-
-
-def replaced_references(body: Mapping[str, Any], urls: Mapping[str, str]) -> dict[str, Any]:
-    """A copy with `urls` by reference; what has no reference in it is shared with the original."""
-    return {**body, "messages": [_replaced_message(message, urls) for message in body["messages"]]}
 
 
 def _replaced_message(message: Any, urls: Mapping[str, str]) -> Any:

@@ -1,6 +1,10 @@
-"""Bounded JSON request bodies."""
+"""Bounded JSON request bodies, read and validated."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import orjson
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from multiconnection.config import Settings
@@ -8,8 +12,9 @@ from multiconnection.errors import MediaTypeUnsupported, RequestInvalid, Request
 from multiconnection.turns import give_way
 
 from .json_bounds import NESTED_TOO_DEEPLY, is_nested_too_deeply, may_be_nested_too_deeply, tree_is_too_large
-from .validation import path_of
+from .validation import invalid, path_of
 
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
 # A shorter body takes a few milliseconds, whatever is in it; between the stages of a longer one other requests run.
 SHORT_BYTES = 256 * 1024
 
@@ -37,6 +42,24 @@ async def read_json(request: Request, bytes_max: int | None = None) -> object:
     _shallow(value, raw)
     await give_way()
     return value
+
+
+def json_object(body: object) -> dict[str, Any]:
+    """A parsed body that is an object; raises RequestInvalid for anything else."""
+    if not isinstance(body, dict):
+        raise RequestInvalid("The request body must be a JSON object.")
+    return body
+
+
+def validated(schema: type[SchemaT], body: Mapping[str, Any], first_item: int = 0) -> SchemaT:
+    """Raises RequestInvalid and its kinds, with `param` naming the field as OpenAI does.
+
+    `first_item` is the place of the first item in a list of which only a part is validated.
+    """
+    try:
+        return schema.model_validate(body)
+    except ValidationError as exc:
+        raise invalid(exc, first_item) from exc
 
 
 def body_bytes_max(request: Request) -> int:

@@ -1,0 +1,331 @@
+"""Providers' answers made to look like OpenAI's: the chunks of a stream and whole completions, chat and legacy."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import time
+from typing import Any
+
+from multiconnection.calls.upstream import Completion
+from multiconnection.catalog.models import Provider
+from multiconnection.providers.codec import likeliest, outcome_of, shown_usage, take_usage, utf8_length
+from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
+from multiconnection.usage import Usage, UsageSource
+
+from .request import ChatCall
+from .tool_calls import Call, ToolDeltas, complete_calls
+
+CHUNK = "chat.completion.chunk"
+COMPLETION = "chat.completion"
+TEXT_COMPLETION = "text_completion"
+FINISHED_BY_ERROR = "error"
+BYTES_PER_TOKEN = 4
+TextAt = tuple[dict[str, Any], str]
+"""Where a delivered text is: the object that holds it and the member's name."""
+
+
+@dataclass(slots=True)
+class Choice:
+    """What one choice has sent so far."""
+
+    role_sent: bool = False
+    finished: bool = False
+    tools: ToolDeltas = field(default_factory=ToolDeltas)
+    called_tools: bool = False
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one chunk contained. `settled`: nothing in it is new but its text; `began`: a tool call began.
+
+    `call` is the one tool call of a settled chunk, and whether the provider named it.
+    """
+
+    texts: list[TextAt] = field(default_factory=list)
+    substance: bool = False
+    settled: bool = True
+    began: bool = False
+    failed: bool = False
+    call: tuple[Call, bool] | None = None
+
+
+class Chunks:
+    """The chunks of one answer: fills in what is missing and follows each choice to its finish_reason."""
+
+    __slots__ = ("_by_index", "_choices_max", "_fallback", "_top")
+    object_name = CHUNK
+    id_prefix = "chatcmpl"
+
+    def __init__(self, call: ChatCall) -> None:
+        self._choices_max = max(call.choices, 1)
+        self._by_index: dict[int, Choice] = {}
+        self._top: dict[str, Any] = {}
+        model = call.body.get("model") or call.upstream_model
+        self._fallback = {"id": f"{self.id_prefix}-{secrets.token_hex(12)}", "model": model}
+
+    @property
+    def any_finished(self) -> bool:
+        return any(choice.finished for choice in self._by_index.values())
+
+    @property
+    def all_finished(self) -> bool:
+        """Every choice that was asked for has come to its end."""
+        return len(self._by_index) >= self._choices_max and not self.unfinished
+
+    @property
+    def unfinished(self) -> list[int]:
+        return [index for index, choice in self._by_index.items() if not choice.finished]
+
+    def normalise(self, chunk: dict[str, Any], choices: list[dict[str, Any]]) -> Seen:
+        """Rewrites `chunk` in place; `choices` are its choices, at least one."""
+        self.fill(chunk)
+        chunk["choices"] = choices
+        seen = Seen(settled=len(choices) == 1)
+        for position, choice in enumerate(choices):
+            self._normalise_choice(choice, position, seen)
+        seen.substance = seen.substance or bool(seen.texts)
+        return seen
+
+    def fill(self, chunk: dict[str, Any]) -> None:
+        """Sets id, object, created and model as first seen (Azure's first chunk has empty ones)."""
+        top = self._top
+        chunk["object"] = self.object_name
+        for name in ("id", "model"):
+            if isinstance(chunk.get(name), str) and chunk[name]:
+                top.setdefault(name, chunk[name])
+            else:
+                chunk[name] = top.setdefault(name, self._fallback[name])
+        if isinstance(chunk.get("created"), int) and chunk["created"]:
+            top.setdefault("created", chunk["created"])
+        else:
+            chunk["created"] = top.setdefault("created", int(time()))
+
+    def closing(self, index: int) -> dict[str, Any]:
+        """The finish that a provider forgot before its [DONE]."""
+        reason = "tool_calls" if self._by_index[index].called_tools else "stop"
+        return {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]}
+
+    def _normalise_choice(self, choice: dict[str, Any], position: int, seen: Seen) -> None:
+        index = self._index(choice, position)
+        state = self._by_index.setdefault(index, Choice())
+        choice["index"] = index
+        reason = choice.get("finish_reason")
+        choice["finish_reason"] = reason = reason if isinstance(reason, str) and reason else None
+        self.normalise_delta(choice, state, reason, seen)
+
+    def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
+        """Rewrites what this chunk adds to one choice."""
+        delta = choice.get("delta")
+        delta = choice["delta"] = delta if isinstance(delta, dict) else {}
+        began = state.tools.normalise(delta)
+        seen.texts.extend(texts_of(delta))
+        self._track(state, delta, reason, seen)
+        seen.began = seen.began or began
+        seen.call = state.tools.only(delta)
+        legacy = seen.call is not None and "function_call" in delta
+        seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
+
+    def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
+        calls = bool(delta.get("tool_calls") or delta.get("function_call"))
+        state.called_tools = state.called_tools or calls
+        seen.settled = seen.settled and state.role_sent
+        if not state.role_sent:
+            delta["role"] = "assistant"
+            state.role_sent = True
+        else:
+            delta.pop("role", None)
+        seen.failed = seen.failed or reason == FINISHED_BY_ERROR
+        if reason and reason != FINISHED_BY_ERROR:
+            state.finished = seen.substance = True
+        seen.substance = seen.substance or calls or bool(delta.get("audio"))
+
+    def _index(self, choice: dict[str, Any], position: int) -> int:
+        """An index that was never asked for is an error of the provider's, not a new choice."""
+        index = choice.get("index")
+        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < self._choices_max:
+            return index
+        return min(position, self._choices_max - 1)
+
+
+class TextChunks(Chunks):
+    """The chunks of one legacy completion, whose choices hold a text instead of a delta."""
+
+    __slots__ = ()
+    object_name = TEXT_COMPLETION
+    id_prefix = "cmpl"
+
+    def closing(self, index: int) -> dict[str, Any]:
+        return {"choices": [{"index": index, "text": "", "logprobs": None, "finish_reason": "stop"}]}
+
+    def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
+        if not isinstance(choice.get("text"), str):
+            choice["text"] = ""
+        choice.setdefault("logprobs", None)
+        if choice["text"]:
+            seen.texts.append((choice, "text"))
+        seen.failed = seen.failed or reason == FINISHED_BY_ERROR
+        if reason and reason != FINISHED_BY_ERROR:
+            state.finished = seen.substance = True
+        seen.settled = seen.settled and reason is None and not choice["logprobs"]
+
+
+def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
+    """A whole answer, normalised and measured; raises UpstreamError."""
+    body = completion_body(raw, provider, legacy=call.legacy)
+    text_bytes = _normalise(body, call)
+    given, reported = likeliest(take_usage(body, provider.quirks), provider.quirks, call.usage_max)
+    outcome = outcome_of(reported, call.usage_max, estimated_usage(call, text_bytes))
+    if outcome.source is UsageSource.UPSTREAM:
+        body["usage"] = shown_usage(given, outcome.usage)
+    return Completion(body, outcome)
+
+
+def completion_body(raw: bytes, provider: Provider, *, legacy: bool) -> dict[str, Any]:
+    """The JSON object of a 200 answer with something in it; raises UpstreamError."""
+    body = answer_body(raw, provider)
+    if not isinstance(body.get("choices"), list):
+        raise not_an_answer()
+    choices = choices_of(body)
+    if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
+        raise reported_error(None, provider)
+    says_something = _text_says_something if legacy else _says_something
+    if not any(says_something(choice) for choice in choices):
+        raise empty_answer()
+    return body
+
+
+def chunks_of(body: dict[str, Any], *, legacy: bool) -> Iterator[dict[str, Any]]:
+    """A whole answer as a provider that streams would have sent it: each choice, its finish, then the usage."""
+    top = {name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")}
+    for position, choice in enumerate(choices_of(body)):
+        if legacy:
+            yield {**top, "choices": [{"index": position, "finish_reason": "stop", **choice}]}
+            continue
+        rest = {name: value for name, value in choice.items() if name not in ("message", "finish_reason", "usage")}
+        rest.setdefault("index", position)
+        yield {**top, "choices": [{**rest, "delta": _delta(choice), "finish_reason": None}]}
+        yield {**top, "choices": [{"index": rest["index"], "delta": {}, "finish_reason": _finish(choice)}]}
+    usage: dict[str, Any] = {name: body[name] for name in ("usage", "x_groq") if name in body}
+    yield {**top, "choices": [], **usage}
+
+
+def choices_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = body.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
+    """From the text that was delivered; never more than the bounds that were sent upstream."""
+    output = -(-text_bytes // BYTES_PER_TOKEN)
+    return Usage(
+        input=min(call.prompt_tokens_estimate, call.prompt_tokens_max),
+        output=min(output, call.output_tokens_max * call.choices),
+    )
+
+
+def texts_of(delta: dict[str, Any]) -> Iterator[TextAt]:
+    """Every non-empty text of a delta or message: content, thoughts, refusal, calls, transcript."""
+    yield from _member(delta, "content")
+    # Some servers send the same thought under both names: it was generated once.
+    yield from _member(delta, "reasoning_content" if delta.get("reasoning_content") else "reasoning")
+    yield from _member(delta, "refusal")
+    for holder in _callables(delta):
+        yield from _member(holder, "name")
+        yield from _member(holder, "arguments")
+        yield from _member(holder, "input")
+    audio = delta.get("audio")
+    if isinstance(audio, dict):
+        yield from _member(audio, "transcript")
+
+
+def _member(holder: dict[str, Any], name: str) -> Iterator[TextAt]:
+    value = holder.get(name)
+    if isinstance(value, str):
+        if value:
+            yield holder, name
+    elif isinstance(value, list):
+        yield from _parts(value)
+
+
+def _parts(parts: list[Any]) -> Iterator[TextAt]:
+    """Content as a list: text parts, and thinking parts that hold a list of their own (Mistral)."""
+    for part in parts:
+        if isinstance(part, dict):
+            yield from _member(part, "text")
+            yield from _member(part, "thinking")
+
+
+def _callables(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            yield from (call[kind] for kind in ("function", "custom") if isinstance(call.get(kind), dict))
+    legacy = delta.get("function_call")
+    if isinstance(legacy, dict):
+        yield legacy
+
+
+def _normalise(body: dict[str, Any], call: ChatCall) -> int:
+    """Rewrites a whole answer in place; returns the UTF-8 bytes of all texts."""
+    body["object"] = TEXT_COMPLETION if call.legacy else COMPLETION
+    if not isinstance(body.get("id"), str) or not body["id"]:
+        body["id"] = f"{'cmpl' if call.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
+    if not isinstance(body.get("created"), int):
+        body["created"] = int(time())
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        body["model"] = call.body.get("model") or call.upstream_model
+    body["choices"] = choices = choices_of(body)
+    for position, choice in enumerate(choices):
+        index = choice.get("index")
+        if not isinstance(index, int) or isinstance(index, bool):
+            choice["index"] = position
+    return sum(map(_normalise_text if call.legacy else _normalise_message, choices))
+
+
+def _normalise_message(choice: dict[str, Any]) -> int:
+    message = choice["message"] = _message(choice)
+    message["role"] = "assistant"
+    message.setdefault("content", None)
+    complete_calls(message)
+    choice["finish_reason"] = _finish(choice)
+    return sum(utf8_length(holder[name]) for holder, name in texts_of(message))
+
+
+def _normalise_text(choice: dict[str, Any]) -> int:
+    if not isinstance(choice.get("text"), str):
+        choice["text"] = ""
+    choice.setdefault("logprobs", None)
+    if not isinstance(choice.get("finish_reason"), str):
+        choice["finish_reason"] = "stop"
+    return utf8_length(choice["text"])
+
+
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    message = _message(choice)
+    delta = {name: value for name, value in message.items() if value is not None}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls) if isinstance(call, dict)]
+    return delta
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason:
+        return reason
+    return "tool_calls" if _message(choice).get("tool_calls") else "stop"
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    message = _message(choice)
+    called = message.get("tool_calls") or message.get("function_call") or message.get("audio")
+    return bool(choice.get("finish_reason") or called or any(texts_of(message)))
+
+
+def _text_says_something(choice: dict[str, Any]) -> bool:
+    return bool(choice.get("finish_reason") or choice.get("text"))
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice.get("message")
+    return message if isinstance(message, dict) else {}

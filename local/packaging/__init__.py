@@ -1,1 +1,0 @@
-"""Building what is deployed: layers with compiled packages for the deployed Python, and the functions' folders."""
