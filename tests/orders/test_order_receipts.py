@@ -67,9 +67,9 @@ async def done(world: OrdersWorld, order: Order) -> Order:
 async def shown(world: OrdersWorld, order: Order) -> tuple[bytes, str] | None:
     """What an administrator is shown; what is recorded of it is true."""
     order = await world.read(order)
-    url = await receipt_url(world.objects, order)
-    if url is None or order.receipt is None:
+    if order.receipt is None:
         return None
+    url = await receipt_url(world.objects, order, order.receipt)
     async with world.objects.http() as http:
         answer = (await http.get(url)).raise_for_status()
     assert (len(answer.content), answer.headers["content-type"]) == (order.receipt.size, order.receipt.content_type)

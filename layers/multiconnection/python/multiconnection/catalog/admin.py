@@ -29,7 +29,7 @@ from .models import (
     Head,
     HeadChanged,
     PriceVersion,
-    SwitchMoved,
+    SwitchChanged,
     parse_costs,
     parse_model,
 )
@@ -191,7 +191,7 @@ class AdminProviders:
             log = self.entries.of(admin.email, action, name, {"enabled": was}, {"enabled": enabled}, why)
             try:
                 await self.reliable(lambda: self.table.set_provider(name, enabled, log))
-            except SwitchMoved as exc:
+            except SwitchChanged as exc:
                 raise AdminConflict("The switch was moved meanwhile; look at it again.") from exc
         return next(record for record in await self.list() if record.name == name)
 

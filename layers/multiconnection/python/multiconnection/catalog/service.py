@@ -1,4 +1,4 @@
-"""The catalog as this process knows it: one query a minute, and a stale copy rather than an outage."""
+"""The catalog as a process knows it, the lists of models and prices, and the models that past calls were priced by."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -32,11 +32,14 @@ class CatalogSource(Protocol):
 
 
 async def never_changing() -> None:
-    """Providers that are fixed need no refreshing."""
+    """`refresh_providers` of providers that are fixed."""
 
 
 class CatalogService:
-    """Models that can be served by a configured provider, and their upstreams in order."""
+    """Models that a configured provider serves, and their upstreams in order.
+
+    One query per `cache_s`; while the table cannot be read, a stale copy is used.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class CatalogService:
         self._loading = asyncio.Lock()
 
     async def catalog(self) -> Catalog:
-        """Raises LedgerUnavailable when there has never been a readable catalog."""
+        """All enabled models. Raises LedgerUnavailable if none could ever be read."""
         if self._catalog is None or self._clock.now() >= self._fresh_until:
             async with self._loading:
                 if self._catalog is None or self._clock.now() >= self._fresh_until:
@@ -74,9 +77,10 @@ class CatalogService:
         return model.id if model else None
 
     async def find(self, name: str) -> Model:
-        """Raises ModelNotFound, also for a model that no configured provider serves.
+        """A model by id or alias.
 
-        Raises NoAvailableUpstream where the operator has switched off every provider of a model.
+        Raises ModelNotFound, also if no configured provider serves it, or NoAvailableUpstream if the operator has
+        switched off all of its providers.
         """
         await self._refresh_providers()
         model = (await self.catalog()).by_name.get(name)
@@ -87,11 +91,12 @@ class CatalogService:
         return model
 
     async def served(self) -> list[Model]:
+        """Models that have an upstream now. Raises LedgerUnavailable or NoAvailableUpstream."""
         await self._refresh_providers()
         return [model for model in (await self.catalog()).models if self.upstreams(model)]
 
     def upstreams(self, model: Model) -> tuple[UpstreamRef, ...]:
-        """In order: those that are configured and not switched off."""
+        """Those that are configured and not switched off, in order of preference."""
         off = self._switches.providers_off
         refs = model.only(self._providers)
         return tuple(ref for ref in refs if ref.provider not in off) if off else refs
@@ -100,7 +105,7 @@ class CatalogService:
         return self._providers[name]
 
     async def model_name(self, code: str) -> str:
-        """The id behind a packed hold's code; the code itself when the catalog cannot tell."""
+        """The id behind a packed hold's code, or the code itself if the catalog does not have it."""
         try:
             known = (await self.catalog()).by_code.get(code)
         except LedgerUnavailable:
