@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local import admin_commands as admin
-from multiconnection.credits.adjustments import AdjustmentStatus
+from multiconnection.credits.models import AdjustmentStatus
 from multiconnection.orders.models import OrderStatus
 
 Group = Callable[[Any, str, str], Any]

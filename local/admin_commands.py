@@ -1,66 +1,64 @@
-"""What `python -m local admin …` does: the administrators' services, with the operator's login name in the log."""
+"""Commands of `python -m local admin …`: the administrators' services, with the operator's login name in the log."""
 
 import copy
 import getpass
 from argparse import Namespace
 from typing import Any
 
-from multiconnection.accounts.routes import admin_account_object, dossier_object
+from multiconnection.accounts.schemas import AdminAccountAnswer, DossierAnswer
 from multiconnection.audit.log import AuditFilter
-from multiconnection.audit.routes import entry_object
-from multiconnection.bootstrap.admin import AdminDesk
+from multiconnection.audit.routes import AuditEntryAnswer
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.catalog.admin import PriceWish, prices_of
-from multiconnection.catalog.admin_routes import change_object, model_object, provider_object
-from multiconnection.credits.routes import adjustment_object
+from multiconnection.catalog.admin import quoted_prices
+from multiconnection.catalog.admin_routes import change_answer, model_answer, provider_answer
+from multiconnection.catalog.schemas import PriceBody
+from multiconnection.credits.schemas import AdjustmentAnswer
 from multiconnection.identity.models import Session
 from multiconnection.ids import new_short_id
 from multiconnection.observability.logging import begin_correlation
-from multiconnection.orders.routes import reviewed_object
-from multiconnection.reports.routes import reconciliation_object, revenue_object
+from multiconnection.orders.routes import reviewed_answer
+from multiconnection.reports.schemas import ReconciliationAnswer, RevenueAnswer
+from multiconnection.web.openapi import AnswerModel
 
 Row = dict[str, Any]
 
 
 def operator() -> Session:
-    """Whoever is logged in on this machine. Without an account of their own, and not one of the console's people."""
+    """The person logged in on this machine, who has no account and is not a user of the console."""
     begin_correlation(f"cli_{new_short_id(SystemRng())}")
     name = f"cli:{getpass.getuser()}"
     return Session(account_id="", email=name, name=name, is_admin=True, user_id=name)
 
 
-def _desk(workers: Workers) -> AdminDesk:
-    return workers.admin
-
-
 async def orders_list(workers: Workers, options: Namespace) -> list[Row]:
     reviewed, _ = await workers.decisions.queue(options.status, options.limit, None)
-    return [reviewed_object(order) for order in reviewed]
+    return [_row_of(reviewed_answer(order)) for order in reviewed]
 
 
 async def orders_approve(workers: Workers, options: Namespace) -> Row:
     decisions = workers.decisions
     order = await decisions.approve(operator(), options.order, options.amount, options.account, options.note)
-    return reviewed_object(await decisions.reviewed(order))
+    return _row_of(reviewed_answer(await decisions.reviewed(order)))
 
 
 async def orders_reject(workers: Workers, options: Namespace) -> Row:
     decisions = workers.decisions
-    return reviewed_object(await decisions.reviewed(await decisions.reject(operator(), options.order, options.reason)))
+    order = await decisions.reject(operator(), options.order, options.reason)
+    return _row_of(reviewed_answer(await decisions.reviewed(order)))
 
 
 async def account_show(workers: Workers, options: Namespace) -> Row:
-    return dossier_object(await _desk(workers).accounts.dossier(options.account))
+    return _row_of(DossierAnswer.whole(await workers.accounts.dossier(options.account)))
 
 
 async def account_awaiting(workers: Workers, options: Namespace) -> list[Row]:
     """Page after page, up to `--limit` of them."""
     found: list[Row] = []
-    accounts, cursor = _desk(workers).accounts, None
+    accounts, cursor = workers.accounts, None
     while len(found) < options.limit:
         page = await accounts.search("", options.limit, cursor, awaiting=True)
-        found += [admin_account_object(record) for record in page.records]
+        found += [_row_of(AdminAccountAnswer.of(record)) for record in page.records]
         cursor = page.after
         if cursor is None:
             break
@@ -68,95 +66,102 @@ async def account_awaiting(workers: Workers, options: Namespace) -> list[Row]:
 
 
 async def account_grant(workers: Workers, options: Namespace) -> Row:
-    accounts = _desk(workers).accounts
-    return admin_account_object(await accounts.grant_test_credit(operator(), options.account, options.reason))
+    accounts = workers.accounts
+    return _row_of(AdminAccountAnswer.of(await accounts.grant_test_credit(operator(), options.account, options.reason)))
 
 
 async def account_suspend(workers: Workers, options: Namespace) -> Row:
-    return admin_account_object(await _desk(workers).accounts.suspend(operator(), options.account, options.reason))
+    return _row_of(AdminAccountAnswer.of(await workers.accounts.suspend(operator(), options.account, options.reason)))
 
 
 async def account_resume(workers: Workers, options: Namespace) -> Row:
-    return admin_account_object(await _desk(workers).accounts.resume(operator(), options.account, options.reason))
+    return _row_of(AdminAccountAnswer.of(await workers.accounts.resume(operator(), options.account, options.reason)))
 
 
 async def account_adjust(workers: Workers, options: Namespace) -> Row:
     """`--id` makes it happen once, however often it is sent."""
     token = options.id or f"cli-{new_short_id(SystemRng())}"
-    adjustments = _desk(workers).adjustments
+    adjustments = workers.adjustments
     made = await adjustments.propose(operator(), options.account, options.amount, options.reason, token)
-    return adjustment_object(made)
+    return _row_of(AdjustmentAnswer.of(made))
 
 
 async def adjustments_list(workers: Workers, options: Namespace) -> list[Row]:
-    page = await _desk(workers).adjustments.list(options.status, options.limit, None)
-    return [adjustment_object(each) for each in page.adjustments]
+    page = await workers.adjustments.list(options.status, options.limit, None)
+    return [_row_of(AdjustmentAnswer.of(each)) for each in page.adjustments]
 
 
 async def adjustments_approve(workers: Workers, options: Namespace) -> Row:
-    return adjustment_object(await _desk(workers).adjustments.approve(operator(), options.adjustment))
+    return _row_of(AdjustmentAnswer.of(await workers.adjustments.approve(operator(), options.adjustment)))
 
 
 async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
-    return adjustment_object(await _desk(workers).adjustments.reject(operator(), options.adjustment, options.reason))
+    adjustment = await workers.adjustments.reject(operator(), options.adjustment, options.reason)
+    return _row_of(AdjustmentAnswer.of(adjustment))
 
 
 async def prices_show(workers: Workers, options: Namespace) -> Row:
-    return model_object(await _desk(workers).models.get(options.model))
+    return model_answer(await workers.prices.get(options.model)).model_dump()
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
-    change = await _desk(workers).models.diff(options.model, await _wish(workers, options))
-    return change_object(change, dry_run=True)
+    change = await workers.prices.diff(options.model, await _price_body(workers, options))
+    return change_answer(change, dry_run=True).model_dump()
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
-    change = await _desk(workers).models.publish(operator(), options.model, await _wish(workers, options))
-    return change_object(change, dry_run=False)
+    change = await workers.prices.publish(operator(), options.model, await _price_body(workers, options))
+    return change_answer(change, dry_run=False).model_dump()
 
 
 async def model_switch(workers: Workers, options: Namespace) -> Row:
-    models = _desk(workers).models
-    return model_object(await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason))
+    models = workers.prices
+    record = await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
+    return model_answer(record).model_dump()
 
 
 async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
-    return [provider_object(record) for record in await _desk(workers).providers.list()]
+    return [provider_answer(record).model_dump() for record in await workers.providers.list()]
 
 
 async def provider_switch(workers: Workers, options: Namespace) -> Row:
-    providers = _desk(workers).providers
+    providers = workers.providers
     record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
-    return provider_object(record)
+    return provider_answer(record).model_dump()
 
 
 async def revenue(workers: Workers, options: Namespace) -> Row:
-    found = await _desk(workers).revenue.revenue(options.since_s, options.until_s, options.group)
-    return revenue_object(found, options.group)
+    found = await workers.revenue.revenue(options.since_s, options.until_s, options.group)
+    return _row_of(RevenueAnswer.of(found, options.group))
 
 
 async def audit(workers: Workers, options: Namespace) -> list[Row]:
     """Newest first."""
     wanted = AuditFilter(options.actor, options.action)
-    page = await _desk(workers).trail.page(None, wanted, options.limit)
-    return [entry_object(entry) for entry in page.entries]
+    page = await workers.audit.page(None, wanted, options.limit)
+    return [_row_of(AuditEntryAnswer.of(entry)) for entry in page.entries]
 
 
 async def reconciliation(workers: Workers, options: Namespace) -> Row:
     """The latest, or a new one with `--run`."""
-    desk = _desk(workers).reconciliation
-    return reconciliation_object(await (desk.run(operator()) if options.now else desk.latest()))
+    service = workers.reconciliation
+    return _row_of(ReconciliationAnswer.of(await (service.run(operator()) if options.now else service.latest())))
 
 
-async def _wish(workers: Workers, options: Namespace) -> PriceWish:
+def _row_of(answer: AnswerModel) -> Row:
+    return answer.model_dump(mode="json")
+
+
+async def _price_body(workers: Workers, options: Namespace) -> PriceBody:
     """The current prices with those of the command line in their places."""
-    head = (await _desk(workers).models.get(options.model)).head
-    prices = copy.deepcopy(prices_of(head.entry))
+    head = (await workers.prices.get(options.model)).head
+    prices = copy.deepcopy(quoted_prices(head.entry))
     for path, price in options.prices:
         _put(prices, path.split("."), price)
     base = options.base_version or head.price_version
-    return PriceWish(prices, base, confirmed=getattr(options, "confirm", False), why=options.reason)
+    confirm = getattr(options, "confirm", False)
+    return PriceBody(prices=prices, base_version=base, confirm=confirm, reason=options.reason)
 
 
 def _put(prices: dict[str, Any], path: list[str], price: str) -> None:

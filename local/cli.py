@@ -8,6 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from local import commands
 from local.admin_cli import add_admin
 from local.connection import NoLocalStack, connected
@@ -18,7 +20,7 @@ from local.run_file import demo_account
 from multiconnection.bootstrap.workers import Workers
 from multiconnection.catalog.models import CatalogError
 from multiconnection.errors import GatewayError
-from multiconnection.keys.service import AccountNotFound, AccountRefusedKey, KeyNotFound
+from multiconnection.keys.models import AccountRefusedKey
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.money import MoneyError
 from multiconnection.retry import StoreError
@@ -34,9 +36,8 @@ REFUSALS = (
     MoneyError,
     GatewayError,
     StoreError,
-    KeyNotFound,
-    AccountNotFound,
     AccountRefusedKey,
+    ValidationError,
 )
 _AHEAD = re.compile(r"\+(\d+)([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

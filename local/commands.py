@@ -9,9 +9,10 @@ from typing import Any
 from local.seed import catalog_file
 from multiconnection.bootstrap.base import SystemRng
 from multiconnection.bootstrap.workers import Workers
-from multiconnection.history.routes import usage_row_object
+from multiconnection.history.schemas import UsageRowAnswer
 from multiconnection.ids import new_short_id
-from multiconnection.keys.models import DISABLED, ApiKey
+from multiconnection.keys.models import ApiKey
+from multiconnection.keys.schemas import KeyBody, KeyPatch
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow
 from multiconnection.ledger.reconcile import ReconcileReport, totals
 from multiconnection.money import nano_to_usd, usd_to_nano
@@ -48,21 +49,21 @@ async def credit_grant(workers: Workers, options: Namespace) -> Row:
 
 
 async def key_create(workers: Workers, options: Namespace) -> Row:
-    key, secret = await workers.keys.create(
-        options.account,
-        options.name,
-        expires_s=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
-        models=tuple(options.model or ()),
-        ip_ranges=tuple(options.ip or ()),
-        rpm=options.rpm,
-        tpm=options.tpm,
-        budget_nano=usd_to_nano(options.budget) if options.budget else None,
+    body = KeyBody(
+        name=options.name,
+        budget=options.budget or None,
+        requests_per_minute=options.rpm,
+        tokens_per_minute=options.tpm,
+        models=options.model,
+        ips=options.ip,
+        expires_at=int(time.time()) + options.expires_in_s if options.expires_in_s else None,
     )
+    key, secret = await workers.keys.issue(options.account, body.name, **body.fields())
     return {"api_key": secret} | _key_row(key)
 
 
 async def key_disable(workers: Workers, options: Namespace) -> Row:
-    await workers.key_changes.change(options.account, options.key_id, {"status": DISABLED})
+    await workers.keys.change(options.account, options.key_id, KeyPatch(disabled=True))
     return {"key_id": options.key_id, "status": "disabled"}
 
 
@@ -77,8 +78,8 @@ async def key_list(workers: Workers, options: Namespace) -> list[Row]:
 
 async def usage_list(workers: Workers, options: Namespace) -> list[Row]:
     """Newest first."""
-    rows = [usage_row_object(row) async for row in workers.ledger.store.usage_rows(options.account)]
-    return rows[::-1][: options.limit]
+    rows = [row async for row in workers.ledger.store.usage_rows(options.account)]
+    return [UsageRowAnswer.of(row).model_dump(mode="json") for row in rows[::-1][: options.limit]]
 
 
 async def models_list(workers: Workers, _: Namespace) -> list[Row]:

@@ -14,8 +14,8 @@ _HEAD = """# Parameters
 
 Written by `python -m local.parameters_page` from `catalog/parameters.py` and `data/providers.json`; a test compares.
 
-A field reaches a provider only when it is known to cost nothing beyond what is set aside for the call, or when that amount
-covers it. Everything else is refused with `unsupported_parameter`, or handled as the provider's entry says.
+A field reaches a provider only when it is known to cost nothing beyond what is set aside for the call, or when that
+amount covers it. Everything else is refused with `unsupported_parameter`, or handled as the provider's entry says.
 
 - A value that asks for nothing (null, `false`, 0, `""`, `[]`, `{}`) counts as absent. So do `"best_of": 1` and, where a
   model refuses the name, `"prompt_cache_retention": "in_memory"`. Of `service_tier`, `auto` and `default` pass.

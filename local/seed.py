@@ -56,15 +56,16 @@ async def working_key(workers: Workers, remembered: str | None, account_id: str 
         key = known.get(hash_secret(remembered))
         if key is not None and key.is_usable(workers.clock.now()):
             return remembered
-    _, secret = await workers.keys.create(account_id, "make run")
+    _, secret = await workers.keys.issue(account_id, "make run")
     return secret
 
 
 async def _next_version(workers: Workers, entry: dict[str, Any]) -> dict[str, Any]:
     """A price that changed since the last run gets a new immutable version."""
-    current = await workers.catalog.entry(entry["id"])
-    if current is None:
+    head = await workers.catalog.head(entry["id"])
+    if head is None:
         return entry
+    current = head.entry
     changed = current["prices"] != entry["prices"]
     return entry | {"code": current["code"], "price_version": current["price_version"] + changed}
 

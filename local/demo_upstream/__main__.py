@@ -1,4 +1,4 @@
-"""Runs the demo upstream: `python -m local.demo_upstream --port 0`."""
+"""The demo upstream as a process: `python -m local.demo_upstream --port 0`."""
 
 import argparse
 import logging
@@ -13,12 +13,12 @@ from local.demo_upstream.app import app
 
 # uvicorn's line about an unfinished answer; dropping connections is what demo-cut is for.
 _UNFINISHED = "ASGI callable returned without completing response."
-# As long as real providers: callers pool connections, and a reused one must not just be closing.
+# As long as real providers keep them: callers reuse connections, and a reused one must not be closing.
 KEEP_ALIVE_S = 75
 
 
 class DemoServer(uvicorn.Server):
-    """Says where it listens; a signal ends it at once, since it has nothing to save."""
+    """Prints its address; a signal ends it at once, since it has nothing to save."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -33,7 +33,7 @@ class DemoServer(uvicorn.Server):
 
 
 def main() -> None:
-    """Serves until a signal comes; a port in use ends it with status 3."""
+    """Serve until a signal comes; a port in use ends it with status 3."""
     parser = argparse.ArgumentParser(prog="python -m local.demo_upstream", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")

@@ -1,31 +1,59 @@
-"""The demo upstream's ASGI app: bare ASGI, because benchmarks must not measure their upstream."""
+"""The ASGI app of the demo upstream: bare ASGI, because benchmarks must not measure their upstream."""
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 
-from local.demo_upstream.ask import BadRequest, parse_ask
+from local.demo_upstream.audio import speak, transcribe, translate
 from local.demo_upstream.behaviours import BEHAVIOURS, profile_of
-from local.demo_upstream.call import Endpoint, receive_call, told
-from local.demo_upstream.canned import CANNED, canned, refused
-from local.demo_upstream.compose import compose
-from local.demo_upstream.embeddings import embed
-from local.demo_upstream.exchange import ClientGone, Exchange, Receive, Send
-from local.demo_upstream.gallery import GALLERY, ROUTE
-from local.demo_upstream.images import edit, generate
-from local.demo_upstream.legacy import complete
-from local.demo_upstream.moderations import moderate
-from local.demo_upstream.serve import stream, whole
-from local.demo_upstream.speech import speak
-from local.demo_upstream.stats import Stats
-from local.demo_upstream.transcription import transcribe, translate
+from local.demo_upstream.chat import answer_chat, parse_ask
+from local.demo_upstream.images import GALLERY, GALLERY_ROUTE, edit, generate
+from local.demo_upstream.serving import Endpoint, receive_call
+from local.demo_upstream.texts import complete, embed, moderate
+from local.demo_upstream.wire import (
+    CANNED,
+    BadRequest,
+    ClientGone,
+    Exchange,
+    Headers,
+    Json,
+    Receive,
+    Scope,
+    Send,
+    canned,
+    refused,
+)
 
-Scope = dict[str, Any]
 Handler = Callable[[Scope, Exchange], Awaitable[None]]
 
-STATS = Stats()
+SECRET_HEADERS = ("authorization", "api-key", "x-api-key")
 _CREATED = 1_760_000_000
+
+
+class Stats:
+    """Requests by model, and the last one, for tests to look at."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self._last: tuple[str, Json, Headers] | None = None
+
+    def record(self, model: str, body: Json, scope: Mapping[str, Any]) -> int:
+        """Count the request; returns its number among those for the model."""
+        self.requests[model] += 1
+        self._last = (scope["path"], body, scope["headers"])
+        return self.requests[model]
+
+    def report(self) -> Json:
+        """The answer of `GET /_stats`."""
+        return {
+            "requests": dict(self.requests),
+            "last_request": None if self._last is None else _described(*self._last),
+        }
+
+
+STATS = Stats()
 _MODELS = canned(
     200,
     orjson.dumps(
@@ -41,7 +69,7 @@ _MODELS = canned(
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Routes by the end of the path, so that any prefix (/v1, /v1beta/openai, Azure's) works."""
+    """Route by the end of the path, so that any prefix (/v1, /v1beta/openai, Azure's) works."""
     if scope["type"] != "http":
         return
     exchange = Exchange(receive, send)
@@ -59,46 +87,39 @@ def _handler(scope: Scope) -> Handler:
     for tail, methods in ROUTES.items():
         if scope["path"].endswith(tail):
             return methods.get(scope["method"], _method_not_allowed)
-    return _picture if ROUTE in scope["path"] and scope["method"] == "GET" else _not_found
+    return _picture if GALLERY_ROUTE in scope["path"] and scope["method"] == "GET" else _not_found
 
 
 async def _chat(scope: Scope, exchange: Exchange) -> None:
     ask = parse_ask(await exchange.body())
-    number = STATS.record(ask.model, ask.body, scope)
-    profile = profile_of(ask.model)
-    answer = CANNED["error-500"] if profile.flaky and number % 2 else profile.canned
-    try:
-        if answer is not None:
-            await exchange.respond(answer)
-        elif profile.hangs:
-            await exchange.pause(None)
-        elif ask.stream and not profile.never_streams:
-            await stream(exchange, ask, profile, compose(ask, profile))
-        else:
-            await whole(exchange, ask, profile, compose(ask, profile))
-    except ClientGone:
-        STATS.clients_gone[ask.model] += 1
+    await _serve(scope, exchange, ask.model, ask.body, lambda: answer_chat(exchange, ask, profile_of(ask.model)))
 
 
 def _served(endpoint: Endpoint, default_model: str | None = None) -> Handler:
-    """What all endpoints but chat have in common: counting, errors before the answer, hanging."""
+    """The handler of an endpoint other than chat."""
 
     async def handle(scope: Scope, exchange: Exchange) -> None:
         call = await receive_call(scope, exchange, default_model)
-        # Before the endpoint looks closer, so that tests see what should never have been sent here.
-        number = STATS.record(call.model, told(call), scope)
-        answer = CANNED["error-500"] if call.profile.flaky and number % 2 else call.profile.canned
-        try:
-            if answer is not None:
-                await exchange.respond(answer)
-            elif call.profile.hangs:
-                await exchange.pause(None)
-            else:
-                await endpoint(call)
-        except ClientGone:
-            STATS.clients_gone[call.model] += 1
+        await _serve(scope, exchange, call.model, call.recorded, lambda: endpoint(call))
 
     return handle
+
+
+async def _serve(
+    scope: Scope, exchange: Exchange, model: str, recorded: Json, answer: Callable[[], Awaitable[None]]
+) -> None:
+    """Count the request, then fail, hang or answer as the model does.
+
+    It is counted before the endpoint looks closer, so that tests see requests that should never have been sent here.
+    """
+    number, profile = STATS.record(model, recorded, scope), profile_of(model)
+    failure = CANNED["error-500"] if profile.flaky and number % 2 else profile.canned
+    if failure is not None:
+        await exchange.respond(failure)
+    elif profile.hangs:
+        await exchange.pause(None)
+    else:
+        await answer()
 
 
 async def _picture(scope: Scope, exchange: Exchange) -> None:
@@ -117,17 +138,19 @@ async def _stats(_scope: Scope, exchange: Exchange) -> None:
     await exchange.respond(canned(200, orjson.dumps(STATS.report())))
 
 
-async def _reset(_scope: Scope, exchange: Exchange) -> None:
-    STATS.reset()
-    await exchange.respond(canned(200, b"{}"))
-
-
 async def _not_found(scope: Scope, exchange: Exchange) -> None:
     await exchange.respond(refused(404, f"Invalid URL ({scope['method']} {scope['path']})"))
 
 
 async def _method_not_allowed(scope: Scope, exchange: Exchange) -> None:
     await exchange.respond(refused(405, f"Not allowed to {scope['method']} on {scope['path']}"))
+
+
+def _described(path: str, body: Json, headers: Headers) -> Json:
+    """The request without its secrets, of which only the presence is shown; header names are lower-cased."""
+    found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+    secrets = {name: "present" for name in SECRET_HEADERS if name in found}
+    return {"path": path, "body": body, "headers": {"authorization": "absent", **found, **secrets}}
 
 
 # The first tail that fits wins: chat stands before legacy completions.
@@ -143,5 +166,4 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/images/edits": {"POST": _served(edit, "dall-e-2")},
     "/models": {"GET": _models},
     "/_stats": {"GET": _stats},
-    "/_reset": {"POST": _reset},
 }

@@ -1,23 +1,23 @@
-"""The demo models: one line of description each, and what they do.
+"""The demo models: one line of description each, and their behaviour.
 
-`demo-NAME` behaves so on every endpoint, and so does `MODEL+NAME`, for a model whose own shape matters: `tts-1+cut`,
+`demo-NAME` behaves so on every endpoint. `MODEL+NAME` does the same for a model whose own shape matters: `tts-1+cut`,
 `dall-e-3+no-data`, `whisper-1+usage-huge`.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from local.demo_upstream import dialects, usage
-from local.demo_upstream.canned import CANNED, Canned
-from local.demo_upstream.dialects import Dialect
-from local.demo_upstream.usage import UsageRule, fixed
+from local.demo_upstream import dialects
+from local.demo_upstream.dialects import Dialect, UsageRule, fixed_usage
+from local.demo_upstream.wire import CANNED, Canned
 
 FAIL_AFTER_CHUNKS = 3
 BIG_TEXT = "x" * 6_000_000
+HUGE = 10**15
 
 
 class Ending(Enum):
-    """How an answer ends on the wire."""
+    """The end of an answer on the wire."""
 
     DONE = auto()
     NO_DONE = auto()
@@ -29,13 +29,12 @@ class Ending(Enum):
 
 
 class Quirk(Enum):
-    """What is wrong with the data of an answer that is otherwise well."""
+    """A defect in the data of an answer that is otherwise well."""
 
     NONE = auto()
     NO_DATA = auto()
     BLANK_ITEM = auto()
     BAD_BASE64 = auto()
-    URL_GONE = auto()
     FEWER = auto()
     NOISE = auto()
     ALWAYS_FLOATS = auto()
@@ -44,11 +43,11 @@ class Quirk(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What makes a model differ from the well-behaved one."""
+    """The differences between a model and the well-behaved one."""
 
     summary: str
     canned: Canned | None = None
-    usage: UsageRule = usage.openai
+    usage: UsageRule = dialects.openai_usage
     dialect: Dialect = dialects.openai
     ending: Ending = Ending.DONE
     delay_ms: int = 0
@@ -63,8 +62,6 @@ class Profile:
     blank_lines: bool = False
     quirk: Quirk = Quirk.NONE
 
-
-_HUGE = fixed(usage.HUGE, usage.HUGE, 2 * usage.HUGE)
 
 PROFILES: dict[str, Profile] = {
     "demo-chat": Profile("well-behaved"),
@@ -82,13 +79,13 @@ PROFILES: dict[str, Profile] = {
     "demo-eof": Profile("ends cleanly after 3 chunks; unstreamed: half the JSON, cleanly", ending=Ending.EOF),
     "demo-first-event-error": Profile("200, first event is an error; unstreamed: 500", ending=Ending.ERROR_FIRST),
     "demo-empty": Profile("200 without any event; unstreamed: empty body", ending=Ending.EMPTY),
-    "demo-no-usage": Profile("never reports usage", usage=usage.nothing),
+    "demo-no-usage": Profile("never reports usage", usage=dialects.no_usage),
     "demo-usage-twice": Profile("usage on the finish chunk and in a usage chunk", dialect=dialects.usage_twice),
-    "demo-usage-zero": Profile("reports 0 tokens", usage=fixed(0, 0, 0)),
-    "demo-usage-huge": Profile("reports 10**15 prompt and completion tokens", usage=_HUGE),
-    "demo-usage-negative": Profile("reports negative tokens", usage=fixed(-10, -20, -30)),
-    "demo-usage-float": Profile("reports fractions of tokens", usage=fixed(10.5, 20.25, 30.75)),
-    "demo-usage-string": Profile("reports tokens as strings", usage=fixed("10", "20", "30")),
+    "demo-usage-zero": Profile("reports 0 tokens", usage=fixed_usage(0, 0, 0)),
+    "demo-usage-huge": Profile("reports 10**15 prompt and completion tokens", usage=fixed_usage(HUGE, HUGE, 2 * HUGE)),
+    "demo-usage-negative": Profile("reports negative tokens", usage=fixed_usage(-10, -20, -30)),
+    "demo-usage-float": Profile("reports fractions of tokens", usage=fixed_usage(10.5, 20.25, 30.75)),
+    "demo-usage-string": Profile("reports tokens as strings", usage=fixed_usage("10", "20", "30")),
     "demo-no-done": Profile("finish_reason, but no [DONE]", ending=Ending.NO_DONE),
     "demo-json-for-stream": Profile("answers a stream request with one JSON completion", never_streams=True),
     "demo-crlf": Profile("CRLF, comments, torn at awkward bytes", dialect=dialects.commented, torn=True),
@@ -99,14 +96,14 @@ PROFILES: dict[str, Profile] = {
     ),
     "demo-deepseek": Profile(
         "cache hit and miss tokens, reasoning_content, keep-alive comments; unstreamed: blank lines before the JSON",
-        usage=usage.deepseek,
+        usage=dialects.deepseek_usage,
         dialect=dialects.deepseek,
         thinks=True,
         blank_lines=True,
     ),
     "demo-gemini": Profile(
         "cumulative usage on every chunk; 8 thinking tokens only in the total",
-        usage=usage.gemini,
+        usage=dialects.gemini_usage,
         dialect=dialects.gemini,
         thinks=True,
     ),
@@ -115,11 +112,9 @@ PROFILES: dict[str, Profile] = {
         "one content event of 6 MB; images: noise, 3 bytes a pixel", text=BIG_TEXT, quirk=Quirk.NOISE
     ),
     "demo-hang": Profile("accepts and never answers until the client goes away", hangs=True),
-    "demo-client-watch": Profile("like demo-slow; /_stats counts clients that left early", delay_ms=300),
     "demo-no-data": Profile("images and embeddings: an empty list of data", quirk=Quirk.NO_DATA),
     "demo-blank-item": Profile("images: items with neither b64_json nor url", quirk=Quirk.BLANK_ITEM),
     "demo-bad-base64": Profile("images and embeddings: base64 that is none", quirk=Quirk.BAD_BASE64),
-    "demo-url-gone": Profile("images: a url that answers 404", quirk=Quirk.URL_GONE),
     "demo-fewer": Profile("one image, embedding or completion fewer than asked for", quirk=Quirk.FEWER),
     "demo-always-floats": Profile("embeddings: lists of floats, also when base64 was asked", quirk=Quirk.ALWAYS_FLOATS),
     "demo-always-base64": Profile("embeddings: base64, also when floats were asked", quirk=Quirk.ALWAYS_BASE64),
@@ -130,7 +125,7 @@ _WELL = PROFILES["demo-chat"]
 
 
 def profile_of(model: str) -> Profile:
-    """By the name, or by what follows its last plus sign; every other model is well-behaved."""
+    """The profile by the name, or by what follows its last plus sign; every other model is well-behaved."""
     found = PROFILES.get(model)
     if found is None and "+" in model:
         found = PROFILES.get("demo-" + model.rpartition("+")[2])
@@ -138,7 +133,7 @@ def profile_of(model: str) -> Profile:
 
 
 def base_of(model: str) -> str:
-    """The model without vendor and behaviour; nothing where the name is only a behaviour."""
+    """The model without vendor and behaviour; empty where the name is only a behaviour."""
     if model in PROFILES:
         return ""
     base, plus, behaviour = model.rpartition("+")

@@ -35,7 +35,7 @@ async def test_the_first_steps_tick_themselves() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         account_id = await signed_in(world, browser)
-        await world.keys.create(account_id, "first")
+        await world.keys.issue(account_id, "first")
         assert (await browser.get("/api/account")).json()["first_run"] == {"has_key": True, "has_call": False}
         await world.driver.call(
             "UpdateItem",

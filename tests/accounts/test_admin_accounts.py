@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from multiconnection.accounts.service import Withheld, granted_row
+from multiconnection.accounts.models import Withheld, granted_row
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.identity.models import Session, account_id_of
 from multiconnection.ledger.models import FROZEN, Hold, breaches
 from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.retry import StoreThrottled
-from tests.support.admin_world import ADMIN, SECOND, TERMS, USER, AdminApp, AdminWorld
+from tests.support.admin_world import ADMIN, SECOND, SETTINGS, USER, AdminApp, AdminWorld
 
 pytestmark = pytest.mark.virtual_time
 
@@ -74,7 +74,7 @@ async def test_an_account_is_shown_with_keys_orders_and_credits() -> None:
     world = AdminWorld()
     app = AdminApp(world)
     await world.open()
-    _, secret = await world.keys.create(USER.account_id, "laptop")
+    _, secret = await world.keys.issue(USER.account_id, "laptop")
     shown = await app.get(PATH)
     assert [(key["name"], key["last4"], key["status"]) for key in shown["keys"]] == [("laptop", secret[-4:], "active")]
     assert [(row["id"], row["amount"]) for row in shown["credits"]] == [("opening", "50.000000000")]
@@ -106,7 +106,7 @@ async def test_what_is_so_already_is_neither_changed_nor_logged_again() -> None:
     world = AdminWorld()
     await world.open()
     for _ in range(2):
-        await world.desk.accounts.suspend(ADMIN, USER.account_id, "x")
+        await world.accounts.suspend(ADMIN, USER.account_id, "x")
     assert await world.actions() == ["account.suspend"]
 
 
@@ -114,7 +114,7 @@ async def test_two_who_suspend_at_once_are_logged_once() -> None:
     world = AdminWorld()
     await world.open()
     version = (await world.image()).version
-    await asyncio.gather(*(world.desk.accounts.suspend(who, USER.account_id, "x") for who in (ADMIN, SECOND)))
+    await asyncio.gather(*(world.accounts.suspend(who, USER.account_id, "x") for who in (ADMIN, SECOND)))
     assert await world.actions() == ["account.suspend"]
     assert (await world.image()).version == version + 1
 
@@ -144,7 +144,7 @@ async def test_a_change_and_its_entry_are_both_there_or_neither_whatever_is_lost
     await world.open()
     world.driver.lose_reply("TransactWriteItems", times=2)
     world.driver.fail("TransactWriteItems", StoreThrottled("busy"))
-    record = await world.desk.accounts.suspend(ADMIN, USER.account_id, "x")
+    record = await world.accounts.suspend(ADMIN, USER.account_id, "x")
     assert record.image.status == "suspended"
     assert await world.actions() == ["account.suspend"]
 
@@ -178,7 +178,7 @@ async def test_an_awaited_test_credit_is_granted_once_and_logged(why: Withheld) 
         (row.credit_id, row.amount, row.kind, row.actor)
         async for row in world.ledger.store.credit_rows(USER.account_id)
     ]
-    assert rows == [("test-credit", TERMS.nano, "grant", ADMIN.email)]
+    assert rows == [("test-credit", SETTINGS.test_credit_nano, "grant", ADMIN.email)]
     (entry,) = (await app.get("audit"))["data"]
     assert (entry["actor"], entry["action"], entry["subject"], entry["after"], entry["reason"]) == (
         ADMIN.email,
@@ -194,9 +194,9 @@ async def test_many_who_grant_at_once_grant_once() -> None:
     world = AdminWorld()
     await waiting(world)
     world.driver.lose_reply("TransactWriteItems", 2)
-    grants = (world.desk.accounts.grant_test_credit(who, USER.account_id, "") for who in (ADMIN, SECOND) * 3)
+    grants = (world.accounts.grant_test_credit(who, USER.account_id, "") for who in (ADMIN, SECOND) * 3)
     await asyncio.gather(*grants)
-    assert (await world.image()).credits_in == TERMS.nano
+    assert (await world.image()).credits_in == SETTINGS.test_credit_nano
     assert await world.actions() == ["account.test_credit"]
 
 
@@ -220,7 +220,7 @@ async def test_a_credit_that_a_sign_in_granted_is_not_granted_again() -> None:
     world = AdminWorld()
     app = AdminApp(world)
     await waiting(world)
-    await world.ledger.credit(granted_row(USER.account_id, TERMS.nano, "system", 1))
+    await world.ledger.credit(granted_row(USER.account_id, SETTINGS.test_credit_nano, "system", 1))
     shown = await app.post(f"{PATH}/test-credit", WHY)
     assert (shown["available"], shown["test_credit"]) == ("1.000000000", None)
     assert await world.actions() == []

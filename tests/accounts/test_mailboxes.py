@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiconnection.accounts.service import mailbox_of
+from multiconnection.accounts.mailboxes import mailbox_of
 
 ONE = {
     "gmail": ["annalee@gmail.com", "Anna.Lee@gmail.com", "a.n.n.a.l.e.e+x@googlemail.com", "annalee+a+b@gmail.com"],

@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
-from multiconnection.accounts.service import TEST_CREDIT_ID, CreditMode, CreditTerms, Onboarding
+from multiconnection.accounts.models import TEST_CREDIT_ID, CreditTerms
+from multiconnection.accounts.service import Onboarding
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import ConditionFailed, Driver
+from multiconnection.config import CreditMode
 from multiconnection.errors import LedgerUnavailable
 from multiconnection.identity.models import Session, account_id_of
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
@@ -80,10 +82,9 @@ def onboarding_on(
     per_network: int = 5,
     clock: HandClock | None = None,
 ) -> Onboarding:
-    ledger = ledger_on(driver)
     profiles, limits = ProfilesTable(driver, "balances", "credits"), LimitsTable(driver, "limits")
     terms = CreditTerms(credit_nano, mode, per_network)
-    return Onboarding(ledger, ledger.store, profiles, limits, clock or HandClock(), SeededRng(1), terms)
+    return Onboarding(ledger_on(driver), profiles, limits, clock or HandClock(), SeededRng(1), terms)
 
 
 async def assert_once(memory: MemoryDynamo, credit_nano: int = TEST_CREDIT_NANO) -> None:

@@ -87,7 +87,7 @@ async def test_an_error_keeps_status_headers_and_shape(sandbox: Sandbox, new_acc
 
 
 async def test_a_used_up_limit_says_when_to_come_back(sandbox: Sandbox, new_account: NewCustomer) -> None:
-    customer = await new_account(rpm=1)
+    customer = await new_account(requests_per_minute=1)
     event = gateway_event(chat_body(), api_key=customer.api_key)
     assert (await sandbox.invoke(event)).status == 200
     answer = await sandbox.invoke(event)

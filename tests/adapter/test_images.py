@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.demo_upstream.pictures import Size, noise
+from local.demo_upstream.images import Size, noise
 from tests.support.adapter_world import Customer
 from tests.support.gateway_event import form_event, gateway_event
 from tests.support.sandbox import Sandbox

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from multiconnection.accounts import service as accounts_service
+from multiconnection.accounts import schemas as accounts_schemas
 from multiconnection.audio import schemas as audio_schemas
 from multiconnection.catalog import schemas as catalog_schemas
 from multiconnection.chat import schemas as chat_schemas
@@ -69,7 +69,7 @@ BODIES: Mapping[str, Body] = {
     ),
     "POST /api/auth/totp/enable": Body(identity_schemas.CodeBody, _always(code="123456")),
     "POST /api/auth/totp/disable": Body(identity_schemas.TotpDisableBody, _always(password=PASSWORD)),
-    "PATCH /api/account": Body(accounts_service.AccountBody, _always(name="Adele")),
+    "PATCH /api/account": Body(accounts_schemas.AccountBody, _always(name="Adele")),
     "POST /api/keys": Body(keys_schemas.KeyBody, _always(name="desk", budget="5.00")),
     "POST /api/keys/session": Body(keys_schemas.SessionKeyBody, _always()),
     "PATCH /api/keys/{key_id}": Body(keys_schemas.KeyPatch, _always(name="desk", disabled=True)),
@@ -79,7 +79,7 @@ BODIES: Mapping[str, Body] = {
         orders_schemas.ReceiptBody, _always(content_type="image/png", bytes=8, filename="proof.png")
     ),
     "POST /api/admin/orders/{order_id}/approve": Body(orders_schemas.ApproveBody, _APPROVE),
-    "POST /api/admin/orders/{order_id}/reject": Body(orders_schemas.RejectBody, _always(reason="nothing arrived")),
+    "POST /api/admin/orders/{order_id}/reject": Body(validation.ReasonBody, _always(reason="nothing arrived")),
     "POST /api/admin/accounts/{account_id}/suspend": _REASON,
     "POST /api/admin/accounts/{account_id}/resume": _REASON,
     "POST /api/admin/accounts/{account_id}/test-credit": _MAYBE_REASON,

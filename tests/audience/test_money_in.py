@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from multiconnection.accounts.service import TEST_CREDIT_ID
+from multiconnection.accounts.models import TEST_CREDIT_ID
 from multiconnection.aws.dynamo import Driver
 from multiconnection.identity.attempts import AttemptQuotas
 from tests.audience.answers import assert_sound, outcome

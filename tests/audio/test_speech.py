@@ -8,15 +8,15 @@ import pytest
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.errors import ModelNotAllowed, ModelNotFound, ParameterMissing, RateLimited, RequestInvalid
 from multiconnection.usage import Ended, Usage, UsageSource
+from tests.support.fake_http import typed_reply
+from tests.support.scripted_world import SHIPPED
 from tests.support.speech_world import (
     AUDIO,
     HD,
     MINI,
-    SHIPPED,
     TTS,
     USAGE,
     SpeechWorld,
-    TimedReply,
     audio,
     delta,
     done,
@@ -98,7 +98,7 @@ async def test_instructions_are_read_but_not_spoken() -> None:
 async def test_the_limit_of_tokens_counts_what_will_probably_be_spoken() -> None:
     """22 tokens a call until its usage is known; characters are no tokens."""
     world = SpeechWorld(audio(), events())
-    caller = await world.caller(tpm=21)
+    caller = await world.caller(tokens_per_minute=21)
     assert (await world.speak(caller)).clean
     refused = (await world.speak(caller, model=MINI)).refused
     assert isinstance(refused, RateLimited)
@@ -225,7 +225,7 @@ async def test_the_provider_knows_best_which_audio_it_sends(said: str) -> None:
 
 
 async def test_events_that_say_nothing_of_their_type_are_still_read() -> None:
-    reply = TimedReply([*map(delta, AUDIO), done()], media_type=None)
+    reply = typed_reply(None, *map(delta, AUDIO), done())
     world = SpeechWorld(reply)
     assert (await world.speak(await world.caller(), model=MINI)).received == AUDIO
 

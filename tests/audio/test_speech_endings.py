@@ -12,8 +12,8 @@ from multiconnection.calls.streaming import StreamedAnswer
 from multiconnection.providers.errors import AnswerTimedOut, ConnectFailed, ConnectionCut, TransportFailure
 from multiconnection.usage import Ended, UsageSource
 from tests.support.event_stream import empty_events
-from tests.support.fake_http import FakeReply, json_reply
-from tests.support.speech_world import AUDIO, MINI, TTS, Listener, SpeechWorld, TimedReply, audio, delta, done, events
+from tests.support.fake_http import FakeReply, json_reply, typed_reply
+from tests.support.speech_world import AUDIO, MINI, TTS, Listener, SpeechWorld, audio, delta, done, events
 
 pytestmark = pytest.mark.virtual_time
 
@@ -28,12 +28,12 @@ NONE, REQUEST, ESTIMATED = UsageSource.NONE, UsageSource.REQUEST, UsageSource.ES
 MINI_EVENTS = {"model": MINI, "stream_format": "sse"}
 
 
-def said(*pieces: bytes | float | TransportFailure) -> TimedReply:
+def said(*pieces: bytes | float | TransportFailure) -> FakeReply:
     """Two pieces of the audio, and then."""
     return audio(*AUDIO[:2], *pieces)
 
 
-def told(*pieces: bytes | float | TransportFailure) -> TimedReply:
+def told(*pieces: bytes | float | TransportFailure) -> FakeReply:
     return events(*map(delta, AUDIO[:2]), *pieces)
 
 
@@ -54,7 +54,7 @@ NOTHING: list[Nothing] = [
     ("a JSON error with 200", lambda: json_reply(BAD), "bad_voice", 400, Ended.UPSTREAM_ERROR),
     (
         "a problem with 200",
-        lambda: TimedReply([orjson.dumps(BAD)], 200, "application/problem+json"),
+        lambda: typed_reply("application/problem+json", orjson.dumps(BAD)),
         "bad_voice",
         400,
         Ended.UPSTREAM_ERROR,
@@ -62,35 +62,35 @@ NOTHING: list[Nothing] = [
     ("other JSON with 200", lambda: json_reply({"ok": True}), "upstream_error", 502, Ended.UPSTREAM_ERROR),
     (
         "broken JSON with 200",
-        lambda: TimedReply([b"{"], 200, "application/json"),
+        lambda: typed_reply("application/json", b"{"),
         "upstream_error",
         502,
         Ended.UPSTREAM_ERROR,
     ),
-    ("empty JSON with 200", lambda: TimedReply([b" "], 200, "application/json"), "upstream_error", 502, Ended.EMPTY),
+    ("empty JSON with 200", lambda: typed_reply("application/json", b" "), "upstream_error", 502, Ended.EMPTY),
     (
         "cut JSON with 200",
-        lambda: TimedReply([CUT], 200, "problem/x+json"),
+        lambda: typed_reply("problem/x+json", CUT),
         "upstream_error",
         502,
         Ended.UPSTREAM_ERROR,
     ),
-    ("HTML with 200", lambda: TimedReply([b"<html>"], 200, "text/html"), "upstream_error", 502, Ended.UPSTREAM_ERROR),
+    ("HTML with 200", lambda: typed_reply("text/html", b"<html>"), "upstream_error", 502, Ended.UPSTREAM_ERROR),
     (
         "XML with 200",
-        lambda: TimedReply([b"<x/>"], 200, "application/xml"),
+        lambda: typed_reply("application/xml", b"<x/>"),
         "upstream_error",
         502,
         Ended.UPSTREAM_ERROR,
     ),
 ]
 NO_BYTES: list[Nothing] = [
-    ("empty", lambda: TimedReply([]), "upstream_error", 502, Ended.EMPTY),
+    ("empty", lambda: typed_reply("audio/mpeg"), "upstream_error", 502, Ended.EMPTY),
     ("events that nobody asked for", lambda: events(), "upstream_error", 502, Ended.UPSTREAM_ERROR),
 ]
 NO_EVENTS: list[Nothing] = [
     ("an error first", lambda: events(FAILED_EVENT), "upstream_error", 502, Ended.UPSTREAM_ERROR),
-    ("empty", lambda: TimedReply([], 200, "text/event-stream"), "upstream_error", 502, Ended.EMPTY),
+    ("empty", lambda: typed_reply("text/event-stream"), "upstream_error", 502, Ended.EMPTY),
     ("no event", lambda: events(b": nothing\n\n"), "upstream_error", 502, Ended.EMPTY),
     ("silent audio only", lambda: events(delta(b""), done()), "upstream_error", 502, Ended.EMPTY),
     ("an end only", lambda: events(done()), "upstream_error", 502, Ended.EMPTY),
@@ -147,7 +147,7 @@ class Broken:
 
     name: str
     body: dict[str, Any]
-    reply: Callable[[], TimedReply]
+    reply: Callable[[], FakeReply]
     billed: int
     source: UsageSource
 
@@ -198,7 +198,7 @@ async def test_an_answer_that_breaks_has_no_clean_end_and_the_vendors_policy_is_
     ],
 )
 async def test_our_own_deadline_ends_the_answer_and_charges_what_was_spoken(
-    body: dict[str, Any], reply: TimedReply, cost: int, source: UsageSource
+    body: dict[str, Any], reply: FakeReply, cost: int, source: UsageSource
 ) -> None:
     world = SpeechWorld(reply)
     heard = await world.speak(await world.caller(), **body)
@@ -211,7 +211,7 @@ async def test_our_own_deadline_ends_the_answer_and_charges_what_was_spoken(
 
 @pytest.mark.parametrize(("body", "reply"), [({}, audio(10_000.0)), ({"model": MINI}, events(10_000.0))])
 async def test_silence_until_the_deadline_is_an_error_that_costs_nothing(
-    body: dict[str, Any], reply: TimedReply
+    body: dict[str, Any], reply: FakeReply
 ) -> None:
     world = SpeechWorld(reply)
     heard = await world.speak(await world.caller(), **body)

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from multiconnection.audio.duration import probe
-from multiconnection.audio.duration.types import Audio
+from multiconnection.audio.duration import Audio, probe
 from multiconnection.audio.transcription import FILE_BYTES_MAX
 from multiconnection.catalog.models import CatalogError, parse_model
 from multiconnection.catalog.parameters import TRANSCRIPTIONS, TRANSLATIONS, ParameterPolicy
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.forms import Form, FormFile
-from tests.audio.test_audio_lies import LIES
+from tests.audio.test_duration_lies import LIES
 from tests.support.audio_files import encoded, wav
-from tests.support.speech_world import SHIPPED
+from tests.support.fake_http import named_event
+from tests.support.scripted_world import SHIPPED
 from tests.support.transcription_world import (
     DELTAS,
     DIARIZE,
@@ -29,7 +29,6 @@ from tests.support.transcription_world import (
     answer,
     delta,
     done,
-    event,
     events,
     usage_of,
 )
@@ -345,7 +344,7 @@ REFUSED: list[tuple[Form, str, str | None, str]] = [
     (a_form("m-1"), "model", None, "kind chat"),
     (Form({"model": [WHISPER]}), "file", "missing_required_parameter", "file"),
     (a_form(audio=b""), "file", None, "empty"),
-    (a_form(audio=b"hello " * 100), "file", None, "no flac, mp3"),
+    (a_form(audio=b"hello " * 100), "file", None, "supported format: send flac, mp3"),
     (a_form(audio=wav(0.0)), "file", None, "no samples"),
     (a_form(audio="just text"), "file", None, "filename"),
     (a_form(response_format="xml"), "response_format", None, "response_format"),
@@ -505,8 +504,8 @@ async def test_a_provider_that_answers_a_stream_with_json_is_turned_into_events(
 
 
 async def test_segments_pass_and_events_nobody_knows_do_not_break_the_stream() -> None:
-    segment = event("transcript.text.segment", id="seg_0", speaker="A", text=TEXT)
-    noise = [event("ping"), b": comment\n\n", b'data: {"type":"x\\ny"}\n\n']
+    segment = named_event("transcript.text.segment", id="seg_0", speaker="A", text=TEXT)
+    noise = [named_event("ping"), b": comment\n\n", b'data: {"type":"x\\ny"}\n\n']
     world = TranscriptionWorld(events(segment, *noise, delta("x"), done()))
     reader = await world.hear(await world.caller(), DIARIZE, stream="true")
     assert [each["type"].rpartition(".")[2] for each in reader.events] == ["segment", "delta", "done"]
@@ -531,7 +530,7 @@ async def test_a_stream_without_usage_is_measured() -> None:
 
 async def test_tokens_count_for_the_limits_and_seconds_do_not() -> None:
     world = TranscriptionWorld(answer({"text": TEXT, "usage": TOKENS}), answer())
-    caller = await world.caller(tpm=30)
+    caller = await world.caller(tokens_per_minute=30)
     assert (await world.hear(caller, WHISPER, endpoint=TRANSCRIPTIONS)).refused is None
     reader = await world.hear(caller, GPT, audio=wav(4.0))
     assert reader.refused is not None

@@ -10,8 +10,7 @@ import pytest
 
 from multiconnection.providers.errors import AnswerTimedOut, ConnectFailed, ConnectionCut, TransportFailure
 from multiconnection.usage import Ended, Usage, UsageSource
-from tests.support.fake_http import FakeReply, json_reply
-from tests.support.speech_world import Piece, TimedReply
+from tests.support.fake_http import FakeReply, Piece, json_reply, typed_reply
 from tests.support.transcription_world import (
     DELTAS,
     GPT,
@@ -54,7 +53,7 @@ def told(status: int, code: str = "oops") -> Reply:
 
 
 def body(*pieces: Piece, media_type: str = "application/json") -> Reply:
-    return TimedReply(pieces, media_type=media_type)
+    return typed_reply(media_type, *pieces)
 
 
 ERROR, EMPTY = Ended.UPSTREAM_ERROR, Ended.EMPTY
@@ -107,7 +106,7 @@ async def test_nothing_is_charged_before_there_is_a_stream(ending: Ending) -> No
 @pytest.mark.parametrize("text", [b"", BROKEN, b"<html>"])
 async def test_a_text_format_is_not_charged_for_what_is_no_text(text: bytes) -> None:
     media_type = "text/html" if text.startswith(b"<") else "text/plain"
-    world = TranscriptionWorld(*(TimedReply([text], media_type=media_type) for _ in range(2)))
+    world = TranscriptionWorld(*(typed_reply(media_type, text) for _ in range(2)))
     reader = await world.hear(await world.caller(), response_format="srt")
     assert (reader.plain, (await world.settled_row()).cost) == (None, 0)
     assert reader.refused is not None
@@ -193,7 +192,7 @@ async def test_the_deadline_in_mid_stream_charges_what_was_heard() -> None:
 
 @pytest.mark.parametrize(("model", "stream"), [(WHISPER, "false"), (WHISPER, "true"), (GPT, "true"), (GPT, "false")])
 async def test_the_deadline_before_anything_charges_nothing(model: str, stream: str) -> None:
-    world = TranscriptionWorld(TimedReply([10_000.0], media_type="application/json" if stream == "false" else None))
+    world = TranscriptionWorld(typed_reply("application/json" if stream == "false" else None, 10_000.0))
     reader = await world.hear(await world.caller(), model, stream=stream)
     row = await world.settled_row()
     assert (row.ended, row.cost, row.usage_source) == (Ended.DEADLINE, 0, NONE)

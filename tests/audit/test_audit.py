@@ -90,7 +90,7 @@ async def test_an_entry_is_written_once_and_never_over_another() -> None:
     await world.log.append(entry)
     changed = AuditEntry(**{name: getattr(entry, name) for name in AuditEntry.__slots__} | {"reason": "second"})
     await world.log.append(changed)
-    (found,) = (await world.desk.trail.page(None, NO_FILTER, 10)).entries
+    (found,) = (await world.audit.page(None, NO_FILTER, 10)).entries
     assert found.reason == "first"
 
 

@@ -13,8 +13,8 @@ from multiconnection.calls.reservation import Reservation, Reserver
 from multiconnection.errors import InsufficientBalance, LedgerUnavailable, RateLimited, RequestInvalid
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import ApiKey
-from multiconnection.keys.service import KeyChanges
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.schemas import KeyPatch
+from multiconnection.keys.store import KeysTable
 from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.money import nano_to_usd
 from multiconnection.retry import StoreThrottled
@@ -60,12 +60,9 @@ class Customer:
 
     def __post_init__(self) -> None:
         self.processes = [Process(self.world) for _ in range(2)]
-        table = KeysTable(self.world.driver, "keys", "balances")
-        changes = KeyChangesTable(self.world.driver, "keys", "balances")
-        self.changes = KeyChanges(table, changes, self.world.ledger.store, self.world.clock, self.world.rng)
 
     async def new_key(self, budget: int | None) -> None:
-        self.keys.append(await self.world.keys.create("a1", "key", budget_nano=budget))
+        self.keys.append(await self.world.keys.issue("a1", "key", budget_nano=budget))
 
     async def act(self, step: tuple[Any, ...]) -> None:
         kind, *arguments = step
@@ -78,7 +75,8 @@ class Customer:
             key, _ = self.keys[number % len(self.keys)]
             # A budget below what is used already is refused.
             with suppress(RequestInvalid):
-                await self.changes.change("a1", key.key_id, {"budget_nano": tokens and price(tokens)})
+                budget = nano_to_usd(price(tokens)) if tokens else None
+                await self.world.keys.change("a1", key.key_id, KeyPatch(budget=budget))
         elif kind == "ends" and self.holds:
             hold = self.holds.pop().hold
             await self.world.ledger.store.apply(hold, 0, return_to_cap=False)

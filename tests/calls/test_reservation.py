@@ -139,7 +139,7 @@ async def test_a_budget_in_flight_is_a_matter_of_time_too() -> None:
 async def test_a_change_of_some_key_costs_one_refused_write_and_the_call_is_served() -> None:
     world = ChatWorld()
     caller = await world.caller()
-    other, _ = await world.keys.create("a1", "other")
+    other, _ = await world.keys.issue("a1", "other")
     await world.keys.delete("a1", other.key_id)
     world.driver.calls.clear()
     reservation = await reserve(world, caller, limit=10)

@@ -6,8 +6,7 @@ import pytest
 
 from multiconnection.calls.pipeline import ATTEMPTS_MAX, RETRY_PAUSE_S, Router
 from multiconnection.calls.upstream import UpstreamError
-from multiconnection.catalog.models import UpstreamRef
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider, UpstreamRef
 from multiconnection.errors import NoAvailableUpstream, RateLimited, UpstreamFailed
 from multiconnection.usage import Attempts
 from tests.support.chat_world import ChatWorld, a_model

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from multiconnection.catalog.admin import PriceWish
-from multiconnection.catalog.models import CatalogError, HeadChanged, parse_model
+from multiconnection.catalog.models import CatalogError, HeadChanged
+from multiconnection.catalog.schemas import PriceBody
 from multiconnection.catalog.service import PriceBook
-from multiconnection.catalog.store import PriceVersionsTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.errors import ModelNotFound
 from multiconnection.retry import StoreThrottled
 from tests.support.admin_world import ADMIN, SECOND, AdminApp, AdminWorld
@@ -45,12 +45,9 @@ async def test_a_new_version_is_current_and_the_old_one_stays_as_it_was() -> Non
     assert (await world.catalog.find("m-1")) is before
     await asyncio.sleep(60)
     assert (await world.catalog.find("m-1")).prices.units["output"] == 2_500_000
-    versions = PriceVersionsTable(world.driver, "catalog")
+    versions = CatalogTable(world.driver, "catalog")
     old, new = await versions.version("m-1", 7), await versions.version("m-1", 8)
-    assert (old, new) == (
-        parse_model(an_entry()),
-        parse_model(an_entry(price_version=8, prices=body(output="2.50")["prices"])),
-    )
+    assert (old, new) == (an_entry(), an_entry(price_version=8, prices=body(output="2.50")["prices"]))
     shown = await app.get("models/m-1")
     assert shown["price_version"] == 8
     assert [(each["version"], each["created_by"]) for each in shown["versions"]] == [(7, None), (8, ADMIN.email)]
@@ -95,16 +92,16 @@ async def test_a_published_version_never_gets_other_prices(other: dict[str, Any]
     world, _ = await published(an_entry(long_context=LONG))
     with pytest.raises(CatalogError, match="published with other prices"):
         await world.publish(an_entry(long_context=LONG) | other)
-    found = await PriceVersionsTable(world.driver, "catalog").version("m-1", 7)
-    assert found == parse_model(an_entry(long_context=LONG))
+    found = await CatalogTable(world.driver, "catalog").version("m-1", 7)
+    assert found == an_entry(long_context=LONG)
 
 
 async def test_of_two_who_publish_at_once_one_wins() -> None:
     world, app = await published()
-    models = world.desk.models
-    wishes = [PriceWish(PRICES | {"output": price}, 7) for price in ("2.10", "2.20", "2.30")]
+    models = world.prices
+    bodies = [PriceBody(prices=PRICES | {"output": price}, base_version=7) for price in ("2.10", "2.20", "2.30")]
     results = await asyncio.gather(
-        *(models.publish(who, "m-1", wish) for who, wish in zip((ADMIN, SECOND, ADMIN), wishes, strict=True)),
+        *(models.publish(who, "m-1", each) for who, each in zip((ADMIN, SECOND, ADMIN), bodies, strict=True)),
         return_exceptions=True,
     )
     assert len([result for result in results if not isinstance(result, Exception)]) == 1
@@ -221,7 +218,7 @@ async def test_a_disabled_model_is_gone_within_a_minute_and_its_running_calls_ke
         await world.catalog.find("m-1")
     assert await world.catalog.model_name("m01") == "m-1"
     row = await world.called(1_800_000_000)
-    priced = await PriceBook(PriceVersionsTable(world.driver, "catalog")).of([row])
+    priced = await PriceBook(CatalogTable(world.driver, "catalog")).of([row])
     assert priced == {("m-1", 7): running}
     assert [(each["id"], each["enabled"]) for each in (await app.get("models"))["data"]] == [("m-1", False)]
     await app.post("models/m-1/enable")
@@ -252,10 +249,10 @@ async def test_a_model_that_is_not_there(path: str) -> None:
 
 async def test_a_version_that_exists_is_never_written_over() -> None:
     world, _ = await published()
-    store = world.desk.models.store
-    head = await store.head("m-1")
+    table = world.published
+    head = await table.head("m-1")
     assert head is not None
     log = world.entries.of("a", "model.price", "m-1", {}, {})
     with pytest.raises(HeadChanged):
-        await store.publish(head, an_entry(prices=PRICES | {"output": "9"}), log)
-    assert (await store.versions("m-1"))[0].entry == an_entry()
+        await table.add_version(head, an_entry(prices=PRICES | {"output": "9"}), log)
+    assert (await table.versions("m-1"))[0].entry == an_entry()

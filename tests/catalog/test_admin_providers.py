@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from multiconnection.catalog.health import Figures
+from multiconnection.catalog.health import ProviderFigures
 from multiconnection.errors import NoAvailableUpstream
 from multiconnection.retry import StoreUnavailable
 from tests.support.admin_world import ADMIN, AdminApp, AdminWorld
@@ -23,7 +23,7 @@ async def published() -> tuple[AdminWorld, AdminApp]:
 
 async def test_every_provider_is_shown_configured_or_not() -> None:
     world, app = await published()
-    world.metrics.found = {"one": Figures(95, 5, 1234), "two": Figures(1, 9, 90)}
+    world.metrics.found = {"one": ProviderFigures(95, 5, 1234), "two": ProviderFigures(1, 9, 90)}
     assert (await app.get("providers"))["data"] == [
         {
             "object": "provider",
@@ -59,7 +59,7 @@ async def test_every_provider_is_shown_configured_or_not() -> None:
 )  # fmt: skip
 async def test_health_is_the_share_of_attempts_that_failed(answers: int, errors: int, state: str) -> None:
     world, app = await published()
-    world.metrics.found = {"one": Figures(answers, errors)}
+    world.metrics.found = {"one": ProviderFigures(answers, errors)}
     assert (await app.get("providers"))["data"][0]["health"]["state"] == state
 
 
@@ -69,9 +69,9 @@ async def test_metrics_are_read_once_a_minute_and_nobody_fails_without_them() ->
     for _ in range(3):
         assert {each["health"]["state"] for each in (await app.get("providers"))["data"]} == {"unknown"}
     assert world.metrics.readings == 1
-    world.metrics.down, world.metrics.found = False, {"one": Figures(5)}
+    world.metrics.down, world.metrics.found = False, {"one": ProviderFigures(5)}
     await asyncio.sleep(60)
-    assert (await world.desk.providers.provider_health.states())["one"] == "ok"
+    assert (await world.providers.provider_health.states())["one"] == "ok"
 
 
 async def test_a_provider_that_is_switched_off_gets_no_call_after_a_minute() -> None:
@@ -124,7 +124,7 @@ async def test_a_switch_that_stands_so_is_not_moved_and_not_logged() -> None:
 
 async def test_two_who_move_a_switch_at_once_are_logged_once() -> None:
     world, _ = await published()
-    providers = world.desk.providers
+    providers = world.providers
     moves = [providers.set_enabled(ADMIN, "one", enabled=False) for _ in range(3)]
     await asyncio.gather(*moves, return_exceptions=True)
     assert await world.actions() == ["provider.disable"]

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import (
     CHAT,
     COMPLETIONS,
@@ -18,7 +19,6 @@ from multiconnection.catalog.parameters import (
     refuse_costly,
     without_idle,
 )
-from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.providers import configured_providers, parameter_policy
 from multiconnection.chat.service import ChatService
 from multiconnection.chat.upstream import OpenAiCompatible

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from multiconnection.aws.secrets import SecretUnreadable, values_of
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import REFRESH_S, RETRY_S, TRUSTED_S, ProviderDirectory, configured_providers
 from multiconnection.config import Settings, SettingsError
 from multiconnection.errors import NoAvailableUpstream
@@ -56,7 +56,7 @@ class World:
         def configure(secret: Mapping[str, str]) -> Mapping[str, Provider]:
             return configured_providers(settings.completed_by(secret))
 
-        self.directory = ProviderDirectory(configure, self.source, self.clock, self.alarmed)
+        self.directory = ProviderDirectory(configure, self.source.fetch, self.clock, self.alarmed)
 
     @property
     def key(self) -> str | None:

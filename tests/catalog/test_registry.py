@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import configured_providers
 from multiconnection.config import Settings, SettingsError
 

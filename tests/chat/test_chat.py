@@ -204,7 +204,7 @@ async def test_an_alias_is_charged_as_its_model() -> None:
 
 async def test_a_limit_is_counted_before_any_money_is_held_and_corrected_afterwards() -> None:
     world = ChatWorld()
-    caller = await world.caller(tpm=10_000)
+    caller = await world.caller(tokens_per_minute=10_000)
     before = world.limiter.state(caller.api_key.rates).tokens.remaining
     await world.call(caller, max_tokens=1000)
     after = world.limiter.state(caller.api_key.rates).tokens.remaining
@@ -219,7 +219,7 @@ async def test_a_limit_is_counted_before_any_money_is_held_and_corrected_afterwa
 
 async def test_a_limit_far_above_the_models_maximum_is_counted_as_the_maximum() -> None:
     world = ChatWorld()
-    caller = await world.caller(tpm=5000)
+    caller = await world.caller(tokens_per_minute=5000)
     assert (await world.call(caller, max_tokens=10**6)).refused is None
 
 

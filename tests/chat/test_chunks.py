@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.chat.relay import Relay
 from multiconnection.providers.sse import EventSplitter
 from multiconnection.usage import Ended, Usage, UsageSource

@@ -12,7 +12,7 @@ from tests.audience.scene import PNG, Scene, bearer
 from tests.support import images_world, speech_world, transcription_world
 from tests.support.audio_files import wav
 from tests.support.chat_world import MESSAGES
-from tests.support.fake_http import FakeReply, json_reply
+from tests.support.fake_http import FakeReply, json_reply, typed_reply
 from tests.support.whole_world import IP, OURS
 
 from .tape import USAGE, Tape, function_of, minutes, sent, whole_chat, with_scene
@@ -150,7 +150,7 @@ async def streamed_chats(tape: Tape) -> None:
 
 async def silence(tape: Tape) -> None:
     me = Caller(tape, await with_scene(tape))
-    slow = speech_world.TimedReply([*ANSWER, 45.0, STOP, USAGE_CHUNK, DONE], media_type="text/event-stream")
+    slow = typed_reply("text/event-stream", *ANSWER, 45.0, STOP, USAGE_CHUNK, DONE)
     await me.chat("a long silence", slow, stream=True)
     await me.usage()
 
@@ -408,7 +408,7 @@ async def money_in_flight(tape: Tape) -> None:
     """What one call has set aside is not there for another one, until it has ended."""
     me = Caller(tape, await with_scene(tape))
     body = {"model": "m-1", "messages": MESSAGES, "n": 128, "max_tokens": 1000, "stream": True}
-    slow = speech_world.TimedReply([30.0, *ANSWER, STOP, USAGE_CHUNK, DONE], media_type="text/event-stream")
+    slow = typed_reply("text/event-stream", 30.0, *ANSWER, STOP, USAGE_CHUNK, DONE)
     tape.replies(slow)
     first = asyncio.ensure_future(tape.world.ask("chat", "POST", CHAT, me.headers, IP, json=body))
     await asyncio.sleep(5)

@@ -25,7 +25,7 @@ from tests.audience.scene import Scene, furnished
 from tests.support import fake_cognito
 from tests.support.chat_world import a_model
 from tests.support.fake_http import FakeReply, json_reply
-from tests.support.speech_world import shipped
+from tests.support.scripted_world import shipped
 from tests.support.whole_world import MODELS, WholeWorld
 
 from .placeholders import Placeholders
@@ -230,7 +230,7 @@ async def tape(seed: int = 1) -> AsyncIterator[Tape]:
         world.rng.reseed(seed)
         world.admin.rng.reseed(-seed)
         world.speak_dialect()
-        world.switches.source = world.admin.switches
+        world.models.switched = world.admin.published
         world.http.replies = Script()
         await world.published.publish(MODELS)
         await world.admin.publish(*MODELS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.credits.adjustments import AdjustmentStatus
+from multiconnection.credits.models import AdjustmentStatus
 from multiconnection.errors import GatewayError
 from multiconnection.identity.models import Session
 from multiconnection.ledger.models import breaches
@@ -77,7 +77,7 @@ async def test_the_same_client_token_is_the_same_adjustment_and_another_amount_i
 async def test_clicked_ten_times_at_once_it_is_booked_once() -> None:
     world, _ = await opened()
     answers = await asyncio.gather(
-        *(world.desk.adjustments.propose(ADMIN, USER.account_id, "-20", "x", "token-01") for _ in range(10))
+        *(world.adjustments.propose(ADMIN, USER.account_id, "-20", "x", "token-01") for _ in range(10))
     )
     assert {answer.status for answer in answers} == {AdjustmentStatus.APPLIED}
     await check_books(world, FUNDS - 20 * NANO_PER_USD)
@@ -91,10 +91,7 @@ async def test_never_more_is_taken_than_is_available() -> None:
     await check_books(world, FUNDS)
     # Two that are possible one by one and not both.
     results = await asyncio.gather(
-        *(
-            world.desk.adjustments.propose(ADMIN, USER.account_id, "-30", "x", token)
-            for token in ("token-01", "token-02")
-        ),
+        *(world.adjustments.propose(ADMIN, USER.account_id, "-30", "x", token) for token in ("token-01", "token-02")),
         return_exceptions=True,
     )
     assert sorted(isinstance(result, GatewayError) for result in results) == [False, True]
@@ -164,7 +161,7 @@ async def test_the_proposer_may_take_it_back() -> None:
 async def test_of_approve_and_reject_at_once_one_wins(seed: int) -> None:
     world = AdminWorld(seed=seed)
     await world.open()
-    adjustments = world.desk.adjustments
+    adjustments = world.adjustments
     made = await adjustments.propose(ADMIN, USER.account_id, "500", "x", "token-01")
     asked = [
         adjustments.approve(SECOND, made.adjustment_id),
@@ -193,7 +190,7 @@ async def test_nobody_adjusts_an_account_of_their_own() -> None:
 async def test_whatever_fails_on_the_way_asking_again_finishes_it_once(at: int, lost: bool) -> None:
     """The `at`-th transaction of a large adjustment fails for good; everything is then asked again."""
     world, _ = await opened()
-    adjustments = world.desk.adjustments
+    adjustments = world.adjustments
 
     async def all_of_it() -> None:
         made = await adjustments.propose(ADMIN, USER.account_id, "-45", "x", "token-01")

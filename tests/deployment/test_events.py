@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from local.environment import function_environment
 from local.template import load
 from local.template_values import read_yaml
@@ -161,7 +161,7 @@ async def seed(dynamo: MemoryDynamo) -> None:
     assert image.holds == {QUEUED_HOLD.hold_id: QUEUED_HOLD}
     await store.decide(EXAMPLE_ROW)
     keys = KeysTable(dynamo, NAMES["KeysTable"], NAMES["BalancesTable"])
-    _, secret = await KeyService(keys, store, SystemClock(), SameEachTime()).create(ACCOUNT, "events")
+    _, secret = await KeyService(keys, store, SystemClock(), SameEachTime()).issue(ACCOUNT, "events")
     assert secret == example_key()
     await CatalogTable(dynamo, NAMES["CatalogTable"]).publish(json.loads(CATALOG.read_text())["models"])
     await OrdersTable(dynamo, NAMES["OrdersTable"]).create(ORDER, "example-token")

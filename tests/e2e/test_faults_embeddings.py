@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.demo_upstream.embeddings import vector
+from local.demo_upstream.texts import vector
 from tests.e2e.support.customers import Customer
 from tests.e2e.support.prices import DEMO, embedding_small
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from local.demo_upstream.embeddings import Text, vector
+from local.demo_upstream.texts import Text, vector
 from tests.e2e.support.prices import embedding_small
 from tests.e2e.support.sdks import SdkRun
 

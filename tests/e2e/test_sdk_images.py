@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.demo_upstream.pictures import picture
+from local.demo_upstream.images import picture
 from tests.e2e.support.media import OTHER_PICTURE, PICTURE, SQUARE, digest, drawn
 from tests.e2e.support.prices import image_mini
 from tests.e2e.support.sdks import SdkRun

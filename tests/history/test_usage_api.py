@@ -10,6 +10,7 @@ from multiconnection.limits.limiter import HEAVY_PER_MINUTE
 from multiconnection.retry import StoreUnavailable
 from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.assertions import assert_error
+from tests.support.chat_world import an_entry
 from tests.support.console_world import ConsoleApp, console_app
 
 pytestmark = pytest.mark.virtual_time
@@ -55,12 +56,7 @@ async def test_a_call_shows_what_it_cost_and_why() -> None:
 async def test_the_lines_use_the_prices_of_the_calls_own_version() -> None:
     async with console_app() as app:
         await app.world.write(app.world.a_row(NOON))
-        await app.world.published.publish(
-            [
-                (await app.world.published.entry("m-1") or {})
-                | {"price_version": 8, "prices": {"input": "9.00", "output": "9.00"}}
-            ]
-        )
+        await app.world.published.publish([an_entry(price_version=8, prices={"input": "9.00", "output": "9.00"})])
         await app.world.write(app.world.a_row(NOON + 1, price_version=8, cost=13_500_000))
         newer, older = (await app.get("/api/usage"))["data"]
         assert [line["price"] for line in older["lines"]] == ["1.00", "2.00"]
@@ -163,9 +159,8 @@ async def test_another_accounts_call_is_not_found_as_a_missing_one_is() -> None:
 
 async def test_images_characters_and_seconds_are_shown_by_their_own_names() -> None:
     async with console_app() as app:
-        entry = await app.world.published.entry("m-1") or {}
         prices = {"images": {"1024x1024": {"high": "0.04"}}, "characters": "15.00", "seconds": "0.0001"}
-        await app.world.published.publish([entry | {"id": "m-9", "code": "m09", "aliases": [], "prices": prices}])
+        await app.world.published.publish([an_entry(id="m-9", code="m09", aliases=[], prices=prices)])
         usage = Usage(images=2, image_size="1024x1024", image_quality="high", characters=7, milliseconds=1500)
         await app.world.write(app.world.a_row(NOON, model="m-9", usage=usage, cost=80_255_000, hold=10**9))
         (call,) = (await app.get("/api/usage"))["data"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from multiconnection.history import service as history_service
+from multiconnection.history.service import COLUMNS, csv_header, csv_rows
 from multiconnection.ids import id_bound
 from multiconnection.ledger.models import UsageRow
 from multiconnection.usage import USAGE_COUNTS, Usage
@@ -16,9 +16,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 def read(*rows: UsageRow) -> list[dict[str, str]]:
-    return list(
-        csv.DictReader(io.StringIO((history_service.header() + history_service.lines(rows)).decode(), newline=""))
-    )
+    return list(csv.DictReader(io.StringIO((csv_header() + csv_rows(rows)).decode(), newline="")))
 
 
 def test_figures_are_exact_and_times_are_iso() -> None:
@@ -46,8 +44,8 @@ def test_figures_are_exact_and_times_are_iso() -> None:
 
 
 def test_every_count_has_a_column() -> None:
-    assert set(USAGE_COUNTS) - set(history_service.COLUMNS) == {"milliseconds"}
-    assert len(set(history_service.COLUMNS)) == len(history_service.COLUMNS)
+    assert set(USAGE_COUNTS) - set(COLUMNS) == {"milliseconds"}
+    assert len(set(COLUMNS)) == len(COLUMNS)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from multiconnection.aws.dynamo import Driver
-from multiconnection.history.service import Figures, UsageFilter
+from multiconnection.history.models import CallFigures, UsageFilter
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.ids import TIME_MAX, began_s, id_bound
 from multiconnection.ledger import items as ledger_items
@@ -87,7 +87,7 @@ async def test_a_read_says_what_it_looked_at_and_where_to_go_on(driver: Driver) 
 
 async def test_figures_are_those_of_the_row(driver: Driver) -> None:
     (found,) = (await UsageHistoryTable(driver, "usage").figures("a1", UsageFilter(NOON + 2, NOON + 3), None, 9)).found
-    assert found == Figures(IDS[2], "m-1", "key00002", "01234567", ROWS[2].cost, 3, 7)
+    assert found == CallFigures(IDS[2], "m-1", "key00002", "01234567", ROWS[2].cost, 3, 7)
 
 
 def test_bounds_enclose_the_ids_of_their_second() -> None:

@@ -38,11 +38,11 @@ async def with_keys(world: PeopleWorld, browser: Browser) -> str:
     account_id = account_id_of(world.cognito.add(ADA, PASSWORD).user_id)
     await browser.sign_in(ADA, PASSWORD)
     soon = int(world.clock.now()) + 60
-    await world.keys.create(account_id, "Playground", kind=SESSION, expires_s=soon)
+    await world.keys.issue(account_id, "Playground", kind=SESSION, expires_s=soon)
     world.hand.at += 60
     for _ in range(2):
-        await world.keys.create(account_id, "Playground", kind=SESSION, expires_s=soon + 1800)
-    await world.keys.create(account_id, "laptop")
+        await world.keys.issue(account_id, "Playground", kind=SESSION, expires_s=soon + 1800)
+    await world.keys.issue(account_id, "laptop")
     # A key of this very second could be missing in the index.
     world.hand.at += 2
     return account_id

@@ -10,7 +10,7 @@ from multiconnection.errors import InsufficientBalance, StorageUnavailable, Upst
 from multiconnection.providers.errors import AnswerTimedOut
 from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.chat_world import an_entry
-from tests.support.fake_http import FakeReply, json_reply
+from tests.support.fake_http import JSON, FakeReply, json_reply, typed_reply
 from tests.support.images_world import (
     DALLE,
     GPT,
@@ -25,7 +25,7 @@ from tests.support.images_world import (
     images,
     item,
 )
-from tests.support.speech_world import UPSTREAMS, TimedReply
+from tests.support.scripted_world import UPSTREAMS
 
 pytestmark = pytest.mark.virtual_time
 
@@ -276,7 +276,7 @@ async def test_another_provider_is_asked_when_the_first_has_no_image() -> None:
 
 
 async def test_a_provider_that_is_silent_past_the_deadline_is_not_paid() -> None:
-    world = ImagesWorld(TimedReply([1000.0], media_type="application/json"))
+    world = ImagesWorld(typed_reply(JSON, 1000.0))
     client = await world.draw(await world.caller())
     assert isinstance(client.refused, UpstreamTimeout)
     row = await world.settled_row()

@@ -9,7 +9,7 @@ from multiconnection.calls.streaming import COMMENT
 from multiconnection.errors import UpstreamFailed
 from multiconnection.providers.errors import AnswerTimedOut, ConnectionCut
 from multiconnection.usage import Ended, Usage, UsageSource
-from tests.support.fake_http import FakeReply, json_reply
+from tests.support.fake_http import FakeReply, json_reply, named_event
 from tests.support.images_world import (
     MINI,
     PNG,
@@ -21,9 +21,7 @@ from tests.support.images_world import (
     completed,
     events,
     partial,
-    told_events,
 )
-from tests.support.speech_world import event
 
 pytestmark = pytest.mark.virtual_time
 
@@ -42,7 +40,7 @@ async def test_partial_images_come_as_they_are_and_the_finished_one_tells_what_i
         "model": "theirs-1",
     }
     assert world.http.posted[0].headers["accept"] == "text/event-stream"
-    first, second, last = told_events(client)
+    first, second, last = client.events
     assert (first["b64_json"], first["partial_image_index"]) == (b64(PNG), 0)
     assert (second["b64_json"], second["partial_image_index"]) == (b64(PNG_2), 1)
     assert last == {
@@ -74,14 +72,14 @@ async def test_several_images_tell_shares_that_are_what_is_charged() -> None:
     usages = [{"input_tokens": 1, "output_tokens": 2}, {"input_tokens": 0, "output_tokens": 1}]
     world = ImagesWorld(events(*(completed(usage=usage) for usage in usages)))
     client = await world.draw(await world.caller(), n=2, **STREAM)
-    assert [told["usage"]["cost"] for told in told_events(client)] == ["0.000018000", "0.000008000"]
+    assert [told["usage"]["cost"] for told in client.events] == ["0.000018000", "0.000008000"]
     assert (await world.settled_row()).cost == 26_000
 
 
 async def test_a_finished_image_without_usage_is_estimated_with_its_partial_ones() -> None:
     world = ImagesWorld(events(partial(), completed(usage=None, quality="low"), completed(usage=None)))
     client = await world.draw(await world.caller(), n=2, partial_images=1, **STREAM)
-    assert all(told["usage"]["estimated"] for told in told_events(client)[1:])
+    assert all(told["usage"]["estimated"] for told in client.events[1:])
     row = await world.settled_row()
     # {"prompt":"A cat","n":2,"partial_images":1,"stream":true} has 57 bytes: 15 tokens of 4, and once.
     assert (row.usage, row.usage_source) == (Usage(input=15, output_image=625 + 1375 + 200), UsageSource.ESTIMATED)
@@ -91,7 +89,7 @@ async def test_an_edit_streams_its_own_events() -> None:
     other = completed(kind="image_generation")
     world = ImagesWorld(events(partial(kind="image_edit"), other, completed(kind="image_edit")))
     client = await world.edit(await world.caller(), stream=True, image=f"data:;base64,{b64(PNG)}")
-    assert [told["type"] for told in told_events(client)] == ["image_edit.partial_image", "image_edit.completed"]
+    assert [told["type"] for told in client.events] == ["image_edit.partial_image", "image_edit.completed"]
     assert (await world.settled_row()).endpoint == "images.edits"
 
 
@@ -101,7 +99,7 @@ async def test_a_megabyte_of_image_is_one_event() -> None:
     pieces = [whole[at : at + 65_536] for at in range(0, len(whole), 65_536)]
     world = ImagesWorld(events(*pieces))
     client = await world.draw(await world.caller(), **STREAM)
-    assert told_events(client)[0]["b64_json"] == b64(large)
+    assert client.events[0]["b64_json"] == b64(large)
 
 
 async def test_more_tokens_than_an_image_can_have_are_not_believed() -> None:
@@ -109,7 +107,7 @@ async def test_more_tokens_than_an_image_can_have_are_not_believed() -> None:
     world = ImagesWorld(events(partial(), completed(usage=absurd)))
     client = await world.draw(await world.caller(), **STREAM)
     row = await world.settled_row()
-    shown = told_events(client)[-1]["usage"]
+    shown = client.events[-1]["usage"]
     assert (shown["input_tokens"], shown["output_tokens"]) == (row.usage.prompt_tokens, row.usage.completion_tokens)
     assert (shown["estimated"], shown["cost"]) == (True, f"0.{row.cost:09}")
     assert (row.usage.output_image, row.usage_source) == (1375, UsageSource.ESTIMATED)
@@ -137,7 +135,7 @@ async def test_silence_is_bridged_by_comments() -> None:
     client = await world.draw(await world.caller(), **STREAM)
     assert client.text.startswith(COMMENT)
     assert client.text.count(COMMENT) == 3
-    assert [event["type"].rpartition(".")[2] for event in told_events(client)] == ["partial_image", "completed"]
+    assert [event["type"].rpartition(".")[2] for event in client.events] == ["partial_image", "completed"]
     assert (await world.settled_row()).cost == 11_120_000
 
 
@@ -145,11 +143,11 @@ async def test_silence_is_bridged_by_comments() -> None:
     "reply",
     [
         events(),
-        events(event("image_generation.completed", usage=USAGE)),
-        events(event("image_generation.completed", b64_json="", usage=USAGE)),
-        events(event("image_generation.completed", b64_json="this is not base64!")),
-        events(event("image_generation.partial_image", partial_image_index=0)),
-        events(event("something.else", b64_json=b64(PNG))),
+        events(named_event("image_generation.completed", usage=USAGE)),
+        events(named_event("image_generation.completed", b64_json="", usage=USAGE)),
+        events(named_event("image_generation.completed", b64_json="this is not base64!")),
+        events(named_event("image_generation.partial_image", partial_image_index=0)),
+        events(named_event("something.else", b64_json=b64(PNG))),
         events(b'data: {"error": {"message": "no", "code": "server_error"}}\n\n'),
         events(b"data: [1]\n\n"),
         events(b"data: {\n\n"),
@@ -168,7 +166,7 @@ async def test_a_stream_without_an_image_is_an_error_and_free(reply: Any) -> Non
 
 
 async def test_an_image_without_data_is_an_empty_answer() -> None:
-    blank = event("image_generation.completed", usage=USAGE)
+    blank = named_event("image_generation.completed", usage=USAGE)
     world = ImagesWorld(events(blank), events(blank))
     client = await world.draw(await world.caller(), **STREAM)
     assert client.refused is not None
@@ -181,14 +179,14 @@ async def test_an_image_without_data_is_an_empty_answer() -> None:
         [],
         [ConnectionCut("cut")],
         [b'event: error\ndata: {"error": {"message": "no"}}\n\n'],
-        [event("image_generation.completed", b64_json="?", usage=USAGE)],
-        [event("image_generation.partial_image", b64_json=None)],
+        [named_event("image_generation.completed", b64_json="?", usage=USAGE)],
+        [named_event("image_generation.partial_image", b64_json=None)],
     ],
 )
 async def test_a_stream_that_breaks_before_its_first_whole_image_is_free_and_tells(break_: list[Any]) -> None:
     world = ImagesWorld(events(partial(), *break_))
     client = await world.draw(await world.caller(), partial_images=1, **STREAM)
-    first, last = told_events(client)
+    first, last = client.events
     assert first["type"] == "image_generation.partial_image"
     assert (last["type"], last["error"]["code"]) == ("error", "upstream_error")
     row = await world.settled_row()
@@ -198,7 +196,7 @@ async def test_a_stream_that_breaks_before_its_first_whole_image_is_free_and_tel
 async def test_a_stream_that_breaks_after_a_whole_image_costs_that_image() -> None:
     world = ImagesWorld(events(completed(), partial()))
     client = await world.draw(await world.caller(), n=2, **STREAM)
-    assert told_events(client)[-1]["type"] == "error"
+    assert client.events[-1]["type"] == "error"
     row = await world.settled_row()
     assert (row.cost, row.usage, row.ended) == (11_120_000, ONE, Ended.MID_STREAM_ERROR)
 
@@ -206,7 +204,7 @@ async def test_a_stream_that_breaks_after_a_whole_image_costs_that_image() -> No
 async def test_the_deadline_charges_the_partial_images_that_came() -> None:
     world = ImagesWorld(events(partial(), 10_000.0, completed()))
     client = await world.draw(await world.caller(), partial_images=1, **STREAM)
-    assert told_events(client)[-1]["type"] == "error"
+    assert client.events[-1]["type"] == "error"
     row = await world.settled_row()
     # {"prompt":"A cat","partial_images":1,"model"…: the prompt, the flag and the count have 51 bytes.
     assert (row.usage, row.ended) == (Usage(input=13, output_image=100), Ended.DEADLINE)
@@ -225,7 +223,7 @@ async def test_a_provider_that_bills_broken_streams_is_paid_for_what_came() -> N
 async def test_an_image_ends_the_stream_whatever_follows() -> None:
     world = ImagesWorld(events(completed(), completed(PNG_2)))
     client = await world.draw(await world.caller(), **STREAM)
-    assert len(told_events(client)) == 1
+    assert len(client.events) == 1
     assert (await world.settled_row()).cost == 11_120_000
 
 
@@ -242,4 +240,4 @@ async def test_an_event_of_several_lines_is_one_line_for_the_caller() -> None:
     torn = partial().replace(b',"partial_image_index"', b',\ndata: "partial_image_index"')
     world = ImagesWorld(events(torn, completed()))
     client = await world.draw(await world.caller(), partial_images=1, **STREAM)
-    assert told_events(client)[0]["partial_image_index"] == 0
+    assert client.events[0]["partial_image_index"] == 0

@@ -16,9 +16,9 @@ from local.people import ensure_user
 from multiconnection.audit.log import AuditFilter
 from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.bootstrap.base import SystemClock
-from multiconnection.catalog.admin import PriceWish
 from multiconnection.catalog.health import CloudWatchMetrics
-from multiconnection.credits.adjustments import AdjustmentStatus
+from multiconnection.catalog.schemas import PriceBody
+from multiconnection.credits.models import AdjustmentStatus
 from multiconnection.errors import GatewayError
 from multiconnection.identity.cognito import CognitoPeople, UserPool
 from multiconnection.identity.models import IdentityRefused, Session, account_id_of
@@ -94,7 +94,7 @@ def somebody() -> Session:
 async def test_one_of_many_concurrent_bookings_and_decisions_wins(world: AdminWorld) -> None:
     who = somebody()
     account = await world.open(who)
-    adjustments = world.desk.adjustments
+    adjustments = world.adjustments
     small = await asyncio.gather(
         *(adjustments.propose(ADMIN, account, "-20", "x", "same-token") for _ in range(8)), return_exceptions=True
     )
@@ -116,7 +116,7 @@ async def test_one_of_many_concurrent_bookings_and_decisions_wins(world: AdminWo
     assert (image.available, breaches(image)) == (FUNDS - 20 * NANO_PER_USD + booked, [])
     with pytest.raises(GatewayError):
         await adjustments.propose(ADMIN, account, f"-{9 * 10**8}", "x", "too-much")
-    log = await world.desk.trail.page(None, AuditFilter(action="adjustment"), 100)
+    log = await world.audit.page(None, AuditFilter(action="adjustment"), 100)
     own = [entry.action for entry in log.entries if entry.after.get("account_id") == account]
     assert own.count("adjustment.apply") == 1 + bool(booked)
     assert own.count("adjustment.approve") + own.count("adjustment.reject") == 1
@@ -128,34 +128,34 @@ async def test_one_of_many_concurrent_bookings_and_decisions_wins(world: AdminWo
 async def test_an_account_is_suspended_found_and_listed(world: AdminWorld) -> None:
     who = somebody()
     await world.open(who)
-    record = await world.desk.accounts.suspend(ADMIN, who.account_id, "x")
+    record = await world.accounts.suspend(ADMIN, who.account_id, "x")
     assert (record.image.status, record.email) == ("suspended", who.email)
     found, cursor = set(), None
     for _ in range(100):
-        page = await world.desk.accounts.search("", 2, cursor)
+        page = await world.accounts.search("", 2, cursor)
         found |= {each.image.account_id for each in page.records}
         cursor = page.after
         if cursor is None:
             break
     assert who.account_id in found
-    assert (await world.desk.accounts.dossier(who.account_id)).credits[0].credit_id == "opening"
+    assert (await world.accounts.dossier(who.account_id)).credits[0].credit_id == "opening"
 
 
 async def test_prices_and_switches(world: AdminWorld) -> None:
     await world.publish()
-    base = (await world.desk.models.get("m-1")).head.price_version
-    wishes = [PriceWish(PRICES | {"output": price}, base) for price in ("2.10", "2.20", "2.30")]
+    base = (await world.prices.get("m-1")).head.price_version
+    bodies = [PriceBody(prices=PRICES | {"output": price}, base_version=base) for price in ("2.10", "2.20", "2.30")]
     results = await asyncio.gather(
-        *(world.desk.models.publish(ADMIN, "m-1", wish) for wish in wishes), return_exceptions=True
+        *(world.prices.publish(ADMIN, "m-1", body) for body in bodies), return_exceptions=True
     )
     assert len([each for each in results if not isinstance(each, BaseException)]) == 1
-    record = await world.desk.models.set_enabled(ADMIN, "m-1", enabled=False)
+    record = await world.prices.set_enabled(ADMIN, "m-1", enabled=False)
     assert (record.head.price_version, record.head.enabled) == (base + 1, False)
-    await world.desk.providers.set_enabled(ADMIN, "one", enabled=False)
-    switches = await world.switches.switches()
+    await world.providers.set_enabled(ADMIN, "one", enabled=False)
+    switches = await world.published.switches()
     assert (switches.providers_off, dict(switches.disabled_models)) == (frozenset({"one"}), {"m01": "m-1"})
-    await world.desk.models.set_enabled(ADMIN, "m-1", enabled=True)
-    await world.desk.providers.set_enabled(ADMIN, "one", enabled=True)
+    await world.prices.set_enabled(ADMIN, "m-1", enabled=True)
+    await world.providers.set_enabled(ADMIN, "one", enabled=True)
     assert (await world.catalog.find("m-1")).price_version == base + 1
 
 
@@ -167,12 +167,12 @@ async def test_the_daily_run_and_its_reports(world: AdminWorld) -> None:
     await world.called(now_s - 86_400, who.account_id)
     await world.called(now_s, who.account_id)
     assert (await world.daily.run())["days"] > 0
-    found = await world.desk.revenue.revenue(now_s - 86_400, None, "account")
+    found = await world.revenue.revenue(now_s - 86_400, None, "account")
     assert (found.rows[who.account_id].calls, found.missing, found.truncated) == (2, [], False)
-    latest = await world.desk.reconciliation.latest()
+    latest = await world.reconciliation.latest()
     assert latest is not None
     assert latest.at_s >= now_s
-    assert await world.desk.reconciliation.run(ADMIN) == await world.desk.reconciliation.latest()
+    assert await world.reconciliation.run(ADMIN) == await world.reconciliation.latest()
 
 
 async def test_people_are_found_by_the_beginning_of_their_address(

@@ -12,10 +12,12 @@ from local.ministack import MiniStack
 from local.paths import MINISTACK
 from multiconnection.aws.boto import dynamodb_client
 from multiconnection.aws.dynamo_async import AsyncDriver
-from multiconnection.history.service import UsageFilter, UsageHistory, summarise
+from multiconnection.history.models import UsageFilter
+from multiconnection.history.service import UsageHistory, summarise
 from multiconnection.history.store import UsageHistoryTable
-from multiconnection.keys.service import KeyChanges, KeyService
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.schemas import KeyPatch
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import AccountLimits, UsageRow
 from tests.support.console_world import ConsoleWorld, create_usage_table
@@ -48,14 +50,14 @@ async def test_changes_and_a_rotation_at_once_lose_nothing(endpoint: str) -> Non
     async with hot_driver(endpoint) as driver:
         store = DynamoStore(driver, LedgerTables(BALANCES, "usage", "credits"))
         await store.create_account("a1", "", 1, AccountLimits())
-        table, changes = KeysTable(driver, KEYS, BALANCES), KeyChangesTable(driver, KEYS, BALANCES)
+        table = KeysTable(driver, KEYS, BALANCES)
         keys = KeyService(table, store, HandClock(), SeededRng(1))
-        key, _ = await keys.create("a1", "x", budget_nano=100)
-        services = [KeyChanges(table, changes, store, HandClock(), SeededRng(seed)) for seed in range(4)]
+        key, _ = await keys.issue("a1", "x", budget_nano=100)
+        services = [KeyService(table, store, HandClock(), SeededRng(seed)) for seed in range(4)]
         await asyncio.gather(
-            services[0].change("a1", key.key_id, {"budget_nano": 150}),
-            services[1].change("a1", key.key_id, {"tokens_per_minute": 5}),
-            services[2].change("a1", key.key_id, {"name": "y"}),
+            services[0].change("a1", key.key_id, KeyPatch(budget="0.000000150")),
+            services[1].change("a1", key.key_id, KeyPatch(tokens_per_minute=5)),
+            services[2].change("a1", key.key_id, KeyPatch(name="y")),
             services[3].rotate("a1", key.key_id, 60),
         )
         records = await table.list("a1")

@@ -10,11 +10,11 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from local.demo_upstream import BEHAVIOURS
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection import errors
 from multiconnection.calls.upstream import Outcome, UpstreamError
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import PASS, ParameterPolicy
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.chat.request import ChatCall
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.errors import GatewayError

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.catalog.models import Model, parse_model
 from multiconnection.images import routes as images_routes
 from multiconnection.images.service import ImagesService
@@ -25,7 +25,7 @@ from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.app import create_app
 from tests.support.images_world import DALLE, GPT, MINI, ImagesWorld
-from tests.support.speech_world import SHIPPED
+from tests.support.scripted_world import SHIPPED
 
 PROMPT = "a small red fox"
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"

@@ -24,7 +24,7 @@ from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import AccountLimits, CreditRow, Hold
 from multiconnection.ledger.reserve import ReserveRefusal, ReserveRefused
 from multiconnection.ledger.settle import Settlement
-from tests.ledger.books import Alarms, Queue, model_name, row_of
+from tests.support.ledger_world import Alarms, Queue, model_name, row_of
 from tests.support.limit_world import HandClock, SeededRng
 
 CALLS, AFFORDABLE, THREADS = 200, 37, 16

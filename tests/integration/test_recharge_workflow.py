@@ -71,10 +71,10 @@ async def test_an_approved_order_is_credited_and_everybody_told(stack: RechargeS
 async def test_a_rejected_order_moves_no_money(stack: RechargeStack) -> None:
     before = await stack.credits_in()
     order = await stack.waiting("rejected-order")
-    await stack.desk.decisions.reject(ADMIN, order.order_id, "nothing arrived")
+    await stack.decisions.reject(ADMIN, order.order_id, "nothing arrived")
     assert (await stack.closed(order)).status is OrderStatus.REJECTED
     with pytest.raises(OrderNotPending):
-        await stack.desk.decisions.approve(SECOND_ADMIN, order.order_id, "100", USER.account_id)
+        await stack.decisions.approve(SECOND_ADMIN, order.order_id, "100", USER.account_id)
     assert await stack.execution(order.order_id) == "SUCCEEDED"
     assert "credit" not in stack.steps_run
     assert await stack.credits_in() == before
@@ -82,7 +82,7 @@ async def test_a_rejected_order_moves_no_money(stack: RechargeStack) -> None:
 
 async def test_a_cancelled_order_ends_its_workflow(stack: RechargeStack) -> None:
     order = await stack.waiting("cancelled-order")
-    await stack.desk.own.cancel(USER.account_id, order.order_id)
+    await stack.service.cancel(USER.account_id, order.order_id)
     assert (await stack.closed(order)).status is OrderStatus.CANCELLED
     assert await stack.execution(order.order_id) == "SUCCEEDED"
 
@@ -136,7 +136,7 @@ async def test_an_order_that_was_decided_about_first_is_not_waited_for(stack: Re
 
     def decide(event: dict[str, Any]) -> None:
         if event["step"] == "review":
-            asyncio.run(stack.desk.decisions.approve(ADMIN, event["order_id"], "100.00", USER.account_id))
+            asyncio.run(stack.decisions.approve(ADMIN, event["order_id"], "100.00", USER.account_id))
 
     stack.after_step = decide
     order = await stack.closed(await stack.submit("decided-first"))

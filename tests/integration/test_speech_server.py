@@ -11,7 +11,7 @@ import openai
 import pytest
 import uvicorn
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.audio import routes as audio_routes
 from multiconnection.audio.speech import SpeechService
 from multiconnection.audio.speech_upstream import OpenAiSpeech
@@ -21,7 +21,8 @@ from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, UsageSource
 from multiconnection.web.app import create_app
-from tests.support.speech_world import HD, MINI, SHIPPED, TTS, SpeechWorld
+from tests.support.scripted_world import SHIPPED
+from tests.support.speech_world import HD, MINI, TTS, SpeechWorld
 
 TEXT = "Guten Morgen, schöne Welt 😀"
 PRICE = {TTS: 15_000, HD: 30_000}

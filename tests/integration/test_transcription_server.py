@@ -13,7 +13,7 @@ import openai
 import pytest
 import uvicorn
 
-from local.demo_upstream.child import demo_upstream
+from local.demo_upstream.testing import demo_upstream
 from multiconnection.audio import routes as audio_routes
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
@@ -23,7 +23,7 @@ from multiconnection.providers.http import AiohttpClient
 from multiconnection.usage import Ended, UsageSource
 from multiconnection.web.app import create_app
 from tests.support.audio_files import encoded, wav
-from tests.support.speech_world import SHIPPED
+from tests.support.scripted_world import SHIPPED
 from tests.support.transcription_world import DIARIZE, GPT, WHISPER, TranscriptionWorld
 
 # The SDK calls translations deprecated; they work.

@@ -1,11 +1,15 @@
-"""API keys: what the checksum refuses, and what a record allows."""
+"""API keys: what the checksum refuses, what a record allows, and which settings a key can have."""
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multiconnection import ids
+from multiconnection.errors import RequestInvalid
 from multiconnection.keys.models import KEY_CHARS, PREFIX, hash_secret, ip_in_ranges, is_well_formed, new_secret
+from multiconnection.keys.schemas import KeyBody, KeyPatch
 from tests.support.limit_world import SeededRng, some_key
 
 secrets = st.integers(min_value=0, max_value=2**32).map(lambda seed: new_secret(SeededRng(seed)))
@@ -86,3 +90,48 @@ def test_no_ranges_and_no_models_mean_no_restriction() -> None:
     assert some_key().allows_ip("203.0.113.1")
     assert some_key().allows_model("any")
     assert not some_key(models=("gpt-4.1",)).allows_model("any")
+
+
+@pytest.mark.parametrize(
+    ("param", "wrong"),
+    [
+        ("name", {"name": "  "}),
+        ("name", {"name": "a\nb"}),
+        ("models", {"models": [""]}),
+        ("models", {"models": ["m"] * 101}),
+        ("models", {"models": ["m" * 201]}),
+        ("ips", {"ips": ["10.0.0.0/33"]}),
+        ("ips", {"ips": ["localhost"]}),
+        ("ips", {"ips": ["10.0.0.1"] * 51}),
+        ("ips", {"ips": ["1" * 51]}),
+        ("requests_per_minute", {"requests_per_minute": 0}),
+        ("tokens_per_minute", {"tokens_per_minute": 10**9 + 1}),
+        ("budget", {"budget": "0"}),
+        ("budget", {"budget": "-1"}),
+        ("budget", {"budget": "1.5000000001"}),
+        ("budget", {"budget": "10000000000"}),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name(param: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(RequestInvalid) as caught:
+        KeyBody.model_validate({"name": "x"} | wrong)
+    assert caught.value.param == param
+    with pytest.raises(RequestInvalid):
+        KeyPatch.model_validate(wrong)
+
+
+def test_a_key_keeps_a_name_when_it_is_changed() -> None:
+    with pytest.raises(RequestInvalid, match="needs a name"):
+        KeyPatch.model_validate({"name": None})
+
+
+def test_the_members_that_were_sent_become_fields_of_the_record() -> None:
+    body = {"name": " desk ", "budget": "0.5", "ips": ["192.0.2.7/24"], "models": None, "disabled": True}
+    assert KeyPatch.model_validate(body).fields() == {
+        "name": "desk",
+        "budget_nano": 5 * 10**8,
+        "ip_ranges": ("192.0.2.0/24",),
+        "models": (),
+        "status": "disabled",
+    }
+    assert KeyPatch.model_validate({}).fields() == {}

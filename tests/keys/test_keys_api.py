@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from multiconnection.errors import ApiKeyInvalid
+from multiconnection.history.service import LAST_USED_ROWS
 from multiconnection.keys.models import is_well_formed
-from multiconnection.keys.service import LAST_USED_ROWS
 from multiconnection.retry import OutcomeUnknown, StoreUnavailable
 from tests.support.assertions import assert_error
 from tests.support.console_world import ConsoleApp, ConsoleWorld, console_app
@@ -56,11 +56,13 @@ async def test_a_new_key_shows_its_secret_once() -> None:
         ({"name": "x", "models": "m-1"}, "models"),
         ({"name": "x", "ips": ["10.0.0.0/33"]}, "ips"),
         ({"name": "x", "expires_at": 1}, "expires_at"),
+        ({"name": "x", "expires_at": True}, "expires_at"),
+        ({"name": "x", "expires_at": 10**12}, "expires_at"),
         ({"name": "x", "budgett": "5.00"}, "budgett"),
         ({"name": "x", "account_id": "a2"}, "account_id"),
     ],
 )
-async def test_a_wrong_wish_is_refused_by_its_name(body: dict[str, Any], param: str) -> None:
+async def test_a_wrong_setting_is_refused_by_its_name(body: dict[str, Any], param: str) -> None:
     async with console_app() as app:
         response = await app.ask("POST", "/api/keys", json=body)
         assert response.status_code == 400, response.text
@@ -138,7 +140,7 @@ async def test_without_a_session_or_our_own_pages_nothing_happens() -> None:
 async def test_a_hundred_keys_are_enough() -> None:
     async with console_app() as app:
         for number in range(100):
-            await app.world.keys.create("a1", str(number))
+            await app.world.keys.issue("a1", str(number))
         response = await app.ask("POST", "/api/keys", json={"name": "x"})
         assert response.status_code == 400
         assert "100" in response.json()["error"]["message"]
@@ -439,7 +441,7 @@ async def test_a_budget_holds_and_ends_at_the_next_call_of_a_caller_who_is_known
 async def test_a_budget_needs_one_of_the_accounts_64_places() -> None:
     async with console_app() as app:
         for number in range(64):
-            await app.world.keys.create("a1", str(number), budget_nano=1)
+            await app.world.keys.issue("a1", str(number), budget_nano=1)
         made = await app.new_key()
         refused = await app.ask("PATCH", f"/api/keys/{made['id']}", json={"budget": "1.00"})
         assert assert_error(refused, None, 400)["param"] == "budget"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.ledger.books import Books
+from tests.support.ledger_world import LedgerWorld
 
 
 @pytest.fixture
-async def books() -> Books:
-    made = Books()
+async def world() -> LedgerWorld:
+    made = LedgerWorld()
     await made.open()
     return made

@@ -4,47 +4,47 @@ from multiconnection.ledger.dynamo import decode, encode
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.retry import StoreThrottled
-from tests.ledger.books import ACCOUNT, COST, FUNDS, START_S, Books, row_of, some_hold
+from tests.support.ledger_world import ACCOUNT, COST, FUNDS, START_S, LedgerWorld, row_of, some_hold
 
 
-def maintenance(books: Books) -> Maintenance:
-    return Maintenance(books.ledger, books.clock, books.alarms)
+def maintenance(world: LedgerWorld) -> Maintenance:
+    return Maintenance(world.ledger, world.clock, world.alarms)
 
 
-async def test_a_run_of_the_sweeper_reports_what_it_did(books: Books) -> None:
-    await books.reserve(some_hold("dead", amount=1, lasts_s=0))
-    await books.reserve(some_hold("live", amount=1, lasts_s=500))
-    books.clock.at_s += 100
-    report = await maintenance(books).sweep_active()
+async def test_a_run_of_the_sweeper_reports_what_it_did(world: LedgerWorld) -> None:
+    await world.reserve(some_hold("dead", amount=1, lasts_s=0))
+    await world.reserve(some_hold("live", amount=1, lasts_s=500))
+    world.clock.at_s += 100
+    report = await maintenance(world).sweep_active()
     assert (report.accounts, report.ended, report.failed, report.waiting) == (1, 1, 0, 1)
     assert (report.next_expiry_s, report.complete) == (START_S + 500, True)
 
 
-async def test_a_run_stops_when_its_time_is_up_and_says_so(books: Books) -> None:
-    await books.reserve(some_hold())
-    report = await maintenance(books).sweep_active(until_s=books.clock.at_s)
+async def test_a_run_stops_when_its_time_is_up_and_says_so(world: LedgerWorld) -> None:
+    await world.reserve(some_hold())
+    report = await maintenance(world).sweep_active(until_s=world.clock.at_s)
     assert (report.accounts, report.complete) == (0, False)
 
 
-async def test_idle_accounts_are_no_work_for_the_sweeper_and_are_for_the_daily_net(books: Books) -> None:
-    await books.ledger.create_account("idle", "", AccountLimits())
-    assert (await maintenance(books).sweep_active()).accounts == 0
-    assert (await maintenance(books).sweep_all()).accounts == 2
+async def test_idle_accounts_are_no_work_for_the_sweeper_and_are_for_the_daily_net(world: LedgerWorld) -> None:
+    await world.ledger.create_account("idle", "", AccountLimits())
+    assert (await maintenance(world).sweep_active()).accounts == 0
+    assert (await maintenance(world).sweep_all()).accounts == 2
 
 
-async def test_messages_are_replayed_and_the_failed_and_unreadable_ones_come_again(books: Books) -> None:
+async def test_messages_are_replayed_and_the_failed_and_unreadable_ones_come_again(world: LedgerWorld) -> None:
     # given two queued decisions and one message that is not ours
-    first = await books.reserve(some_hold("hold-1"))
-    second = await books.reserve(some_hold("hold-2"))
+    first = await world.reserve(some_hold("hold-1"))
+    second = await world.reserve(some_hold("hold-2"))
     messages = [("m1", encode(row_of(first))), ("m2", encode(row_of(second))), ("m3", "{}")]
-    books.driver.fail("PutItem", StoreThrottled("x"), times=4)
+    world.driver.fail("PutItem", StoreThrottled("x"), times=4)
     # when
-    failed = await maintenance(books).replay(messages, decode)
+    failed = await maintenance(world).replay(messages, decode)
     # then
     assert failed == ["m1", "m3"]
-    assert books.alarms.names == ["fallback_message_unreadable"]
-    assert await maintenance(books).replay(messages[:2], decode) == []
-    assert await books.money() == (FUNDS - 2 * COST, 0, 2 * COST)
+    assert world.alarms.names == ["fallback_message_unreadable"]
+    assert await maintenance(world).replay(messages[:2], decode) == []
+    assert await world.money() == (FUNDS - 2 * COST, 0, 2 * COST)
 
 
 async def test_a_message_is_the_whole_row() -> None:
@@ -52,8 +52,8 @@ async def test_a_message_is_the_whole_row() -> None:
     assert decode(encode(row)) == row
 
 
-async def test_every_account_is_reconciled(books: Books) -> None:
-    await books.ledger.create_account("another", "", AccountLimits())
-    reports = await maintenance(books).reconcile_all()
+async def test_every_account_is_reconciled(world: LedgerWorld) -> None:
+    await world.ledger.create_account("another", "", AccountLimits())
+    reports = await maintenance(world).reconcile_all()
     assert sorted(report.account_id for report in reports) == [ACCOUNT, "another"]
-    assert books.alarms.raised == []
+    assert world.alarms.raised == []

@@ -14,7 +14,7 @@ from multiconnection.ledger.ledger import SETTLE_S
 from multiconnection.ledger.models import UsageRow
 from multiconnection.ledger.reserve import ReserveRefused
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
-from tests.ledger.books import ACCOUNT, AMOUNT, COST, FUNDS, Books, Failing, Queue, row_of, some_hold
+from tests.support.ledger_world import ACCOUNT, AMOUNT, COST, FUNDS, Failing, LedgerWorld, Queue, row_of, some_hold
 from tests.support.virtual_time import VirtualLoop
 
 T = TypeVar("T")
@@ -93,65 +93,67 @@ def timed(work: Coroutine[Any, Any, T]) -> tuple[T, float]:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_whatever_the_usage_table_refuses_goes_to_the_queue(books: Books, error: StoreError) -> None:
-    hold = await books.reserve(some_hold())
-    books.driver.fail("PutItem", error, times=ALWAYS)
+async def test_whatever_the_usage_table_refuses_goes_to_the_queue(world: LedgerWorld, error: StoreError) -> None:
+    hold = await world.reserve(some_hold())
+    world.driver.fail("PutItem", error, times=ALWAYS)
     # when
-    settlement = await books.ledger.settle(hold, row_of(hold))
+    settlement = await world.ledger.settle(hold, row_of(hold))
     # then the decision waits in the queue, and is charged once the table takes it
     assert (settlement.decided, settlement.applied) == (False, False)
-    assert books.queue.sent == [row_of(hold)]
-    assert books.alarms.names == ["decision_queued"]
-    assert not await books.ledger.replay(row_of(hold))
-    books.driver.recover()
-    assert await books.ledger.replay(row_of(hold))
-    assert await books.money() == (FUNDS - COST, 0, COST)
+    assert world.queue.sent == [row_of(hold)]
+    assert world.alarms.names == ["decision_queued"]
+    assert not await world.ledger.replay(row_of(hold))
+    world.driver.recover()
+    assert await world.ledger.replay(row_of(hold))
+    assert await world.money() == (FUNDS - COST, 0, COST)
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_whatever_the_balance_refuses_leaves_the_charge_to_the_sweeper(books: Books, error: StoreError) -> None:
-    hold = await books.reserve(some_hold())
-    books.driver.fail("UpdateItem", error, times=ALWAYS)
-    settlement = await books.ledger.settle(hold, row_of(hold))
+async def test_whatever_the_balance_refuses_leaves_the_charge_to_the_sweeper(
+    world: LedgerWorld, error: StoreError
+) -> None:
+    hold = await world.reserve(some_hold())
+    world.driver.fail("UpdateItem", error, times=ALWAYS)
+    settlement = await world.ledger.settle(hold, row_of(hold))
     assert (settlement.decided, settlement.applied) == (True, False)
-    assert books.alarms.names == ["apply_deferred"]
+    assert world.alarms.names == ["apply_deferred"]
     # when the sweeper meets the same error, and then does not
-    books.clock.at_s += 1000
-    assert (await books.ledger.sweep(ACCOUNT)).failed == 1
-    books.driver.recover()
-    assert (await books.ledger.sweep(ACCOUNT)).ended == 1
-    assert await books.money() == (FUNDS - COST, 0, COST)
+    world.clock.at_s += 1000
+    assert (await world.ledger.sweep(ACCOUNT)).failed == 1
+    world.driver.recover()
+    assert (await world.ledger.sweep(ACCOUNT)).ended == 1
+    assert await world.money() == (FUNDS - COST, 0, COST)
 
 
 @pytest.mark.parametrize("error", ERRORS)
 async def test_a_decision_that_queue_and_table_refuse_is_in_the_alarm_and_can_be_sent_by_hand(
-    books: Books, error: StoreError
+    world: LedgerWorld, error: StoreError
 ) -> None:
-    hold = await books.reserve(some_hold())
-    books.driver.fail("PutItem", error, times=ALWAYS)
-    books.queue.error = error
+    hold = await world.reserve(some_hold())
+    world.driver.fail("PutItem", error, times=ALWAYS)
+    world.queue.error = error
     # when: the finished answer goes out all the same
-    settlement = await books.ledger.settle(hold, row_of(hold, AMOUNT + 7))
+    settlement = await world.ledger.settle(hold, row_of(hold, AMOUNT + 7))
     # then
     assert (settlement.decided, settlement.applied, settlement.row.cost) == (False, False, AMOUNT)
-    ((name, context),) = books.alarms.raised
+    ((name, context),) = world.alarms.raised
     assert name == "decision_lost"
     assert context["error"] == str(error)
     # and what the line holds is the message
-    books.driver.recover()
+    world.driver.recover()
     row = decode(str(context["decision"]))
     assert (row.cost, row.overrun) == (AMOUNT, 7)
-    assert await books.ledger.replay(row)
-    assert await books.money() == (FUNDS - AMOUNT, 0, AMOUNT)
+    assert await world.ledger.replay(row)
+    assert await world.money() == (FUNDS - AMOUNT, 0, AMOUNT)
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_whatever_a_reserve_is_refused_with_sets_nothing_aside(books: Books, error: StoreError) -> None:
-    books.driver.fail("UpdateItem", error, times=ALWAYS)
+async def test_whatever_a_reserve_is_refused_with_sets_nothing_aside(world: LedgerWorld, error: StoreError) -> None:
+    world.driver.fail("UpdateItem", error, times=ALWAYS)
     with pytest.raises(type(error)) as refused:
-        await books.reserve(some_hold())
+        await world.reserve(some_hold())
     assert not isinstance(refused.value, ReserveRefused)
-    assert await books.money() == (FUNDS, 0, 0)
+    assert await world.money() == (FUNDS, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +171,14 @@ async def test_whatever_a_reserve_is_refused_with_sets_nothing_aside(books: Book
         (500, "InternalServerError", 4),
     ],
 )
-async def test_only_what_may_pass_by_itself_is_tried_again(books: Books, status: int, code: str, attempts: int) -> None:
-    hold = await books.reserve(some_hold())
-    books.driver.calls.clear()
-    books.driver.fail("PutItem", store_error(status, code, {}, "PutItem"), times=ALWAYS)
-    await books.ledger.settle(hold, row_of(hold))
-    assert books.driver.calls == ["PutItem"] * attempts
+async def test_only_what_may_pass_by_itself_is_tried_again(
+    world: LedgerWorld, status: int, code: str, attempts: int
+) -> None:
+    hold = await world.reserve(some_hold())
+    world.driver.calls.clear()
+    world.driver.fail("PutItem", store_error(status, code, {}, "PutItem"), times=ALWAYS)
+    await world.ledger.settle(hold, row_of(hold))
+    assert world.driver.calls == ["PutItem"] * attempts
 
 
 @pytest.mark.parametrize(
@@ -190,36 +194,36 @@ async def test_only_what_may_pass_by_itself_is_tried_again(books: Books, status:
 def test_a_settlement_ends_in_time_whatever_never_answers(
     silent: tuple[str, ...], queue_silent: bool, decided: bool, queued: bool
 ) -> None:
-    async def settled() -> tuple[Books, bool]:
+    async def settled() -> tuple[LedgerWorld, bool]:
         driver = Silent()
-        books = Books(driver=driver, queue=SilentQueue() if queue_silent else Queue())
-        await books.open()
-        hold = await books.reserve(some_hold())
+        world = LedgerWorld(driver=driver, queue=SilentQueue() if queue_silent else Queue())
+        await world.open()
+        hold = await world.reserve(some_hold())
         driver.silent = frozenset(silent)
-        settlement = await books.ledger.settle(hold, row_of(hold))
-        return books, settlement.decided
+        settlement = await world.ledger.settle(hold, row_of(hold))
+        return world, settlement.decided
 
-    (books, was_decided), seconds = timed(settled())
+    (world, was_decided), seconds = timed(settled())
     assert seconds <= SETTLE_S
     assert was_decided is decided
-    assert bool(books.queue.sent) is queued
+    assert bool(world.queue.sent) is queued
     lost = {"decision_lost"} if not decided and not queued else set()
-    assert set(books.alarms.names) & {"decision_lost"} == lost
+    assert set(world.alarms.names) & {"decision_lost"} == lost
 
 
 def test_the_favour_to_the_sweeper_ends_with_the_settlements_time() -> None:
     async def settled() -> list[str]:
         # given a dead call beside the one that settles, and a table that answers only the latter's decision
         driver = Silent()
-        books = Books(driver=driver)
-        await books.open()
-        await books.reserve(some_hold("dead", amount=1, lasts_s=1))
-        hold = await books.reserve(some_hold())
-        books.clock.at_s += 200
+        world = LedgerWorld(driver=driver)
+        await world.open()
+        await world.reserve(some_hold("dead", amount=1, lasts_s=1))
+        hold = await world.reserve(some_hold())
+        world.clock.at_s += 200
         driver.calls.clear()
         driver.silent, driver.answered = frozenset(("PutItem",)), 1
         # when
-        settlement = await books.ledger.settle(hold, row_of(hold))
+        settlement = await world.ledger.settle(hold, row_of(hold))
         assert (settlement.decided, settlement.applied) == (True, True)
         return driver.calls
 
@@ -229,7 +233,7 @@ def test_the_favour_to_the_sweeper_ends_with_the_settlements_time() -> None:
 
 
 def test_the_message_holds_nothing_but_ids_and_numbers() -> None:
-    books = Books()
-    message = json.loads(books.queue.message(row_of(some_hold())))
+    world = LedgerWorld()
+    message = json.loads(world.queue.message(row_of(some_hold())))
     columns = {field.name for field in fields(UsageRow)}
     assert set(message) <= columns - {"hold_id"} | {"request_id"}

@@ -26,8 +26,8 @@ def olga(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def run(world: AdminWorld, *arguments: str, orders: OrdersWorld | None = None) -> Any:
     options = parser().parse_args(["admin", *arguments])
-    decisions = orders.desk.decisions if orders else None
-    return await options.run(cast("Workers", SimpleNamespace(admin=world.desk, decisions=decisions)), options)
+    workers = SimpleNamespace(**vars(world), decisions=orders.decisions if orders else None)
+    return await options.run(cast("Workers", workers), options)
 
 
 async def opened() -> AdminWorld:
@@ -55,7 +55,7 @@ async def test_a_large_adjustment_waits_for_somebody_else_here_too() -> None:
     with pytest.raises(SelfApprovalForbidden):
         await run(world, "adjustments", "approve", made["id"])
     assert [each["id"] for each in await run(world, "adjustments", "list")] == [made["id"]]
-    assert (await world.desk.adjustments.approve(SECOND, made["id"])).decided_by == SECOND.email
+    assert (await world.adjustments.approve(SECOND, made["id"])).decided_by == SECOND.email
     other = await run(world, "account", "adjust", USER.account_id, "500", "--reason", "z")
     assert (await run(world, "adjustments", "reject", other["id"], "--reason", "no"))["status"] == "rejected"
 
@@ -109,7 +109,7 @@ async def test_orders_are_listed_and_decided() -> None:
     rejected = await run(world, "orders", "reject", other.order_id, "--reason", "unpaid", orders=orders)
     assert rejected["status"] == "rejected"
     assert (await orders.settled(order)).status is OrderStatus.CREDITED
-    assert [(entry[0], entry[1]) for entry in orders.audit.entries] == [
+    assert [(entry.actor, entry.action) for entry in await orders.logged()] == [
         (ACTOR, "order.approved.asked"),
         (ACTOR, "order.approved"),
         (ACTOR, "order.rejected.asked"),

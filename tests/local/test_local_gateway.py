@@ -118,12 +118,6 @@ async def test_an_unknown_url_gets_the_gateways_own_answer_with_a_hint(method: s
     assert "base URL that ends in /v1" in answer.json()["error"]["message"]
 
 
-async def test_two_answers_have_two_request_ids() -> None:
-    async with client() as http:
-        first, second = await http.post("/x"), await http.post("/x")
-    assert first.headers["x-request-id"] != second.headers["x-request-id"]
-
-
 async def test_the_function_learns_the_request_context() -> None:
     seen = await echoed("POST", "/v1/chat/completions", headers={"x-mine": "kept"}, content=b"{}")
     context = json.loads(header(seen, "x-amzn-request-context")[0])
@@ -207,17 +201,6 @@ async def test_a_client_that_leaves_in_mid_upload_never_reaches_the_function() -
 
 def http_scope(method: str, raw_path: bytes, headers: list[tuple[bytes, bytes]]) -> Scope:
     return {"type": "http", "method": method, "path": raw_path.decode(), "raw_path": raw_path, "headers": headers}
-
-
-async def test_websockets_are_no_part_of_a_rest_api() -> None:
-    async def receive() -> Message:
-        return {}
-
-    async def send(message: Message) -> None:
-        return None
-
-    with pytest.raises(RuntimeError, match="websocket"):
-        await GATEWAY({"type": "websocket"}, receive, send)
 
 
 def test_a_route_without_an_app_stops_the_start() -> None:

@@ -7,7 +7,6 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.gateway import LocalGateway
-from local.lifespans import Lifespans
 from local.template import Route, load
 from tests.support.echo_app import Echo
 
@@ -73,13 +72,6 @@ async def test_a_failed_start_stops_those_before_it_and_is_reported(app: ASGIApp
     assert log == ["a startup", "a shutdown"]
 
 
-async def test_an_app_without_a_lifespan_is_fine() -> None:
-    async def mute(scope: Scope, receive: Receive, send: Send) -> None:
-        return
-
-    assert await Server().run(mounted(a=mute)) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-
 async def test_a_failed_stop_is_reported_and_the_others_stop_all_the_same() -> None:
     async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -93,13 +85,3 @@ async def test_a_failed_stop_is_reported_and_the_others_stop_all_the_same() -> N
     assert answers == ["lifespan.startup.complete", "lifespan.shutdown.failed"]
     assert "cannot close" in server.sent[1]["message"]
     assert log == ["a startup", "a shutdown"]
-
-
-async def test_the_state_of_an_app_is_filled_when_it_starts() -> None:
-    app = Echo("a", state={"x": 1})
-    lifespans = Lifespans([app])
-    state = lifespans.state(app)
-    assert state == {}
-    server = Server()
-    await lifespans.serve(server.receive, server.send)
-    assert state == {"x": 1}

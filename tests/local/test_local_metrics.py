@@ -78,12 +78,6 @@ def test_other_lines_are_no_metrics(line: str) -> None:
     assert published([line]) == {}
 
 
-def test_a_list_of_numbers_is_that_many_samples() -> None:
-    line = json.loads(call_lines()[1]) | {"UpstreamLatency": [3, 4.5, True]}
-    values = [value for each, value in extracted(json.dumps(line).encode(), ()) if each.name == "UpstreamLatency"]
-    assert values == [3, 4.5]
-
-
 @pytest.mark.parametrize("pattern", ["ERROR", '{ $.code = "upstream_*" }', '{ $.status > "1" }'])
 def test_a_pattern_that_cannot_be_followed_is_refused(pattern: str) -> None:
     resource = {"Type": "AWS::Logs::MetricFilter"}

@@ -8,7 +8,7 @@ import pytest
 
 from multiconnection.errors import GatewayError, OrderConflict, OrderNotPending, RequestTooLarge, StorageUnavailable
 from multiconnection.orders.models import Order
-from multiconnection.orders.receipts import RECEIPT_BYTES_MAX
+from multiconnection.orders.receipts import RECEIPT_BYTES_MAX, receipt_url
 from tests.support.fake_objects import FakeObjects
 from tests.support.orders_world import ADMIN, USER, OrdersWorld
 from tests.support.virtual_time import START_S
@@ -56,18 +56,18 @@ def put(world: OrdersWorld, order: Order, body: bytes, kind: str = PNG) -> None:
 
 async def handed_in(world: OrdersWorld, order: Order) -> None:
     """A URL is asked for, and then told that it was used."""
-    await world.desk.receipts.upload(USER.account_id, order.order_id, PNG, 4)
+    await world.receipts.upload(USER.account_id, order.order_id, PNG, 4)
     await done(world, order)
 
 
 async def done(world: OrdersWorld, order: Order) -> Order:
-    return await world.desk.receipts.done(USER.account_id, order.order_id)
+    return await world.receipts.done(USER.account_id, order.order_id)
 
 
 async def shown(world: OrdersWorld, order: Order) -> tuple[bytes, str] | None:
     """What an administrator is shown; what is recorded of it is true."""
     order = await world.read(order)
-    url = await world.desk.receipts.url(order)
+    url = await receipt_url(world.objects, order)
     if url is None or order.receipt is None:
         return None
     async with world.objects.http() as http:
@@ -81,7 +81,7 @@ async def test_a_receipt_is_recorded_when_it_has_arrived(world: OrdersWorld, kin
     order = await world.in_review()
     with pytest.raises(OrderConflict):
         await done(world, order)
-    upload = await world.desk.receipts.upload(USER.account_id, order.order_id, kind, 4)
+    upload = await world.receipts.upload(USER.account_id, order.order_id, kind, 4)
     assert await world.objects.upload(upload.url, b"paid", kind) == 200
     await asyncio.sleep(5)
     receipt = (await done(world, order)).receipt
@@ -95,12 +95,12 @@ async def test_a_receipt_is_recorded_when_it_has_arrived(world: OrdersWorld, kin
 
 async def test_what_is_uploaded_after_a_receipt_was_handed_in_is_not_shown(world: OrdersWorld) -> None:
     order = await world.in_review()
-    upload = await world.desk.receipts.upload(USER.account_id, order.order_id, PNG, 4)
+    upload = await world.receipts.upload(USER.account_id, order.order_id, PNG, 4)
     await world.objects.upload(upload.url, b"paid", PNG)
     await done(world, order)
     assert await world.objects.upload(upload.url, b"else", PNG) == 200, "the URL is good for a while"
     assert await shown(world, order) == (b"paid", PNG)
-    await world.desk.decisions.reject(ADMIN, order.order_id, "nothing arrived")
+    await world.decisions.reject(ADMIN, order.order_id, "nothing arrived")
     assert await world.objects.upload(upload.url, b"more", PNG) == 200
     assert await shown(world, order) == (b"paid", PNG)
 
@@ -198,7 +198,7 @@ async def test_a_bucket_that_is_down_is_told_and_records_nothing(world: OrdersWo
 async def test_what_is_no_receipt_is_refused(world: OrdersWorld, kind: str, size: int, code: str | None) -> None:
     order = await world.in_review()
     with pytest.raises(GatewayError) as refused:
-        await world.desk.receipts.upload(USER.account_id, order.order_id, kind, size)
+        await world.receipts.upload(USER.account_id, order.order_id, kind, size)
     assert refused.value.code == code
     # also when it got into the bucket somehow
     put(world, order, b"x" * size, kind)
@@ -214,9 +214,9 @@ async def decided(world: OrdersWorld, order: Order, how: str) -> None:
     elif how == "credited":
         await world.settled(await world.approved(order))
     elif how == "rejected":
-        await world.desk.decisions.reject(ADMIN, order.order_id, "nothing arrived")
+        await world.decisions.reject(ADMIN, order.order_id, "nothing arrived")
     elif how == "cancelled":
-        await world.desk.own.cancel(USER.account_id, order.order_id)
+        await world.orders.cancel(USER.account_id, order.order_id)
     else:
         await asyncio.sleep(order.expires_s - START_S + 60)
         await world.settled(order)
@@ -231,7 +231,7 @@ async def test_a_decided_order_takes_no_receipt(world: OrdersWorld, how: str) ->
     await asyncio.sleep(1)
     await decided(world, order, how)
     put(world, order, b"late", PDF)
-    for work in (world.desk.receipts.upload(USER.account_id, order.order_id, PDF, 4), done(world, order)):
+    for work in (world.receipts.upload(USER.account_id, order.order_id, PDF, 4), done(world, order)):
         with pytest.raises(OrderNotPending):
             await work
     assert await shown(world, order) == (b"paid", PNG)
@@ -243,7 +243,7 @@ async def test_a_decision_in_the_middle_keeps_what_was_looked_at(world: OrdersWo
     await done(world, order)
     await asyncio.sleep(1)
     put(world, order, b"late")
-    watched(world).before_put = lambda: world.desk.own.cancel(USER.account_id, order.order_id)
+    watched(world).before_put = lambda: world.orders.cancel(USER.account_id, order.order_id)
     with pytest.raises(OrderNotPending):
         await done(world, order)
     assert await shown(world, order) == (b"paid", PNG)

@@ -70,9 +70,9 @@ async def test_a_final_order_whose_workflow_still_waits_is_closed(
     order = await world.in_review()
     world.workflow.down = True
     if status is OrderStatus.REJECTED:
-        await world.desk.decisions.reject(ADMIN, order.order_id, "no")
+        await world.decisions.reject(ADMIN, order.order_id, "no")
     else:
-        await world.desk.own.cancel(USER.account_id, order.order_id)
+        await world.orders.cancel(USER.account_id, order.order_id)
     if dies:
         world.engine.die()
     world.workflow.down = False

@@ -16,7 +16,7 @@ from multiconnection.errors import (
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import OrderStatus
 from multiconnection.orders.store import OrdersTable
-from tests.ledger.books import Failing
+from tests.support.ledger_world import Failing
 from tests.support.orders_world import OTHER, TTL_S, USER, OrdersWorld, request
 from tests.support.virtual_time import START_S
 
@@ -32,7 +32,7 @@ async def world() -> AsyncIterator[OrdersWorld]:
 
 
 async def test_amount_rate_and_credit_are_frozen_by_the_server(world: OrdersWorld) -> None:
-    order, made = await world.desk.own.create(USER, request(amount="100.50", currency="SGD", note="for July"))
+    order, made = await world.orders.create(USER, request(amount="100.50", currency="SGD", note="for July"))
     assert made
     assert (order.cents, order.rate, order.credit) == (10050, 740_000_000, 74_370_000_000)
     assert (order.account_id, order.email, order.note) == (USER.account_id, USER.email, "for July")
@@ -43,16 +43,16 @@ async def test_amount_rate_and_credit_are_frozen_by_the_server(world: OrdersWorl
 
 async def test_the_same_client_token_gives_the_same_order(world: OrdersWorld) -> None:
     order = await world.submitted()
-    assert await world.desk.own.create(USER, request()) == (order, False)
+    assert await world.orders.create(USER, request()) == (order, False)
     await world.settled(order)
-    again, made = await world.desk.own.create(USER, request())
+    again, made = await world.orders.create(USER, request())
     assert (again.order_id, again.status, made) == (order.order_id, OrderStatus.IN_REVIEW, False)
     assert list(world.engine.statuses) == [order.order_id]
 
 
 async def test_a_client_token_is_an_accounts_own(world: OrdersWorld) -> None:
     order = await world.submitted()
-    other, made = await world.desk.own.create(OTHER, request())
+    other, made = await world.orders.create(OTHER, request())
     assert made
     assert other.order_id != order.order_id
 
@@ -61,12 +61,12 @@ async def test_a_client_token_is_an_accounts_own(world: OrdersWorld) -> None:
 async def test_a_client_token_is_no_key_to_another_order(world: OrdersWorld, changed: dict[str, str]) -> None:
     await world.submitted()
     with pytest.raises(OrderConflict) as refused:
-        await world.desk.own.create(USER, request(**changed))
+        await world.orders.create(USER, request(**changed))
     assert refused.value.param == "client_token"
 
 
 async def test_two_clicks_at_once_make_one_order(world: OrdersWorld) -> None:
-    made = await asyncio.gather(*(world.desk.own.create(USER, request()) for _ in range(5)))
+    made = await asyncio.gather(*(world.orders.create(USER, request()) for _ in range(5)))
     assert len({order.order_id for order, _ in made}) == 1
     assert [new for _, new in made].count(True) == 1
 
@@ -102,7 +102,7 @@ async def test_an_account_has_a_few_open_orders(world: OrdersWorld) -> None:
     with pytest.raises(TooManyOrders) as refused:
         await world.submitted("token-3")
     assert refused.value.headers() == {"x-should-retry": "false"}
-    await world.desk.own.cancel(USER.account_id, first.order_id)
+    await world.orders.cancel(USER.account_id, first.order_id)
     await world.submitted("token-3")
 
 
@@ -121,9 +121,9 @@ async def test_the_list_is_the_accounts_own_newest_first_in_pages(world: OrdersW
     for number in range(3):
         await asyncio.sleep(2)
         orders.append((await world.submitted(f"token-{number}")).order_id)
-    await world.desk.own.create(OTHER, request())
-    first = await world.desk.own.list(USER.account_id, 2, None)
-    second = await world.desk.own.list(USER.account_id, 2, first.after)
+    await world.orders.create(OTHER, request())
+    first = await world.orders.list(USER.account_id, 2, None)
+    second = await world.orders.list(USER.account_id, 2, first.after)
     assert [order.order_id for order in (*first.orders, *second.orders)] == orders[::-1]
     assert second.after is None
 
@@ -131,7 +131,7 @@ async def test_the_list_is_the_accounts_own_newest_first_in_pages(world: OrdersW
 @pytest.mark.parametrize("cursor", ["", "x", "token#abc", "ord_", "ord_" + "!" * 16])
 async def test_a_cursor_that_is_none_is_refused(world: OrdersWorld, cursor: str) -> None:
     with pytest.raises(RequestInvalid) as refused:
-        await world.desk.own.list(USER.account_id, 2, cursor)
+        await world.orders.list(USER.account_id, 2, cursor)
     assert refused.value.param == "cursor"
 
 
@@ -139,7 +139,7 @@ async def test_another_accounts_order_is_as_missing_as_one_that_never_was(world:
     order = await world.in_review()
     told = set()
     for order_id in (order.order_id, "ord_" + "0" * 16, "token#x"):
-        for work in (world.desk.own.get, world.desk.own.cancel, world.desk.receipts.done):
+        for work in (world.orders.get, world.orders.cancel, world.receipts.done):
             with pytest.raises(OrderNotFound) as refused:
                 await work(OTHER.account_id, order_id)
             told.add(str(refused.value).replace(order_id, "ID"))
@@ -150,9 +150,9 @@ async def test_another_accounts_order_is_as_missing_as_one_that_never_was(world:
 @pytest.mark.parametrize("settles", [False, True])
 async def test_a_cancelled_order_is_closed_by_its_workflow(world: OrdersWorld, settles: bool) -> None:
     order = await (world.in_review() if settles else world.submitted())
-    cancelled = await world.desk.own.cancel(USER.account_id, order.order_id)
+    cancelled = await world.orders.cancel(USER.account_id, order.order_id)
     assert cancelled.status is OrderStatus.CANCELLED
-    assert (await world.desk.own.cancel(USER.account_id, order.order_id)).status is OrderStatus.CANCELLED
+    assert (await world.orders.cancel(USER.account_id, order.order_id)).status is OrderStatus.CANCELLED
     closed = await world.settled(order)
     assert (closed.status, closed.token) == (OrderStatus.CANCELLED, None)
     assert world.engine.statuses == {order.order_id: "SUCCEEDED"}
@@ -163,7 +163,7 @@ async def test_a_decided_order_is_not_cancelled(world: OrdersWorld) -> None:
     order = await world.in_review()
     await world.approved(order)
     with pytest.raises(OrderNotPending) as refused:
-        await world.desk.own.cancel(USER.account_id, order.order_id)
+        await world.orders.cancel(USER.account_id, order.order_id)
     assert refused.value.details["status"] in ("approved", "credited")
     # Which administrator it was is no business of the user's.
     assert refused.value.details["decided_by"] == "administrator"
@@ -179,13 +179,13 @@ async def test_an_order_stands_when_the_workflow_cannot_be_started(world: Orders
 async def test_a_table_that_is_down_is_an_error_of_ours() -> None:
     world = OrdersWorld()
     driver = Failing(world.tables)
-    world.desk.own._access.store = OrdersTable(driver, "Orders")
+    world.access.table = OrdersTable(driver, "Orders")
     driver.lose_reply("TransactWriteItems", times=1)
     order = await world.submitted()
     assert (await world.read(order)).order_id == order.order_id
     driver.lose_reply("GetItem", times=5)
     with pytest.raises(LedgerUnavailable):
-        await world.desk.own.get(USER.account_id, order.order_id)
+        await world.orders.get(USER.account_id, order.order_id)
     await world.stop()
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from multiconnection.bootstrap.console import put_orders
+from multiconnection.bootstrap.orders import put_orders
 from multiconnection.config import BankDetail
 from multiconnection.identity import browser
 from multiconnection.identity.models import Session
@@ -18,6 +18,7 @@ from multiconnection.ledger.ledger import Standing
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders import routes as orders_routes
 from multiconnection.orders.models import OrderStatus
+from multiconnection.orders.schemas import OrderOptionsAnswer
 from multiconnection.web import errors as web_errors
 from tests.support.orders_world import ADMIN, OTHER, SECOND_ADMIN, TERMS, TTL_S, USER, OrdersWorld
 from tests.support.virtual_time import START_S
@@ -39,7 +40,8 @@ class Console:
         web_errors.install(app)
         app.include_router(orders_routes.router)
         app.include_router(orders_routes.admin_router)
-        put_orders(app.state, world.desk)
+        put_orders(app.state, world.access, TERMS, world.objects)
+        app.state.decisions = world.decisions
         app.state.standing = Standing(world.ledger.store)
         app.dependency_overrides[browser.session] = self._session
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")
@@ -139,8 +141,8 @@ async def test_options_tell_what_can_be_ordered_and_where_to_pay(console: Consol
     assert options["methods"] == ["bank_transfer", "enterprise_contract"]
     assert options["legal_entity"] == "MULTIVERSE CONNECTION TECHNOLOGY PTE. LTD."
     assert (options["bank_details"], options["order_ttl_s"]) == (None, TTL_S)
-    told = orders_routes.options_object(replace(TERMS, bank_details=(BankDetail("IBAN", "SG1"),)))
-    assert told["bank_details"] == [{"label": "IBAN", "value": "SG1"}]
+    with_bank = OrderOptionsAnswer.of(replace(TERMS, bank_details=(BankDetail("IBAN", "SG1"),)))
+    assert with_bank.model_dump()["bank_details"] == [{"label": "IBAN", "value": "SG1"}]
 
 
 async def test_an_order_is_approved_by_an_administrator_and_credited_by_the_workflow(console: Console) -> None:

@@ -214,15 +214,15 @@ async def test_of_two_who_count_a_run_one_does(table: OrdersTable) -> None:
 
 
 @pytest.fixture
-async def books(driver: Driver) -> DynamoStore:
+async def ledger_store(driver: Driver) -> DynamoStore:
     await driver.call("PutItem", ledger_items.create(BALANCES, "acct_1", "", NOW_S, AccountLimits()))
     await driver.call("PutItem", ledger_items.create(BALANCES, "acct_2", "", NOW_S, AccountLimits()))
     return DynamoStore(driver, LedgerTables(BALANCES, USAGE, CREDITS))
 
 
 @pytest.fixture
-def order_credits(books: DynamoStore) -> OrderCredits:
-    return OrderCredits(books, ORDERS)
+def order_credits(ledger_store: DynamoStore) -> OrderCredits:
+    return OrderCredits(ledger_store, ORDERS)
 
 
 def row_of(order: Order, **changes: Any) -> CreditRow:
@@ -230,52 +230,52 @@ def row_of(order: Order, **changes: Any) -> CreditRow:
     return replace(row, **changes)
 
 
-async def credits_in(books: DynamoStore) -> list[int]:
-    accounts = [await books.account(account_id) for account_id in ("acct_1", "acct_2")]
+async def credits_in(ledger_store: DynamoStore) -> list[int]:
+    accounts = [await ledger_store.account(account_id) for account_id in ("acct_1", "acct_2")]
     return [account.credits_in for account in accounts if account]
 
 
 async def test_order_row_and_balance_change_together(
-    books: DynamoStore, order_credits: OrderCredits, table: OrdersTable
+    ledger_store: DynamoStore, order_credits: OrderCredits, table: OrdersTable
 ) -> None:
     order = await in_state(table, OrderStatus.APPROVED)
     await order_credits.put(row_of(order))
     credited = await table.get(order.order_id)
     assert credited is not None
     assert (credited.status, credited.times[OrderStatus.CREDITED]) == (OrderStatus.CREDITED, NOW_S)
-    assert await books.credit_row("acct_1", order.order_id) == row_of(order)
-    assert await credits_in(books) == [order.credit, 0]
+    assert await ledger_store.credit_row("acct_1", order.order_id) == row_of(order)
+    assert await credits_in(ledger_store) == [order.credit, 0]
     with pytest.raises(AlreadyCredited) as again:
         await order_credits.put(row_of(order))
     assert again.value.row == row_of(order)
-    assert await credits_in(books) == [order.credit, 0]
+    assert await credits_in(ledger_store) == [order.credit, 0]
 
 
 @pytest.mark.parametrize("status", [status for status in OrderStatus if status is not OrderStatus.APPROVED])
 async def test_an_order_in_any_other_state_is_not_credited(
-    books: DynamoStore, order_credits: OrderCredits, table: OrdersTable, status: OrderStatus
+    ledger_store: DynamoStore, order_credits: OrderCredits, table: OrdersTable, status: OrderStatus
 ) -> None:
     order = await in_state(table, status)
     with pytest.raises(OrderNotApproved) as refused:
         await order_credits.put(row_of(order))
     assert refused.value.status in (status.value, None)
     assert await table.get(order.order_id) == order
-    assert await credits_in(books) == [0, 0]
+    assert await credits_in(ledger_store) == [0, 0]
 
 
 @pytest.mark.parametrize("changed", [{"amount": 1}, {"account_id": "acct_2"}, {"credit_id": "ord_" + "0" * 16}])
 async def test_another_amount_account_or_order_is_not_credited(
-    books: DynamoStore, order_credits: OrderCredits, table: OrdersTable, changed: dict[str, Any]
+    ledger_store: DynamoStore, order_credits: OrderCredits, table: OrdersTable, changed: dict[str, Any]
 ) -> None:
     order = await in_state(table, OrderStatus.APPROVED)
     with pytest.raises(OrderNotApproved):
         await order_credits.put(row_of(order, **changed))
     assert await table.get(order.order_id) == order
-    assert await credits_in(books) == [0, 0]
+    assert await credits_in(ledger_store) == [0, 0]
 
 
 async def test_an_order_whose_credit_is_not_the_approved_one_is_not_credited(
-    books: DynamoStore, order_credits: OrderCredits, table: OrdersTable, driver: Driver
+    ledger_store: DynamoStore, order_credits: OrderCredits, table: OrdersTable, driver: Driver
 ) -> None:
     order = await in_state(table, OrderStatus.APPROVED)
     raised = {
@@ -288,4 +288,4 @@ async def test_an_order_whose_credit_is_not_the_approved_one_is_not_credited(
     for amount in (order.credit, order.credit * 10):
         with pytest.raises(OrderNotApproved):
             await order_credits.put(row_of(order, amount=amount))
-    assert await credits_in(books) == [0, 0]
+    assert await credits_in(ledger_store) == [0, 0]

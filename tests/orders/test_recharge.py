@@ -104,7 +104,7 @@ async def test_every_step_may_be_repeated_at_any_time(world: OrdersWorld, step: 
         OrderStatus.IN_REVIEW: await world.in_review("token-1"),
         OrderStatus.REJECTED: await world.in_review("token-2"),
     }
-    await world.desk.decisions.reject(ADMIN, orders[OrderStatus.REJECTED].order_id, "no")
+    await world.decisions.reject(ADMIN, orders[OrderStatus.REJECTED].order_id, "no")
     world.workflow.down = True
     orders[OrderStatus.SUBMITTED] = await world.submitted("token-3")
     for status, order in orders.items():
@@ -132,9 +132,9 @@ async def test_the_credit_step_again_finds_its_own_work_done(world: OrdersWorld)
 async def test_the_credit_step_credits_what_is_approved_and_nothing_else(world: OrdersWorld, decided: str) -> None:
     order = await world.in_review()
     if decided == "rejected":
-        await world.desk.decisions.reject(ADMIN, order.order_id, "no")
+        await world.decisions.reject(ADMIN, order.order_id, "no")
     if decided == "cancelled":
-        await world.desk.own.cancel(USER.account_id, order.order_id)
+        await world.orders.cancel(USER.account_id, order.order_id)
     if decided == "expired":
         await asyncio.sleep(TTL_S + 1)
     assert (await world.settled(order)).status.value == decided

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.catalog.provider import Quirks
+from multiconnection.catalog.models import Quirks
 from multiconnection.providers.usage import TOKENS_MAX, likeliest, outcome_of, read_usage, shown_usage, take_usage
 from multiconnection.usage import Usage, UsageSource
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from multiconnection.identity.models import Session
-from multiconnection.reports import revenue
-from multiconnection.reports.revenue import DAY_S, Bounds
+from multiconnection.reports import service
+from multiconnection.reports.models import DAY_S
+from multiconnection.reports.service import CountBounds
 from multiconnection.retry import StoreThrottled
 from multiconnection.usage import Ended, Usage
 from tests.support.admin_world import USER, AdminApp, AdminWorld
@@ -85,9 +86,9 @@ async def test_calls_of_a_version_that_nobody_can_read_are_counted_as_such() -> 
 async def test_the_roll_up_may_run_again_and_counts_what_came_late() -> None:
     world, app = await opened()
     await world.called(at(1))
-    assert (await world.daily.run())["days"] == revenue.BACKLOG_DAYS
+    assert (await world.daily.run())["days"] == service.BACKLOG_DAYS
     await world.called(at(1, DAY_S - 1))
-    assert (await world.daily.run())["days"] == revenue.RECOUNTED_DAYS
+    assert (await world.daily.run())["days"] == service.RECOUNTED_DAYS
     rows = (await app.get(f"revenue?from={at(1)}&to={at(0, 0)}"))["rows"]
     assert rows == [row("2027-01-14", 2, "0.006000000", "0.004000000", "0.002000000")]
 
@@ -115,10 +116,10 @@ async def test_too_much_for_one_request_is_told(monkeypatch: pytest.MonkeyPatch)
     world, app = await opened()
     await world.called(at(0))
     await world.called(at(0), OTHER.account_id)
-    monkeypatch.setattr(revenue, "LIVE_BOUNDS", Bounds(accounts=1))
+    monkeypatch.setattr(service, "LIVE_BOUNDS", CountBounds(accounts=1))
     found = await app.get(f"revenue?from={at(0)}")
     assert (found["truncated"], found["total"]["calls"]) == (True, 1)
-    monkeypatch.setattr(revenue, "LIVE_BOUNDS", Bounds(accounts=2))
+    monkeypatch.setattr(service, "LIVE_BOUNDS", CountBounds(accounts=2))
     assert not (await app.get(f"revenue?from={at(0)}"))["truncated"]
 
 

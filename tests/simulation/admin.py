@@ -3,8 +3,10 @@
 import random
 from collections.abc import Awaitable, Callable
 
-from multiconnection.keys.service import KeyChanges, KeyNotFound, KeyService
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.errors import ApiKeyNotFound, LedgerUnavailable
+from multiconnection.keys.schemas import KeyPatch
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.credit import CreditRefused
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import ACTIVE, SUSPENDED, CreditRow
@@ -39,9 +41,9 @@ class Admin:
         for _ in range(REPEATS_MAX):
             try:
                 await operation()
-            except (CreditRefused, AccountRefused, KeyNotFound):
+            except (CreditRefused, AccountRefused, ApiKeyNotFound):
                 return
-            except (StoreError, ProcessDied):
+            except (StoreError, LedgerUnavailable, ProcessDied):
                 continue
             return
 
@@ -73,11 +75,11 @@ class Admin:
             if deletes:
                 await self._keys().delete(account_id, old.key_id)
             else:
-                await self._key_changes().change(account_id, old.key_id, {"status": "disabled"})
+                await self._keys().change(account_id, old.key_id, KeyPatch(disabled=True))
 
         async def replace() -> None:
             await revoke()
-            keys.append(await self._keys().create(account_id, "key", budget_nano=budget))
+            keys.append(await self._keys().issue(account_id, "key", budget_nano=budget))
 
         keys.append(self._world.open_key(account_id))
         return replace
@@ -89,11 +91,6 @@ class Admin:
         driver = self._world.driver(self._world.process(self._plan))
         table = KeysTable(driver, KEYS, BALANCES)
         return KeyService(table, self._ledger().store, self._world.clock, self._world.ids)
-
-    def _key_changes(self) -> KeyChanges:
-        driver = self._world.driver(self._world.process(self._plan))
-        records, changes = KeysTable(driver, KEYS, BALANCES), KeyChangesTable(driver, KEYS, BALANCES)
-        return KeyChanges(records, changes, self._ledger().store, self._world.clock, self._world.ids)
 
     def _row(self, account_id: str, credit_id: str, amount: int, kind: str) -> CreditRow:
         created_ms = int(self._world.clock.now() * 1000)

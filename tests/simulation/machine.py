@@ -81,7 +81,7 @@ class BooksMachine(RuleBasedStateMachine):
         return self.create_capped_key(FUNDS // 2)
 
     def create_capped_key(self, budget: int) -> str:
-        key, _ = at_once(self.keys.create(ACCOUNT, "key", budget_nano=budget))
+        key, _ = at_once(self.keys.issue(ACCOUNT, "key", budget_nano=budget))
         self.model.caps[key.key_id] = budget
         self.model.version += 1
         return key.key_id

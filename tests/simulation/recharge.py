@@ -3,21 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from multiconnection.bootstrap.console import OrderDesk, order_desk
+from multiconnection.aws.dynamo import Driver
 from multiconnection.errors import GatewayError, LedgerUnavailable
 from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore
-from multiconnection.orders.models import Notice, NoticeFailed, Order, WorkflowUnavailable
-from multiconnection.orders.notifications import execution_name
+from multiconnection.orders.decisions import OrderDecisions
+from multiconnection.orders.models import Notice, NoticeFailed, Order, WorkflowUnavailable, execution_name
+from multiconnection.orders.receipts import receipt_url
+from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.retry import StoreError
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine
-from tests.support.orders_world import ADMIN, TERMS, USER, AuditLog, request
+from tests.support.orders_world import ADMIN, AUDIT, AUDIT_KEYS, TERMS, USER, audit_table, request
+from tools.memory_dynamo.driver import MemoryDynamo
 
 from .audit import ORDERS
 from .faults import NoFaults, Plan
@@ -90,44 +94,46 @@ class Recharge:
         self.engine = Engine(ORDERS, lambda: self.world.driver(machine), self._invoke, TTL_S)
         self.world.open_account(USER.account_id, 0)
 
-    def desk(self, plan: Plan) -> OrderDesk:
-        """Of a process of its own."""
+    def user(self, plan: Plan) -> OrderService:
+        """A user's orders in a process of its own."""
+        access, _ = self._access(plan)
+        return OrderService(access, TERMS)
+
+    def admin(self, plan: Plan) -> OrderDecisions:
+        """The decisions in a process of its own; its audit log does not fail."""
+        access, driver = self._access(plan)
+        log = audit_table(MemoryDynamo({AUDIT: AUDIT_KEYS}), self.world.clock)
+        objects = FakeObjects(self.world.clock)
+        return OrderDecisions(access, DynamoStore(driver, LEDGER_TABLES), partial(receipt_url, objects), log)
+
+    def _access(self, plan: Plan) -> tuple[OrderAccess, Driver]:
         process = self.world.process(plan)
         self.ios.append(process.ios)
-        driver = self.world.driver(process)
-        return order_desk(
-            OrdersTable(driver, ORDERS),
-            FaultyWorkflow(process, self.engine),
-            DynamoStore(driver, LEDGER_TABLES),
-            FakeObjects(self.world.clock),
-            AuditLog(),
-            TERMS,
-            alarms=self.world.alarms,
-            clock=self.world.clock,
-            rng=self.world.ids,
-        )
+        driver, workflow = self.world.driver(process), FaultyWorkflow(process, self.engine)
+        table = OrdersTable(driver, ORDERS)
+        return OrderAccess(table, workflow, self.world.alarms, self.world.clock, self.world.ids), driver
 
     async def create(self, *plans: Plan) -> Order:
         """The user clicks until there is an answer."""
-        made, _ = await self._insist(lambda desk: desk.own.create(USER, request(**ASKED)), plans)
+        made, _ = await self._insist(lambda plan: self.user(plan).create(USER, request(**ASKED)), plans)
         return made
 
     async def approve(self, order: Order, *plans: Plan, admin: Session = ADMIN) -> Order:
         """Raises the refusal that the administrator is told."""
         return await self._insist(
-            lambda desk: desk.decisions.approve(admin, order.order_id, "100.00", USER.account_id), plans
+            lambda plan: self.admin(plan).approve(admin, order.order_id, "100.00", USER.account_id), plans
         )
 
     async def reject(self, order: Order, *plans: Plan, admin: Session) -> Order:
-        return await self._insist(lambda desk: desk.decisions.reject(admin, order.order_id, "no"), plans)
+        return await self._insist(lambda plan: self.admin(plan).reject(admin, order.order_id, "no"), plans)
 
     async def cancel(self, order: Order, *plans: Plan) -> Order:
-        return await self._insist(lambda desk: desk.own.cancel(USER.account_id, order.order_id), plans)
+        return await self._insist(lambda plan: self.user(plan).cancel(USER.account_id, order.order_id), plans)
 
-    async def _insist(self, click: Callable[[OrderDesk], Awaitable[T]], plans: Sequence[Plan]) -> T:
+    async def _insist(self, click: Callable[[Plan], Awaitable[T]], plans: Sequence[Plan]) -> T:
         for plan in (*plans, NoFaults()):
             try:
-                return await click(self.desk(plan))
+                return await click(plan)
             except (LedgerUnavailable, ProcessDied):
                 continue
         raise AssertionError("no click was answered")

@@ -9,38 +9,38 @@ from multiconnection.ledger.dynamo import decode, encode
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.retry import OutcomeUnknown, StoreThrottled
-from tests.ledger.books import ACCOUNT, BALANCES, COST, FUNDS, Books, credit_row, row_of, some_hold
 from tests.simulation.faults import Fault, FaultsAt, Kind
 from tests.simulation.scenarios import simulate
 from tests.simulation.world import World
+from tests.support.ledger_world import ACCOUNT, BALANCES, COST, FUNDS, LedgerWorld, credit_row, row_of, some_hold
 
 
-async def four_accounts_with_a_dead_call_each() -> Books:
-    books = Books()
+async def four_accounts_with_a_dead_call_each() -> LedgerWorld:
+    world = LedgerWorld()
     for number in range(4):
         account_id = f"account-{number}"
-        await books.ledger.create_account(account_id, "", AccountLimits())
-        await books.ledger.credit(replace(credit_row("opening", FUNDS, "grant"), account_id=account_id))
-        await books.reserve(replace(some_hold(), account_id=account_id))
-    books.clock.at_s += 1000
-    return books
+        await world.ledger.create_account(account_id, "", AccountLimits())
+        await world.ledger.credit(replace(credit_row("opening", FUNDS, "grant"), account_id=account_id))
+        await world.reserve(replace(some_hold(), account_id=account_id))
+    world.clock.at_s += 1000
+    return world
 
 
-def holding(books: Books) -> list[str]:
-    return [item["account_id"]["S"] for item in books.driver.tables.items(BALANCES) if item["nh"]["N"] != "0"]
+def holding(world: LedgerWorld) -> list[str]:
+    return [item["account_id"]["S"] for item in world.driver.tables.items(BALANCES) if item["nh"]["N"] != "0"]
 
 
 async def test_an_account_that_cannot_be_read_for_now_keeps_no_other_account_waiting() -> None:
-    books = await four_accounts_with_a_dead_call_each()
-    books.driver.fail("GetItem", StoreThrottled("x"))
-    report = await Maintenance(books.ledger, books.clock, books.alarms).sweep_active()
+    world = await four_accounts_with_a_dead_call_each()
+    world.driver.fail("GetItem", StoreThrottled("x"))
+    report = await Maintenance(world.ledger, world.clock, world.alarms).sweep_active()
     assert (report.accounts, report.ended, report.failed) == (4, 3, 1)
-    assert books.alarms.names == ["sweep_failed"]
+    assert world.alarms.names == ["sweep_failed"]
 
 
 @pytest.mark.parametrize("number", range(4))
 async def test_an_account_with_a_hold_of_an_unknown_format_keeps_no_other_account_waiting(number: int) -> None:
-    books = await four_accounts_with_a_dead_call_each()
+    world = await four_accounts_with_a_dead_call_each()
     request = {
         "TableName": BALANCES,
         "Key": {"account_id": {"S": f"account-{number}"}},
@@ -48,22 +48,22 @@ async def test_an_account_with_a_hold_of_an_unknown_format_keeps_no_other_accoun
         "ExpressionAttributeNames": {"#h": "h_hold-1"},
         "ExpressionAttributeValues": {":h": {"S": "9" * 30}},
     }
-    books.driver.tables.execute("UpdateItem", request)
-    maintenance = Maintenance(books.ledger, books.clock, books.alarms)
+    world.driver.tables.execute("UpdateItem", request)
+    maintenance = Maintenance(world.ledger, world.clock, world.alarms)
     await maintenance.sweep_active()
-    assert holding(books) == [f"account-{number}"]
+    assert holding(world) == [f"account-{number}"]
     reports = {report.account_id: report for report in await maintenance.reconcile_all()}
     assert len(reports) == 4
     assert [account_id for account_id, report in reports.items() if report.drift] == [f"account-{number}"]
-    assert "account_unreadable" in books.alarms.names
+    assert "account_unreadable" in world.alarms.names
 
 
-async def test_a_message_whose_account_cannot_be_read_keeps_no_other_message_waiting(books: Books) -> None:
-    first, second = await books.reserve(some_hold("hold-1")), await books.reserve(some_hold("hold-2"))
-    books.driver.fail("GetItem", StoreThrottled("x"))
+async def test_a_message_whose_account_cannot_be_read_keeps_no_other_message_waiting(world: LedgerWorld) -> None:
+    first, second = await world.reserve(some_hold("hold-1")), await world.reserve(some_hold("hold-2"))
+    world.driver.fail("GetItem", StoreThrottled("x"))
     messages = [("m1", encode(row_of(first))), ("m2", encode(row_of(second)))]
-    assert await Maintenance(books.ledger, books.clock, books.alarms).replay(messages, decode) == ["m1"]
-    assert (await books.image()).charged == COST
+    assert await Maintenance(world.ledger, world.clock, world.alarms).replay(messages, decode) == ["m1"]
+    assert (await world.image()).charged == COST
 
 
 def test_a_refusal_after_an_unknown_outcome_does_not_say_that_nothing_moved() -> None:
@@ -82,7 +82,7 @@ def test_a_refusal_after_an_unknown_outcome_does_not_say_that_nothing_moved() ->
 
 
 @pytest.fixture
-async def books() -> Books:
-    made = Books()
+async def world() -> LedgerWorld:
+    made = LedgerWorld()
     await made.open()
     return made

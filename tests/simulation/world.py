@@ -156,7 +156,7 @@ class World:
         service = KeyService(
             KeysTable(driver, KEYS, BALANCES), DynamoStore(driver, LEDGER_TABLES), self.clock, self.ids
         )
-        return at_once(service.create(account_id, "key", budget_nano=budget))
+        return at_once(service.issue(account_id, "key", budget_nano=budget))
 
     def expiry_s(self) -> int:
         """Of a hold taken now."""

@@ -40,12 +40,12 @@ class Customer:
 
 
 async def new_customer(workers: Workers, credit_usd: str = CREDIT_USD, **key_options: Any) -> Customer:
-    """`key_options` as of KeyService.create."""
+    """`key_options` as of KeyService.issue."""
     account_id = f"acct_{uuid4().hex[:16]}"
     await workers.ledger.create_account(account_id, "Adapter test", AccountLimits())
     now_ms = int(workers.clock.now() * 1000)
     if credit_usd != "0":
         row = CreditRow(account_id, "opening", usd_to_nano(credit_usd), "grant", "Test credit", "test", now_ms)
         await workers.ledger.credit(row)
-    _, secret = await workers.keys.create(account_id, "adapter", **key_options)
+    _, secret = await workers.keys.issue(account_id, "adapter", **key_options)
     return Customer(account_id, secret, workers)

@@ -7,21 +7,20 @@ from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from starlette.datastructures import State
 
 from multiconnection.accounts import routes as accounts_routes
-from multiconnection.accounts.service import CreditTerms
-from multiconnection.accounts.store import AdminAccountsTable, ProfilesTable
+from multiconnection.accounts.store import ProfilesTable
 from multiconnection.audit import routes as audit_routes
-from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditFilter, AuditTable
+from multiconnection.audit.log import AuditedWrites, AuditFilter
 from multiconnection.aws.dynamo import Driver
-from multiconnection.bootstrap.admin import AdminTables, ProviderNames, admin_desk, put_admin
+from multiconnection.bootstrap.admin import Administration, put_admin
 from multiconnection.catalog import admin_routes
-from multiconnection.catalog.health import Figures, MetricsUnavailable
+from multiconnection.catalog.health import MetricsUnavailable, ProviderFigures
 from multiconnection.catalog.service import CatalogService, never_changing
-from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable, CatalogTable
+from multiconnection.catalog.store import AdminCatalogTable
+from multiconnection.config import Settings
 from multiconnection.credits import routes as credits_routes
-from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
-from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity import browser
 from multiconnection.identity.models import PeoplePage, Session, account_id_of
 from multiconnection.ids import id_bound, random_text
@@ -32,19 +31,16 @@ from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.money import NANO_PER_USD
-from multiconnection.orders.store import OrdersTable
 from multiconnection.ports import Clock
 from multiconnection.reports import routes as reports_routes
-from multiconnection.reports.reconciliation import DailyRun
-from multiconnection.reports.revenue import CostBook, RollUp, TakingsCounter
 from multiconnection.reports.store import ReportsTable
-from multiconnection.retry import OutcomeUnknown, Reliable, StoreError
+from multiconnection.retry import OutcomeUnknown, StoreError
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web import errors as web_errors
 from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
+from .chat_world import ENVIRONMENT, Alarms, Queue, an_entry
 from .chat_world import TABLES as CHAT_TABLES
-from .chat_world import Alarms, Queue, an_entry
 from .fake_upstream import a_provider
 from .limit_world import SeededRng
 from .order_keys import ORDER_KEYS
@@ -69,9 +65,8 @@ ROUTERS: tuple[APIRouter, ...] = (
 ADMIN = Session("acct_admin", "admin@example.com", "Admin", True, "u-admin")
 SECOND = Session("acct_second", "second@example.com", "Second", True, "u-second")
 USER = Session(account_id_of("u-user"), "user@example.com", "User", False, "u-user")
-FOUR_EYES_NANO = 100 * NANO_PER_USD
+SETTINGS = Settings.of({**ENVIRONMENT, "TEST_CREDIT_MODE": "approval"})
 FUNDS = 50 * NANO_PER_USD
-TERMS = CreditTerms(NANO_PER_USD, "approval")
 
 
 @dataclass
@@ -119,11 +114,11 @@ class PeopleList:
 class Measured:
     """Implements `ProviderMetrics`."""
 
-    found: dict[str, Figures] = field(default_factory=dict)
+    found: dict[str, ProviderFigures] = field(default_factory=dict)
     down: bool = False
     readings: int = 0
 
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         self.readings += 1
         if self.down:
             raise MetricsUnavailable("no answer")
@@ -137,13 +132,9 @@ class AdminWorld:
         self.driver = FaultyDriver(driver or MemoryDynamo(TABLES))
         self.clock, self.rng, self.alarms = clock or LoopClock(), SeededRng(seed), Alarms()
         self.people, self.metrics = PeopleList([(USER.email, USER.user_id)]), Measured()
-        writes, self.entries = AuditedWrites(self.driver, "audit"), AuditEntries(self.clock, self.rng)
-        self.published = CatalogTable(self.driver, "catalog")
-        self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = AdminSwitchesTable(self.driver, "catalog", writes)
-        self.catalog = CatalogService(
-            self.published, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.published = AdminCatalogTable(self.driver, "catalog", AuditedWrites(self.driver, "audit"))
+        self.configured = {name: a_provider(name) for name in ("one", "two")}
+        self.catalog = CatalogService(self.published, self.configured, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             Queue(),
@@ -154,36 +145,23 @@ class AdminWorld:
             Margins(),
         )
         self.keys = KeyService(KeysTable(self.driver, "keys", "balances"), self.ledger.store, self.clock, self.rng)
-        self.log = AuditTable(self.driver, "audit", self.entries)
-        self.reports = ReportsTable(self.driver, "reports")
-        self.adjustments = AdjustmentsTable(self.driver, AdjustmentTables("adjustments", "balances", "credits"), writes)
-        tables = AdminTables(
-            accounts=AdminAccountsTable(self.driver, "balances", "credits", writes),
-            adjustments=self.adjustments,
-            catalog=AdminCatalogTable(self.driver, "catalog", writes),
-            switches=self.switches,
-            reports=self.reports,
-            log=self.log,
-            usage=UsageHistoryTable(self.driver, "usage"),
-            orders=OrdersTable(self.driver, "orders"),
-        )
         self.maintenance = Maintenance(self.ledger, self.clock, self.alarms)
-        self.desk = admin_desk(
-            tables,
-            self.ledger.store,
-            self.keys,
-            self.people,
-            ProviderNames(("one", "two", "three"), self.providers, never_changing),
-            self.metrics,
-            self.maintenance,
-            four_eyes_nano=FOUR_EYES_NANO,
-            terms=TERMS,
-            clock=self.clock,
-            rng=self.rng,
+        self.administration = Administration(SETTINGS, self.driver, self.ledger, self.clock, self.rng)
+        self.log, self.entries = self.administration.log, self.administration.entries
+        self.reports = ReportsTable(self.driver, "reports")
+        self.accounts = self.administration.accounts(self.keys, self.people)
+        self.adjustments = self.administration.adjustments()
+        self.prices = self.administration.models()
+        self.providers = self.administration.providers(
+            ("one", "two", "three"), self.configured, never_changing, self.metrics
         )
-        counter = TakingsCounter(self.ledger.store, tables.usage, CostBook(tables.catalog), self.clock)
-        self.roll_up = RollUp(self.reports, counter, self.clock, self.alarms)
-        self.daily = DailyRun(self.maintenance, self.reports, self.roll_up, Reliable(self.rng), self.alarms, self.clock)
+        self.revenue = self.administration.revenue()
+        self.reconciliation = self.administration.reconciliation(self.maintenance)
+        self.audit = self.administration.trail()
+        self.daily = self.administration.daily(self.maintenance, self.alarms)
+
+    def put(self, state: State) -> None:
+        put_admin(state, self.administration, self.keys, self.people, self.providers, self.maintenance)
 
     async def open(self, who: Session = USER, funds: int = FUNDS) -> str:
         """An account with an owner and money; its id."""
@@ -206,7 +184,7 @@ class AdminWorld:
 
     async def actions(self) -> list[str]:
         """Of the log, oldest first."""
-        page = await self.desk.trail.page(None, AuditFilter(), 100)
+        page = await self.audit.page(None, AuditFilter(), 100)
         return [entry.action for entry in reversed(page.entries)]
 
     async def called(self, at_s: int, account_id: str = USER.account_id, **changes: Any) -> UsageRow:
@@ -241,7 +219,7 @@ class AdminApp:
         web_errors.install(app)
         for router in ROUTERS:
             app.include_router(router)
-        put_admin(app.state, world.desk)
+        world.put(app.state)
         app.dependency_overrides[browser.session] = lambda: self.user
         self.app = app
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://console")

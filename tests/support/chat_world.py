@@ -16,7 +16,8 @@ from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
 from multiconnection.catalog.models import Model, Switches, parse_model
-from multiconnection.catalog.service import CatalogService, ListingService, SwitchSource
+from multiconnection.catalog.service import CatalogService, ListingService
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat.service import ChatAnswer, ChatService
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.config import Settings
@@ -106,12 +107,13 @@ def a_model(**changes: Any) -> Model:
 
 
 class Models:
-    """A `ModelSource` that can fail and counts its readings."""
+    """A `CatalogSource` that can fail and counts its readings; everything is on unless `switched` has switches."""
 
     def __init__(self, *models: Model) -> None:
         self.found = list(models)
         self.failure: Exception | None = None
         self.readings = 0
+        self.switched: CatalogTable | None = None
 
     async def models(self) -> list[Model]:
         self.readings += 1
@@ -119,15 +121,8 @@ class Models:
             raise self.failure
         return self.found
 
-
-@dataclass
-class Switchboard:
-    """A `SwitchSource`: everything is on, unless another one is put in its place."""
-
-    source: SwitchSource | None = None
-
     async def switches(self) -> Switches:
-        return await self.source.switches() if self.source else Switches()
+        return await self.switched.switches() if self.switched else Switches()
 
 
 @dataclass
@@ -156,9 +151,10 @@ class Queue:
 
 @dataclass
 class Client:
-    """What one caller saw: a body, or bytes, and the error where there was one."""
+    """What one caller received: a JSON body, a text, or pieces of a stream, and the error if there was one."""
 
     body: Mapping[str, Any] | None = None
+    plain: bytes | None = None
     received: list[bytes] = field(default_factory=list)
     refused: GatewayError | None = None
 
@@ -186,10 +182,7 @@ class ChatWorld:
         self.driver = WatchedDriver(MemoryDynamo(TABLES))
         self.models = Models(*(models or (a_model(),)))
         self.providers = {name: a_provider(name) for name in ("one", "two")}
-        self.switches = Switchboard()
-        self.catalog = CatalogService(
-            self.models, self.providers, self.clock, self.alarms, 60, switch_source=self.switches
-        )
+        self.catalog = CatalogService(self.models, self.providers, self.clock, self.alarms, 60)
         self.ledger = Ledger(
             DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")),
             self.queue,
@@ -283,7 +276,7 @@ class ChatWorld:
         await self.ledger.create_account(account_id, "test", limits or AccountLimits())
         if usd_to_nano(usd):
             await self.credit(usd, account_id)
-        _, secret = await self.keys.create(account_id, "test", **key)
+        _, secret = await self.keys.issue(account_id, "test", **key)
         return secret
 
     async def credit(self, usd: str, account_id: str = "a1") -> None:

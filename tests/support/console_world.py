@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.datastructures import State
 
 from multiconnection.bootstrap.console import Console, console, put_console
-from multiconnection.catalog.store import CatalogTable, PriceVersionsTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.credits import routes as credits_routes
 from multiconnection.errors import SessionRequired
 from multiconnection.history import routes as history_routes
@@ -21,7 +21,7 @@ from multiconnection.identity.models import Session
 from multiconnection.identity.sessions import Current, Presented
 from multiconnection.ids import id_bound, random_text
 from multiconnection.keys import routes as keys_routes
-from multiconnection.keys.store import KeyChangesTable, KeysTable
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.models import AccountLimits, UsageRow
 from multiconnection.usage import Ended, Usage, UsageSource
 from multiconnection.web.app import Process
@@ -56,11 +56,10 @@ class ConsoleWorld(ChatWorld):
 
     def _console(self) -> Console:
         return console(
-            records=self.key_records,
-            changes=KeyChangesTable(self.driver, "keys", "balances"),
+            keys_table=self.key_records,
             books=self.ledger.store,
-            reader=UsageHistoryTable(self.driver, "usage"),
-            versions=PriceVersionsTable(self.versions, "catalog"),
+            usage_table=UsageHistoryTable(self.driver, "usage"),
+            catalog_table=self.published,
             catalog=self.catalog,
             limiter=self.limiter,
             clock=self.clock,

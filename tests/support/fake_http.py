@@ -1,5 +1,6 @@
-"""Providers at the transport: scripted replies to whatever is posted, whatever its body is."""
+"""Providers at the transport: scripted replies to each request, whatever its body is."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +9,15 @@ import orjson
 
 from multiconnection.providers.errors import ConnectionCut, TransportFailure
 
+JSON, EVENTS = "application/json", "text/event-stream; charset=utf-8"
+Piece = bytes | float | TransportFailure
+"""Bytes of a body, seconds of silence, or a failure."""
+
 
 class FakeReply:
-    """Yields its pieces, then a clean end; an exception among them is raised."""
+    """Yields its pieces, then a clean end; a number among them is silence in seconds, an exception is raised."""
 
-    def __init__(
-        self, pieces: Iterable[bytes | TransportFailure], status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, pieces: Iterable[Piece], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
         self.headers: Mapping[str, str] = headers or {}
         self.idle_since = 0.0
@@ -27,14 +30,17 @@ class FakeReply:
         return len(self._pieces)
 
     async def read(self) -> bytes:
-        if self.closed:
-            raise ConnectionCut("closed")
-        if not self._pieces:
-            return b""
-        piece = self._pieces.pop(0)
-        if isinstance(piece, TransportFailure):
-            raise piece
-        return piece
+        while True:
+            if self.closed:
+                raise ConnectionCut("closed")
+            if not self._pieces:
+                return b""
+            piece = self._pieces.pop(0)
+            if isinstance(piece, bytes):
+                return piece
+            if isinstance(piece, TransportFailure):
+                raise piece
+            await asyncio.sleep(piece)
 
     async def drain(self) -> None:
         self.drained = True
@@ -44,13 +50,26 @@ class FakeReply:
         self.closed = True
 
 
+def typed_reply(media_type: str | None, *pieces: Piece, status: int = 200) -> FakeReply:
+    return FakeReply(pieces, status, {} if media_type is None else {"content-type": media_type})
+
+
 def json_reply(body: object, status: int = 200) -> FakeReply:
-    return FakeReply([orjson.dumps(body)], status, {"content-type": "application/json"})
+    return typed_reply(JSON, orjson.dumps(body), status=status)
+
+
+def event_reply(*pieces: Piece) -> FakeReply:
+    return typed_reply(EVENTS, *pieces)
+
+
+def named_event(kind: str, **members: Any) -> bytes:
+    """A server-sent event whose data repeats its name."""
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **members}))
 
 
 @dataclass(frozen=True)
 class Posted:
-    """One request as it reached a provider."""
+    """A request as it reached a provider."""
 
     url: str
     headers: Mapping[str, str]
@@ -64,7 +83,7 @@ class Posted:
 
 @dataclass
 class FakeHttp:
-    """Implements `Http`: answers with its replies in order and keeps what was posted."""
+    """Implements `Http`: answers with its replies in order and keeps the requests."""
 
     replies: list[FakeReply | TransportFailure]
     posted: list[Posted] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.chat.request import ChatCall
 from multiconnection.errors import GatewayError, UpstreamFailed
 from multiconnection.usage import Ended, Usage, UsageSource

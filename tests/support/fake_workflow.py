@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from multiconnection.aws.dynamo import ConditionFailed, Driver
-from multiconnection.orders.models import WorkflowUnavailable
-from multiconnection.orders.notifications import execution_name
+from multiconnection.orders.models import WorkflowUnavailable, execution_name
 from multiconnection.retry import StoreError
 from tests.support.asl import ExecutionFailed, Invoke, Machine, TaskFailed, Waits, load
 

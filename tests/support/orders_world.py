@@ -1,35 +1,42 @@
-"""A desk for recharge orders with everything around it: tables, workflow, notices, audit log, people."""
+"""Recharge orders with everything around them: tables, workflow, notices, audit log, people."""
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from multiconnection.audit.log import Facts
-from multiconnection.bootstrap.console import order_desk
+from multiconnection.audit.log import AuditEntries, AuditEntry, AuditFilter, AuditTable, AuditTrail
+from multiconnection.aws.dynamo import Driver
 from multiconnection.identity.models import Session
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
 from multiconnection.ledger.models import Account, AccountLimits
 from multiconnection.money import NANO_PER_USD
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import Notice, NoticeFailed, Order, OrderTerms
-from multiconnection.orders.service import OrderRequest
+from multiconnection.orders.receipts import ReceiptService, receipt_url
+from multiconnection.orders.schemas import OrderBody
+from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
-from multiconnection.retry import StoreError
+from multiconnection.ports import Clock
+from multiconnection.retry import Reliable
 from tests.support.asl import TaskFailed
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import Engine, FakeWorkflow
-from tests.support.limit_world import SeededRng
+from tests.support.limit_world import SeededRng, WatchedDriver
 from tests.support.order_keys import ORDER_KEYS
 from tests.support.virtual_time import LoopClock
 from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
-ORDERS, BALANCES, USAGE, CREDITS = "Orders", "Balances", "Usage", "Credits"
+AUDIT_KEYS = TableKeys("audit_month", "entry_id")
+ORDERS, BALANCES, USAGE, CREDITS, AUDIT = "Orders", "Balances", "Usage", "Credits", "Audit"
 TABLES = {
     ORDERS: ORDER_KEYS,
     BALANCES: TableKeys("account_id"),
     USAGE: TableKeys("account_id", "request_id"),
     CREDITS: TableKeys("account_id", "credit_id"),
+    AUDIT: AUDIT_KEYS,
 }
 TTL_S = 3600
 TERMS = OrderTerms(
@@ -63,21 +70,6 @@ class Mailbox:
 
 
 @dataclass
-class AuditLog:
-    """Implements `Audit`."""
-
-    entries: list[tuple[str, str, str, Facts, Facts, str]] = field(default_factory=list)
-    failure: StoreError | None = None
-
-    async def record(
-        self, actor: str, action: str, subject: str, before: Facts, after: Facts, reason: str = ""
-    ) -> None:
-        if self.failure:
-            raise self.failure
-        self.entries.append((actor, action, subject, before, after, reason))
-
-
-@dataclass
 class Alarms:
     raised: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
@@ -107,7 +99,9 @@ class OrdersWorld:
     def __init__(self, ttl_s: int = TTL_S, objects: type[FakeObjects] = FakeObjects) -> None:
         self.tables = MemoryDynamo(TABLES)
         self.clock, self.rng = LoopClock(), SeededRng(1)
-        self.mailbox, self.audit, self.alarms, self.objects = Mailbox(), AuditLog(), Alarms(), objects(self.clock)
+        self.mailbox, self.alarms, self.objects = Mailbox(), Alarms(), objects(self.clock)
+        self.log_driver = WatchedDriver(self.tables)
+        self.log = audit_table(self.log_driver, self.clock)
         self.store = OrdersTable(self.tables, ORDERS)
         store = DynamoStore(self.tables, LedgerTables(BALANCES, USAGE, CREDITS))
         self.ledger = Ledger(
@@ -121,17 +115,10 @@ class OrdersWorld:
         )
         self.engine = Engine(ORDERS, lambda: self.tables, self.invoke, ttl_s)
         self.workflow = FakeWorkflow(self.engine)
-        self.desk = order_desk(
-            self.store,
-            self.workflow,
-            self.ledger.store,
-            self.objects,
-            self.audit,
-            TERMS,
-            alarms=self.alarms,
-            clock=self.clock,
-            rng=self.rng,
-        )
+        self.access = OrderAccess(self.store, self.workflow, self.alarms, self.clock, self.rng)
+        self.orders = OrderService(self.access, TERMS)
+        self.receipts = ReceiptService(self.access, self.orders, self.objects)
+        self.decisions = OrderDecisions(self.access, self.ledger.store, partial(receipt_url, self.objects), self.log)
         self.steps = RechargeSteps(
             self.store, OrderCredits(store, ORDERS), self.mailbox, self.alarms, self.clock, self.rng
         )
@@ -142,7 +129,7 @@ class OrdersWorld:
 
     async def submitted(self, name: str = "client-token", **asked: Any) -> Order:
         """A new order, before its workflow has done anything."""
-        order, _ = await self.desk.own.create(USER, request(name, **asked))
+        order, _ = await self.orders.create(USER, request(name, **asked))
         return order
 
     async def in_review(self, name: str = "client-token", **asked: Any) -> Order:
@@ -150,7 +137,7 @@ class OrdersWorld:
         return await self.settled(order)
 
     async def approved(self, order: Order, admin: Session = ADMIN) -> Order:
-        return await self.desk.decisions.approve(admin, order.order_id, "100.00", USER.account_id)
+        return await self.decisions.approve(admin, order.order_id, "100.00", USER.account_id)
 
     async def settled(self, order: Order) -> Order:
         """The order when every execution has ended or waits for a decision."""
@@ -161,6 +148,11 @@ class OrdersWorld:
         found = await self.store.get(order.order_id)
         assert found is not None
         return found
+
+    async def logged(self) -> list[AuditEntry]:
+        """The audit log, oldest first."""
+        trail = AuditTrail(self.log, Reliable(self.rng), self.clock)
+        return list(reversed((await trail.page(None, AuditFilter(), 100)).entries))
 
     async def image(self, account_id: str = USER.account_id) -> Account:
         image = await self.ledger.store.account(account_id)
@@ -180,5 +172,11 @@ class OrdersWorld:
         await asyncio.gather(*self.engine.tasks, return_exceptions=True)
 
 
-def request(name: str = "client-token", **asked: Any) -> OrderRequest:
-    return OrderRequest(**{"amount": "100", "currency": "USD", "method": "bank_transfer", "client_token": name} | asked)
+def audit_table(driver: Driver, clock: Clock) -> AuditTable:
+    return AuditTable(driver, AUDIT, AuditEntries(clock, SeededRng(2)))
+
+
+def request(name: str = "client-token", **asked: Any) -> OrderBody:
+    """Not validated, so that the service is seen to refuse what is wrong."""
+    body = {"amount": "100", "currency": "USD", "method": "bank_transfer", "client_token": name}
+    return OrderBody.model_construct(**body | asked)

@@ -11,11 +11,11 @@ from starlette.datastructures import State
 from starlette.responses import PlainTextResponse
 
 from multiconnection.accounts import routes as accounts_routes
-from multiconnection.accounts.service import CreditMode, CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.bootstrap.base import default_rates
 from multiconnection.bootstrap.console import IdentityConfig, identity, put_identity
-from multiconnection.config import Settings
+from multiconnection.config import CreditMode, Settings
 from multiconnection.errors import UsageNotFound
 from multiconnection.identity import routes as identity_routes
 from multiconnection.identity.attempts import AttemptQuotas

@@ -8,7 +8,7 @@ import orjson
 
 from multiconnection.calls.upstream import Outcome
 from multiconnection.catalog.bounds import CostBound
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.chat.request import ChatCall
 from multiconnection.chat.upstream import OpenAiCompatible
 from multiconnection.providers.errors import TransportFailure

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,31 @@ from local.resources import clients, create
 from local.template import load as load_template
 from multiconnection.aws.boto import BotoDriver, dynamodb_client
 from multiconnection.bootstrap.base import SystemClock, SystemRng
-from multiconnection.bootstrap.console import OrderDesk, order_desk
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.ledger import Ledger, Margins
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import Order, OrderTerms
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
+from multiconnection.orders.receipts import receipt_url
+from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from tests.support.asl import load as load_asl
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import ASL
 from tests.support.lambda_host import forwarded_function, state_machine
-from tests.support.orders_world import ADMIN, USER, Alarms, AuditLog, NoQueue, model_name, request
+from tests.support.orders_world import (
+    ADMIN,
+    AUDIT,
+    AUDIT_KEYS,
+    USER,
+    Alarms,
+    NoQueue,
+    audit_table,
+    model_name,
+    request,
+)
+from tools.memory_dynamo.driver import MemoryDynamo
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLE = ROOT / ".tools" / "ministack" / "bin" / "ministack"
@@ -91,19 +105,17 @@ class RechargeStack:
         self.notices = AwsNotices(NoticeChannels(SENDER, ADMIN.email, topic), REGION, self.aws.endpoint_url)
 
     @property
-    def desk(self) -> OrderDesk:
-        terms = OrderTerms(ttl_s=self.ttl_s, open_max=100)
-        return order_desk(
-            self.orders,
-            self.workflow,
-            self.ledger.store,
-            FakeObjects(),
-            AuditLog(),
-            terms,
-            alarms=self.alarms,
-            clock=SystemClock(),
-            rng=self.rng,
-        )
+    def access(self) -> OrderAccess:
+        return OrderAccess(self.orders, self.workflow, self.alarms, SystemClock(), self.rng)
+
+    @property
+    def service(self) -> OrderService:
+        return OrderService(self.access, OrderTerms(ttl_s=self.ttl_s, open_max=100))
+
+    @property
+    def decisions(self) -> OrderDecisions:
+        log = audit_table(MemoryDynamo({AUDIT: AUDIT_KEYS}), SystemClock())
+        return OrderDecisions(self.access, self.ledger.store, partial(receipt_url, FakeObjects()), log)
 
     @property
     def steps(self) -> RechargeSteps:
@@ -120,7 +132,7 @@ class RechargeStack:
         await OrderRepair(self.orders, self.workflow, self.alarms, LateClock(), self.ttl_s).repair_orders()
 
     async def submit(self, name: str) -> Order:
-        order, _ = await self.desk.own.create(USER, request(name))
+        order, _ = await self.service.create(USER, request(name))
         return order
 
     async def waiting(self, name: str) -> Order:
@@ -129,7 +141,7 @@ class RechargeStack:
         return await self.eventually(order, lambda found: found.token is not None)
 
     async def approve(self, order: Order) -> Order:
-        return await self.desk.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
+        return await self.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
 
     async def closed(self, order: Order) -> Order:
         """The order, once the step that told the user of it has ended as well."""

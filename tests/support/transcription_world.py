@@ -8,19 +8,14 @@ from typing import Any
 
 import orjson
 
-from multiconnection.calls.streaming import StreamedAnswer
 from multiconnection.catalog.parameters import TRANSCRIPTIONS
-from multiconnection.errors import GatewayError
 from multiconnection.keys.models import Caller
-from multiconnection.ledger.models import UsageRow
 from multiconnection.providers.errors import TransportFailure
 from multiconnection.web.forms import Form, FormFile
-from tests.support.event_stream import without_comments
 
 from .audio_files import wav
-from .chat_world import ChatWorld, Client, a_model
-from .fake_http import FakeReply, Posted
-from .speech_world import Piece, TimedReply, shipped
+from .fake_http import JSON, FakeReply, Piece, Posted, event_reply, named_event, typed_reply
+from .scripted_world import EventClient, ScriptedWorld, shipped
 
 WHISPER, GPT, MINI, DIARIZE = "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"
 TEXT = "Good morning."
@@ -33,31 +28,27 @@ TOKENS = {
 }
 
 
-def answer(body: object = None, *, status: int = 200) -> TimedReply:
+def answer(body: object = None, *, status: int = 200) -> FakeReply:
     """JSON, or the bytes of a text format."""
     whole = {"text": TEXT} if body is None else body
     if isinstance(whole, bytes):
-        return TimedReply([whole], status, "text/plain; charset=utf-8")
-    return TimedReply([orjson.dumps(whole)], status, "application/json")
-
-
-def event(kind: str, **members: Any) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **members}))
+        return typed_reply("text/plain; charset=utf-8", whole, status=status)
+    return typed_reply(JSON, orjson.dumps(whole), status=status)
 
 
 def delta(text: str) -> bytes:
-    return event("transcript.text.delta", delta=text)
+    return named_event("transcript.text.delta", delta=text)
 
 
 def done(usage: object = TOKENS, text: str = TEXT) -> bytes:
-    return event("transcript.text.done", text=text, **({} if usage is None else {"usage": usage}))
+    return named_event("transcript.text.done", text=text, **({} if usage is None else {"usage": usage}))
 
 
 DELTAS = [delta("Good "), delta("morning.")]
 
 
-def events(*pieces: Piece) -> TimedReply:
-    return TimedReply(pieces or [*DELTAS, done()], media_type="text/event-stream; charset=utf-8")
+def events(*pieces: Piece) -> FakeReply:
+    return event_reply(*(pieces or [*DELTAS, done()]))
 
 
 def a_form(model: str | None = WHISPER, audio: bytes | str | None = None, **given: Any) -> Form:
@@ -73,7 +64,7 @@ def a_form(model: str | None = WHISPER, audio: bytes | str | None = None, **give
 
 @dataclass(frozen=True)
 class SentForm:
-    """What a provider received."""
+    """A form as a provider received it."""
 
     fields: Sequence[tuple[str, str]]
     filename: str
@@ -94,30 +85,12 @@ def _name(part: Any) -> str:
     return str(part.get_param("name", header="content-disposition"))
 
 
-@dataclass
-class Reader(Client):
-    """A Client that may have got text instead of JSON."""
+class TranscriptionWorld(ScriptedWorld):
+    """Every transcription model of the catalog as it is deployed."""
 
-    plain: bytes | None = None
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """Each under its own name."""
-        found = []
-        for block in without_comments(self.text).decode().split("\n\n")[:-1]:
-            name, data = block.split("\n")
-            found.append(orjson.loads(data.removeprefix("data: ")))
-            assert name == f"event: {found[-1]['type']}"
-        return found
-
-
-class TranscriptionWorld(ChatWorld):
-    """Every transcription model of the catalog, and the chat model of all other tests."""
-
-    def __init__(self, *replies: FakeReply | TransportFailure, **more: Any) -> None:
-        super().__init__(a_model(), *map(shipped, (WHISPER, GPT, MINI, DIARIZE)), **more)
-        self.http.replies = list(replies)
-        self.scripted = list(replies)
+    def __init__(self, *replies: FakeReply | TransportFailure, environment: Mapping[str, str] | None = None) -> None:
+        models = tuple(map(shipped, (WHISPER, GPT, MINI, DIARIZE)))
+        super().__init__(*replies, models=models, environment=environment)
 
     @property
     def sent(self) -> SentForm:
@@ -132,31 +105,12 @@ class TranscriptionWorld(ChatWorld):
         endpoint: str = TRANSCRIPTIONS,
         form: Form | None = None,
         **given: Any,
-    ) -> Reader:
-        """One call to its end, whatever the end is."""
-        reader = Reader()
+    ) -> EventClient:
         form = form or a_form(model, audio, **given)
-        try:
-            got = await self.transcription.answer(caller, endpoint, form, self.arrival())
-        except GatewayError as exc:
-            reader.refused = exc
-            return reader
-        if isinstance(got, StreamedAnswer):
-            await got.relay(reader.send)
-        elif isinstance(got, bytes):
-            reader.plain = got
-        else:
-            reader.body = got
-        return reader
-
-    async def settled_row(self, account_id: str = "a1") -> UsageRow:
-        """As for chat; and no connection to a provider is left."""
-        asked = [reply for reply in self.scripted if isinstance(reply, FakeReply) and reply not in self.http.replies]
-        assert all(reply.closed for reply in asked)
-        return await super().settled_row(account_id)
+        return await self.ended(self.transcription.answer(caller, endpoint, form, self.arrival()), EventClient())
 
 
-def usage_of(reader: Reader) -> Mapping[str, Any]:
-    assert reader.body is not None
-    found: Mapping[str, Any] = reader.body["usage"]
+def usage_of(client: EventClient) -> Mapping[str, Any]:
+    assert client.body is not None
+    found: Mapping[str, Any] = client.body["usage"]
     return found

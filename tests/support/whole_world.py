@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, SupportsIndex
 
 import httpx
@@ -11,20 +12,11 @@ import orjson
 from starlette.datastructures import State
 
 from local.lifespans import Lifespan
-from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import Driver, RequestRejected
-from multiconnection.bootstrap.admin import put_admin
-from multiconnection.bootstrap.console import (
-    Identity,
-    IdentityConfig,
-    OrderDesk,
-    identity,
-    order_desk,
-    put_console,
-    put_identity,
-    put_orders,
-)
+from multiconnection.bootstrap.console import Identity, IdentityConfig, identity, put_console, put_identity
+from multiconnection.bootstrap.orders import put_orders
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
 from multiconnection.identity.id_tokens import IdTokens
@@ -32,7 +24,10 @@ from multiconnection.identity.models import Session, Tokens
 from multiconnection.ledger.dynamo import DynamoStore, LedgerTables
 from multiconnection.ledger.models import Account, CreditRow
 from multiconnection.limits.store import LimitsTable
+from multiconnection.orders.decisions import OrderDecisions
 from multiconnection.orders.models import NoticeFailed
+from multiconnection.orders.receipts import receipt_url
+from multiconnection.orders.service import OrderAccess
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import RechargeSteps
 from multiconnection.providers.errors import TransportFailure
@@ -133,7 +128,7 @@ class WholeWorld(ConsoleWorld):
         self.identity = self._identity(quotas or AttemptQuotas())
         self.engine = Engine("orders", lambda: self.driver, self._recharge_step, TTL_S)
         self.workflow = FakeWorkflow(self.engine)
-        self.orders = self._order_desk()
+        self.orders = OrderAccess(OrdersTable(self.driver, "orders"), self.workflow, self.alarms, self.clock, self.rng)
         self.steps = RechargeSteps(
             OrdersTable(self.driver, "orders"),
             OrderCredits(DynamoStore(self.driver, LedgerTables("balances", "usage", "credits")), "orders"),
@@ -156,9 +151,12 @@ class WholeWorld(ConsoleWorld):
             if function in CONSOLE + ADMIN:
                 put_identity(state, self.identity)
                 put_console(state, self.console)
-                put_orders(state, self.orders)
+                put_orders(state, self.orders, TERMS, self.objects)
             if function in ADMIN:
-                put_admin(state, self.admin.desk)
+                self.admin.put(state)
+                state.decisions = OrderDecisions(
+                    self.orders, self.ledger.store, partial(receipt_url, self.objects), self.admin.log
+                )
             return process
 
         return set_up
@@ -241,19 +239,6 @@ class WholeWorld(ConsoleWorld):
             self.clock,
             self.rng,
             IdentityConfig(CreditTerms(TEST_CREDIT_NANO), quotas, answer_s=0.0),
-        )
-
-    def _order_desk(self) -> OrderDesk:
-        return order_desk(
-            OrdersTable(self.driver, "orders"),
-            self.workflow,
-            self.ledger.store,
-            self.objects,
-            self.admin.log,
-            TERMS,
-            alarms=self.alarms,
-            clock=self.clock,
-            rng=self.rng,
         )
 
     async def _recharge_step(self, payload: dict[str, Any]) -> Any:

@@ -15,7 +15,14 @@ from starlette.datastructures import State
 
 from multiconnection.aws.dynamo import ConditionFailed
 from multiconnection.bootstrap.base import SystemClock, SystemRng
-from multiconnection.bootstrap.gateway import build_chat, build_embeddings, build_models
+from multiconnection.bootstrap.gateway import (
+    build_audio,
+    build_chat,
+    build_embeddings,
+    build_images,
+    build_models,
+    build_uploads,
+)
 from multiconnection.catalog import routes as catalog_routes
 from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat import routes as chat_routes
@@ -58,6 +65,8 @@ KEYS = {
     "limits": TableKeys("subject"),
 }
 Handler = Callable[[web.Request], Any]
+# All functions of /v1 on one state; the process of the last one answers.
+BUILDERS = (build_models, build_uploads, build_embeddings, build_images, build_audio, build_chat)
 
 
 @dataclass
@@ -168,7 +177,7 @@ async def wire_world(
         def set_up(state: State) -> Process:
             """All of what the tests of this world call, as their functions have it."""
             states.append(state)
-            processes.extend(each(state, settings) for each in (build_models, build_embeddings, build_chat))
+            processes.extend(build(state, settings) for build in BUILDERS)
             return processes[-1]
 
         served = routers or (chat_routes.router, catalog_routes.router, history_routes.router)
@@ -216,7 +225,7 @@ async def _seed(dynamo: MemoryDynamo) -> str:
     await store.create_account(ACCOUNT, "Wire", 1, AccountLimits())
     await store.credit(CreditRow(ACCOUNT, "opening", 100 * NANO_PER_USD, "grant", "Test", "test", 1))
     keys = KeyService(KeysTable(dynamo, "keys", "balances"), store, SystemClock(), SystemRng())
-    _, secret = await keys.create(ACCOUNT, "wire")
+    _, secret = await keys.issue(ACCOUNT, "wire")
     return secret
 
 

@@ -95,7 +95,7 @@ async def test_without_a_key_nothing_is_signed() -> None:
 
 async def test_an_upload_counts_against_the_keys_requests() -> None:
     async with uploads_app() as app:
-        secret = await app.world.open(account_id="a2", rpm=2)
+        secret = await app.world.open(account_id="a2", requests_per_minute=2)
         statuses = [(await app.post(secret)).status_code for _ in range(2)]
         error = assert_error(await app.post(secret), "rate_limited", 429)
     assert (statuses, error["reason"]) == ([200, 200], "key_requests")

@@ -168,7 +168,7 @@ async def test_an_answer_tells_the_limits_of_its_key_and_an_anonymous_one_those_
     world = ChatWorld()
     app = ChatApp(world)
     async with app.http:
-        app.secret = await world.open(rpm=7, tpm=9000)
+        app.secret = await world.open(requests_per_minute=7, tokens_per_minute=9000)
         ours, anonymous = await app.get("/v1/models"), await app.http.get("/api/models")
     assert ours.headers["x-ratelimit-limit-requests"] == "7"
     assert ours.headers["x-ratelimit-limit-tokens"] == "9000"

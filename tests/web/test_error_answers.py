@@ -161,7 +161,7 @@ async def test_a_restricted_key_is_told_what_it_may_not_do() -> None:
         app.secret = await world.open(models=("other",))
         assert_error(await app.chat(), "model_not_allowed", 403)
         assert_error(await app.get("/v1/models/m-1"), "model_not_found", 404)
-        _, app.secret = await world.keys.create("a1", "elsewhere", ip_ranges=("198.51.100.0/24",))
+        _, app.secret = await world.keys.issue("a1", "elsewhere", ip_ranges=("198.51.100.0/24",))
         assert_error(await app.get("/v1/models"), "ip_not_authorized", 403)
 
 
@@ -169,7 +169,7 @@ async def test_a_limit_is_429_with_the_time_to_wait_and_what_is_left() -> None:
     world = ChatWorld()
     app = ChatApp(world)
     async with app.http:
-        app.secret = await world.open(rpm=2)
+        app.secret = await world.open(requests_per_minute=2)
         for left in ("1", "0"):
             assert (await app.chat()).headers["x-ratelimit-remaining-requests"] == left
         response = await app.chat()

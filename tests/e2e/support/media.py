@@ -4,7 +4,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 from local.demo_upstream.audio import wav
-from local.demo_upstream.pictures import picture
+from local.demo_upstream.images import picture
 
 RECORDING_MS = 1200
 RECORDING = wav(bytes(2 * 24 * RECORDING_MS))

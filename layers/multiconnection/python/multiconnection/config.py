@@ -25,6 +25,7 @@ from .money import NANO_PER_USD, MoneyError, usd_to_nano
 # API Gateway ends an answer after five minutes of silence; what is left is for settling and for its own overhead.
 SILENCE_MAX_S = 285.0
 LEGAL_ENTITY = "MULTIVERSE CONNECTION TECHNOLOGY PTE. LTD."
+CreditMode = Literal["automatic", "approval", "off"]
 
 
 class SettingsError(ValueError):
@@ -140,7 +141,7 @@ class Settings(BaseModel):
     public_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
     adjustment_four_eyes_nano: Usd = 100 * NANO_PER_USD
     test_credit_nano: Usd = 1 * NANO_PER_USD
-    test_credit_mode: Literal["automatic", "approval", "off"] = "automatic"
+    test_credit_mode: CreditMode = "automatic"
     test_credits_per_network: Annotated[int, Field(ge=1, le=1000)] = 5
     ip_sign_in_attempts: Count = 60
     email_sign_in_attempts: Count = 10

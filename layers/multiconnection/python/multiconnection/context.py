@@ -1,4 +1,4 @@
-"""One request: its id, its times, and what became of it."""
+"""The context of a request: its id, its times, and its outcome."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 @dataclass(slots=True)
 class RequestContext:
-    """Made before anything else looks at a request; published as its metrics once the answer is complete.
+    """Created before anything else reads a request; published as its metrics once the answer is complete.
 
     `started_s` and `function_ends_s` are epoch seconds. `limits` returns the rate-limit headers when the answer starts:
-    of the address at first, of the key once the caller is known. The fields after it are filled in on the way:
+    those of the address at first, those of the key once the caller is known. The fields after it are filled in later:
     `error_code` by the error handlers, `attempts` and `charged` (members of the metrics line) by paid calls.
     """
 
@@ -37,5 +37,5 @@ class RequestContext:
 
     @property
     def code(self) -> str:
-        """Of the error that the caller was shown, in-band ones included; empty where all went well."""
+        """The code of the error that the caller was shown, those inside a stream included; empty on success."""
         return self.error_code or (self.attempts.error_code if self.attempts else "")

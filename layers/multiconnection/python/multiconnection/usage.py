@@ -1,11 +1,11 @@
-"""What a call consumed, in disjoint kinds: each token is counted in exactly one priced field."""
+"""The usage of a call, and how the call was routed and ended."""
 
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 
 class UsageSource(StrEnum):
-    """How the quantities became known; `request`: counted in what the caller sent, exactly."""
+    """How the quantities are known; `request` means counted exactly in what the caller sent."""
 
     UPSTREAM = "upstream"
     REQUEST = "request"
@@ -15,7 +15,7 @@ class UsageSource(StrEnum):
 
 
 class Ended(StrEnum):
-    """How the call ended: the line of the endings table that decided the charge."""
+    """How the call ended, which decides its charge (see docs/ledger.md)."""
 
     COMPLETE = "complete"
     UPSTREAM_ERROR = "upstream_error"
@@ -29,10 +29,10 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by kind; `reasoning` is information only, those tokens are inside `output`.
+    """Quantities by kind. Each token is counted in exactly one priced field; `reasoning` tokens are part of `output`.
 
-    `images` are those that are priced each, at `image_size` and `image_quality`; where images are priced by their
-    tokens they are counted in `output_image`.
+    `images` are priced each, at `image_size` and `image_quality`; images that are priced by their tokens are counted in
+    `output_image`.
     """
 
     input: int = 0
@@ -59,16 +59,16 @@ class Usage:
         return self.output + self.output_audio + self.output_image
 
     def exceeds(self, most: "Usage") -> bool:
-        """Whether a side of it is above that side of `most`: what was read, what was made, or how long it lasts."""
+        """Whether prompt tokens, completion tokens or the duration are above those of `most`."""
         return bool(self._above(most))
 
     def believed(self, most: "Usage", estimate: "Usage") -> "Usage":
-        """What may be charged of a reported usage: itself, with each side above that of `most` as in `estimate`."""
+        """The part of a reported usage that may be charged: where it is above `most`, the quantities of `estimate`."""
         above = self._above(most)
         return replace(self, **{kind: getattr(estimate, kind) for kind in above}) if above else self
 
     def _above(self, most: "Usage") -> list[str]:
-        """The kinds of the sides that are above those of `most`."""
+        """The names of the fields whose total is above that of `most`."""
         above: list[str] = []
         if self.prompt_tokens > most.prompt_tokens:
             above += _PROMPT_KINDS
@@ -81,7 +81,7 @@ class Usage:
     def as_openai(self) -> dict[str, object]:
         """The usage object as OpenAI spells it: cached and reasoning tokens are subsets of the totals.
 
-        What is not counted in tokens is there only where there is any of it.
+        Quantities other than tokens are left out if they are 0.
         """
         return {
             **self._tokens(),
@@ -109,11 +109,11 @@ class Usage:
         }
 
     def nonzero(self) -> dict[str, int]:
-        """The counts that are not 0, for storage."""
+        """The quantities that are not 0, for storage."""
         return {name: value for name in USAGE_COUNTS if (value := getattr(self, name))}
 
     def words(self) -> dict[str, str]:
-        """The fields that are texts and not empty, for storage."""
+        """The texts that are not empty, for storage."""
         return {name: value for name in USAGE_WORDS if (value := getattr(self, name))}
 
 
@@ -125,7 +125,7 @@ USAGE_WORDS = tuple(field.name for field in fields(Usage) if field.type is str)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A provider failed a call; `code` is that of our error."""
+    """A failed attempt at a provider; `code` is that of our error."""
 
     provider: str
     code: str
@@ -134,10 +134,10 @@ class Failure:
 
 @dataclass(slots=True)
 class Attempts:
-    """How a call was routed, for its usage row and its metrics.
+    """The routing of a call, for its usage row and its metrics.
 
-    `answered_ms`: from the start of the last attempt to its whole answer, or to the first good event of a stream.
-    `error_code`: of the error that ended a stream in-band.
+    `answered_ms` is from the start of the last attempt to its whole answer, or to the first good event of a stream.
+    `error_code` is that of an error inside a stream.
     """
 
     count: int = 0

@@ -1,11 +1,9 @@
-"""GET and PATCH /api/account: who I am, what limits me, how far I have come."""
+"""/api/account for the signed-in user, /api/admin/accounts for administrators."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.catalog.admin_routes import reason_of
-from multiconnection.credits.routes import credit_object
 from multiconnection.identity.browser import (
     LIMIT,
     ActiveAccessDep,
@@ -13,156 +11,101 @@ from multiconnection.identity.browser import (
     LimitQuery,
     SessionDep,
     body_of,
-    list_object,
     presented,
+    reason_of,
     set_session,
     small_body_of,
 )
-from multiconnection.identity.models import Session
 from multiconnection.identity.sessions import Sessions
-from multiconnection.keys.models import PREFIX, ApiKey
-from multiconnection.ledger.models import ACTIVE, SUSPENDED
-from multiconnection.money import nano_to_usd
-from multiconnection.orders.routes import order_object
 from multiconnection.web.context import ContextDep, service
-from multiconnection.web.validation import ReasonBody
+from multiconnection.web.openapi import Page, refuses, takes
+from multiconnection.web.validation import MaybeReasonBody, ReasonBody
 
-from .admin import AccountDossier, AccountRecord, AdminAccounts
-from .service import AccountBody, Overview, Profile
+from .admin import AdminAccounts
+from .schemas import AccountAnswer, AccountBody, AdminAccountAnswer, DossierAnswer
+from .service import AccountService
 
 AccountsDep = Annotated[AdminAccounts, service("accounts")]
-ProfileDep = Annotated[Profile, service("profile")]
+AccountDep = Annotated[AccountService, service("account")]
 SessionsDep = Annotated[Sessions, service("sessions")]
-
-router = APIRouter()
-
-
-@router.get("/api/account")
-async def retrieve_account(profile: ProfileDep, session: SessionDep, context: ContextDep) -> dict[str, Any]:
-    return account_object(session, await profile.overview(session, context.ip))
-
-
-@router.patch("/api/account")
-async def update_account(
-    request: Request, profile: ProfileDep, sessions: SessionsDep, access: ActiveAccessDep, context: ContextDep
-) -> dict[str, Any]:
-    """The name, at once and in the cookie."""
-    body = await small_body_of(request, AccountBody)
-    await profile.rename(access, body.name)
-    fresh = await sessions.access(presented(request))
-    set_session(request, fresh.renewed)
-    return account_object(fresh.session, await profile.overview(fresh.session, context.ip))
-
-
-def account_object(session: Session, found: Overview) -> dict[str, Any]:
-    account, limits = found.account, found.limits
-    return {
-        "account_id": session.account_id,
-        "email": session.email,
-        "name": account.name or session.name,
-        # Frozen, for the operator to look at its books, is suspended to its owner.
-        "status": ACTIVE if account.status == ACTIVE else SUSPENDED,
-        "created": account.created_s,
-        "limits": {
-            "requests_per_minute": limits.requests_per_minute,
-            "tokens_per_minute": limits.tokens_per_minute,
-            "in_flight_max": limits.in_flight_max,
-        },
-        "test_credit": found.withheld,
-        "first_run": {"has_key": found.has_key, "has_call": found.has_call},
-        "is_admin": session.is_admin,
-    }
-
-
-# /api/admin/accounts: find an account, look at it, suspend and resume it.
-
-admin_router = APIRouter()
-QueryText = Annotated[str, Query(max_length=254)]
 # The identity provider's own cursors are long.
 LongCursorQuery = Annotated[str | None, Query(max_length=4096)]
+QueryText = Annotated[str, Query(max_length=254, description="An account id, or the beginning of an e-mail address")]
+AwaitingQuery = Annotated[bool, Query(description="Without a query: the accounts that await a test credit")]
+
+router = APIRouter(prefix="/api/account", tags=["Account"])
+admin_router = APIRouter(prefix="/api/admin/accounts", tags=["Admin"])
 
 
-@admin_router.get("/api/admin/accounts")
+@router.get("", summary="Profile, limits, first steps")
+async def retrieve_account(account: AccountDep, session: SessionDep, context: ContextDep) -> AccountAnswer:
+    return AccountAnswer.of(session, await account.overview(session, context.ip))
+
+
+@router.patch("", summary="Change the profile", openapi_extra=takes(AccountBody))
+async def update_account(
+    request: Request, account: AccountDep, sessions: SessionsDep, access: ActiveAccessDep, context: ContextDep
+) -> AccountAnswer:
+    """Changes the name, in the session's cookie as well."""
+    body = await small_body_of(request, AccountBody)
+    await account.rename(access, body.name)
+    fresh = await sessions.access(presented(request))
+    set_session(request, fresh.renewed)
+    return AccountAnswer.of(fresh.session, await account.overview(fresh.session, context.ip))
+
+
+@admin_router.get("", summary="Search accounts")
 async def list_accounts(
     accounts: AccountsDep,
     admin: AdminDep,
     query: QueryText = "",
     limit: LimitQuery = LIMIT,
     cursor: LongCursorQuery = None,
-    awaiting: bool = False,
-) -> dict[str, Any]:
-    """`query` is an account id or the beginning of an e-mail address. Pages can be short and have a next one.
-
-    Without one, `awaiting` lists the accounts that wait for a test credit.
-    """
+    awaiting: AwaitingQuery = False,
+) -> Page[AdminAccountAnswer]:
+    """Accounts by id or by the beginning of an e-mail address. A short page may have a next one."""
     page = await accounts.search(query.strip(), limit, cursor, awaiting=awaiting)
-    return list_object([admin_account_object(record) for record in page.records], page.after)
+    return Page(data=[AdminAccountAnswer.of(record) for record in page.records], next_cursor=page.after)
 
 
-@admin_router.get("/api/admin/accounts/{account_id}")
-async def admin_retrieve_account(account_id: str, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
-    return dossier_object(await accounts.dossier(account_id))
+@admin_router.get("/{account_id}", summary="Retrieve an account with its keys and orders", responses=refuses(404))
+async def admin_retrieve_account(account_id: str, accounts: AccountsDep, admin: AdminDep) -> DossierAnswer:
+    return DossierAnswer.whole(await accounts.dossier(account_id))
 
 
-@admin_router.post("/api/admin/accounts/{account_id}/suspend")
-async def suspend_account(account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
-    """The next call is refused; calls that run are settled."""
+@admin_router.post(
+    "/{account_id}/suspend",
+    summary="Suspend an account",
+    responses=refuses(404, 409),
+    openapi_extra=takes(ReasonBody),
+)
+async def suspend_account(
+    account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep
+) -> AdminAccountAnswer:
+    """Refuses the account's next call; calls in flight are settled."""
     body = await body_of(request, ReasonBody)
-    return admin_account_object(await accounts.suspend(admin, account_id, body.reason))
+    return AdminAccountAnswer.of(await accounts.suspend(admin, account_id, body.reason))
 
 
-@admin_router.post("/api/admin/accounts/{account_id}/resume")
-async def resume_account(account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep) -> dict[str, Any]:
+@admin_router.post(
+    "/{account_id}/resume", summary="Resume an account", responses=refuses(404, 409), openapi_extra=takes(ReasonBody)
+)
+async def resume_account(
+    account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep
+) -> AdminAccountAnswer:
     body = await body_of(request, ReasonBody)
-    return admin_account_object(await accounts.resume(admin, account_id, body.reason))
+    return AdminAccountAnswer.of(await accounts.resume(admin, account_id, body.reason))
 
 
-@admin_router.post("/api/admin/accounts/{account_id}/test-credit")
+@admin_router.post(
+    "/{account_id}/test-credit",
+    summary="Grant an awaited test credit",
+    responses=refuses(404, 409),
+    openapi_extra=takes(MaybeReasonBody, required=False),
+)
 async def grant_test_credit(
     account_id: str, request: Request, accounts: AccountsDep, admin: AdminDep
-) -> dict[str, Any]:
-    """Once, to an account that waits for it; sent again, it finds it granted."""
+) -> AdminAccountAnswer:
+    """Grants it once, however often this is sent."""
     why = await reason_of(request)
-    return admin_account_object(await accounts.grant_test_credit(admin, account_id, why))
-
-
-def admin_account_object(record: AccountRecord) -> dict[str, Any]:
-    image = record.image
-    return {
-        "object": "account",
-        "id": image.account_id,
-        "email": record.email or None,
-        "name": image.name,
-        "status": image.status,
-        "available": nano_to_usd(image.available),
-        "in_flight": nano_to_usd(image.held),
-        "credits_in": nano_to_usd(image.credits_in),
-        "charged": nano_to_usd(image.charged),
-        "created": image.created_s,
-        "test_credit": record.withheld,
-    }
-
-
-def dossier_object(dossier: AccountDossier) -> dict[str, Any]:
-    return {
-        **admin_account_object(dossier.record),
-        "live_calls": dossier.record.image.live_holds,
-        "keys": [key_object(key) for key in dossier.keys],
-        "orders": [order_object(order) for order in dossier.orders],
-        "credits": [credit_object(row) for row in dossier.credits],
-    }
-
-
-def key_object(key: ApiKey) -> dict[str, Any]:
-    """A key as its record has it: what it was used for is its owner's to see."""
-    return {
-        "id": key.public_id,
-        "name": key.name,
-        "prefix": f"{PREFIX}…",
-        "last4": key.last4,
-        "created": key.created_s,
-        "status": key.status,
-        "expires_at": key.expires_s,
-        "budget": None if key.budget_nano is None else nano_to_usd(key.budget_nano),
-        "kind": key.kind,
-    }
+    return AdminAccountAnswer.of(await accounts.grant_test_credit(admin, account_id, why))

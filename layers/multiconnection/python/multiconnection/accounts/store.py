@@ -1,4 +1,7 @@
-"""Table Balances as administrators read it: with e-mail addresses, page by page; and the status of an account."""
+"""Table Balances beside the ledger: status and test credit of an account, its owner's e-mail address and name.
+
+Every write to an account's item raises its version `v`, as those of the ledger do.
+"""
 
 import contextlib
 from typing import Any
@@ -9,10 +12,9 @@ from multiconnection.aws.dynamo import ConditionFailed, Driver, Item
 from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.models import CreditRow
 
-from .admin import AccountPage, AccountRecord, GrantRefused, StatusRefused
-from .service import AWAITED, Withheld
+from .models import AWAITED, AccountPage, AccountRecord, GrantRefused, StatusRefused, Withheld
 
-# Few accounts wait among many.
+# Few of many accounts await a test credit.
 ROWS_PER_READ = 1000
 _IS_AWAITED = "test_credit IN (:awaited0, :awaited1)"
 _AWAITED = {f":awaited{place}": a.text(why) for place, why in enumerate(AWAITED)}
@@ -21,7 +23,10 @@ _ROW = 0
 
 
 class AdminAccountsTable:
-    """Implements `AccountStore`."""
+    """Accounts for administrators. A change and its entry of the audit log are one transaction.
+
+    Each method raises StoreError as well; a write may be repeated with the same entry.
+    """
 
     def __init__(self, driver: Driver, balances_table: str, credits_table: str, writes: AuditedWrites) -> None:
         self._driver = driver
@@ -30,11 +35,13 @@ class AdminAccountsTable:
         self._writes = writes
 
     async def record(self, account_id: str) -> AccountRecord | None:
+        """Strongly consistent."""
         key = ledger_items.account_key(account_id)
         answer = await self._driver.call("GetItem", {"TableName": self._table, "Key": key, "ConsistentRead": True})
         return _record(answer["Item"]) if "Item" in answer else None
 
     async def page(self, limit: int, after: str | None, *, awaiting: bool = False) -> AccountPage:
+        """Accounts in no particular order; with `awaiting` only those that await a test credit."""
         scan: dict[str, Any] = {"TableName": self._table, "Limit": limit}
         if awaiting:
             return await self._awaiting(scan | {"Limit": ROWS_PER_READ}, limit, after)
@@ -47,7 +54,7 @@ class AdminAccountsTable:
         )
 
     async def _awaiting(self, scan: dict[str, Any], limit: int, after: str | None) -> AccountPage:
-        """Up to `limit` of the accounts that a read or two of the table find."""
+        """Up to `limit` accounts that one read of the table finds."""
         scan |= {"FilterExpression": _IS_AWAITED, "ExpressionAttributeValues": _AWAITED}
         if after is not None:
             scan["ExclusiveStartKey"] = ledger_items.account_key(after)
@@ -59,6 +66,7 @@ class AdminAccountsTable:
         return AccountPage(found, a.read_text(last, "account_id") if last else None)
 
     async def grant(self, row: CreditRow, entry: AuditEntry) -> None:
+        """Credit row, balance and entry of an awaited test credit at once. Raises GrantRefused."""
         credit = ledger_items.credit(self._table, row.account_id, row.amount)
         change = {
             **credit,
@@ -70,11 +78,12 @@ class AdminAccountsTable:
             await self._writes.write(entry, {"Put": ledger_items.put_once(self._credits, row)}, {"Update": change})
         except WriteRefused as exc:
             if _ROW in exc.refused:
-                # Granted by a sign-in whose last write was lost: it waits no more.
+                # Granted by a sign-in whose last write was lost: the account awaits it no more.
                 await forget_withheld(self._driver, self._table, row.account_id)
             raise GrantRefused(is_granted=_ROW in exc.refused) from exc
 
     async def set_status(self, account_id: str, from_: str, to: str, entry: AuditEntry) -> None:
+        """Raises StatusRefused unless the account has status `from_`."""
         update = ledger_items.set_status(self._table, account_id, to)
         names = {**update["ExpressionAttributeNames"]}
         values = {**update["ExpressionAttributeValues"], ":from": a.text(from_)}
@@ -94,11 +103,11 @@ def _record(item: Item) -> AccountRecord:
     return AccountRecord(ledger_items.parse_account(item), a.read_text(item, "email"), withheld_of(item))
 
 
-# E-mail address and name beside an account's balance, for the operator's lists, and which mailbox had its credit.
-
-
 class ProfilesTable:
-    """Implements `ProfileStore` over table Balances; `v` rises as with every write to an account's item."""
+    """Owners' profiles for the operator's lists, and which mailboxes have had a test credit.
+
+    Each method raises StoreError.
+    """
 
     def __init__(self, driver: Driver, balances_table: str, credits_table: str) -> None:
         self._driver = driver
@@ -106,7 +115,10 @@ class ProfilesTable:
         self._credits = credits_table
 
     async def claim(self, mailbox: str, account_id: str) -> bool:
-        """One conditional write beside the credits, under a key of its own; whoever reads credits names an account."""
+        """Whether this account is the first one of the mailbox to ask, however often it asks.
+
+        The claim lies beside the credits under a key of its own, so that no account's credits include it.
+        """
         request = {
             "TableName": self._credits,
             "Item": ledger_items.credit_key(f"mailbox#{mailbox}", "claim") | {"claimed_by": a.text(account_id)},
@@ -120,7 +132,7 @@ class ProfilesTable:
         return True
 
     async def remember(self, account_id: str, email: str, name: str) -> None:
-        """One conditional write, which fails where nothing has changed. Raises StoreError."""
+        """Keep the owner's address and name; the condition fails where nothing has changed."""
         request = {
             "TableName": self._table,
             "Key": ledger_items.account_key(account_id),
@@ -131,13 +143,11 @@ class ProfilesTable:
             "ExpressionAttributeNames": {"#name": "name"},
             "ExpressionAttributeValues": {":email": a.text(email), ":name": a.text(name), ":one": a.number(1)},
         }
-        try:
+        with contextlib.suppress(ConditionFailed):
             await self._driver.call("UpdateItem", request)
-        except ConditionFailed:
-            return
 
     async def withhold(self, account_id: str, why: Withheld | None) -> None:
-        """One conditional write, which fails where nothing has changed. Raises StoreError."""
+        """Keep why an account has no test credit; None where it has one."""
         if why is None:
             await forget_withheld(self._driver, self._table, account_id)
             return
@@ -166,7 +176,7 @@ def withheld_of(item: Item) -> Withheld | None:
 
 
 async def forget_withheld(driver: Driver, balances_table: str, account_id: str) -> None:
-    """The account has its test credit. Raises StoreError."""
+    """Remove the reason from an account that has its test credit. Raises StoreError."""
     request = {
         "TableName": balances_table,
         "Key": ledger_items.account_key(account_id),

@@ -7,8 +7,8 @@ from multiconnection.calls.pipeline import Calls
 from multiconnection.calls.requests import wrong_kind
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer, raw
 from multiconnection.calls.upstream import CostOf, UpstreamStream
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, ENDPOINTS, SPEECH
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any
 
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError, UpstreamStream
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import SPEECH
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.errors import (
     TransportFailure,

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakValueDictionary
 
-from multiconnection.audio.duration import probe
-from multiconnection.audio.duration.types import Audio, AudioError, Steps
+from multiconnection.audio.duration import Audio, AudioError, Steps, probe
 from multiconnection.calls.pipeline import Calls
 from multiconnection.calls.streaming import NAMED_EVENTS, StreamedAnswer
 from multiconnection.context import RequestContext

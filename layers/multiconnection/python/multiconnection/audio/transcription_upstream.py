@@ -8,8 +8,8 @@ from math import isfinite
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamStream
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import base_name
-from multiconnection.catalog.provider import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.errors import (
     TransportFailure,

@@ -1,1 +1,1 @@
-"""The log of what administrators and operators did."""
+"""The log of the actions of administrators and operators."""

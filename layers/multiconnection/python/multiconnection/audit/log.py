@@ -1,8 +1,8 @@
-"""The administrators' log: entries that are written together with what they tell about, and the list of them.
+"""The audit log: one entry for each action of an administrator or operator, in table Audit.
 
-A change and its entry are one transaction wherever the change is one of tables (accounts, adjustments, catalog,
-switches): neither exists without the other, and `before` is what the transaction's own conditions have checked. What is
-no change of a table (a reconciliation) is logged before it begins. Either way nothing happens unlogged.
+A change of the tables (accounts, adjustments, catalog, switches) and its entry are one transaction: neither exists
+without the other, and `before` is what the transaction's own conditions have checked. An action that changes no table,
+such as a reconciliation, is logged before it begins.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from multiconnection import ids
 from multiconnection.aws import dynamo as a
@@ -21,18 +21,23 @@ from multiconnection.observability.logging import correlation
 from multiconnection.ports import Clock, Rng
 from multiconnection.retry import Reliable
 
+# Queries of one page: each reads up to a megabyte, or one empty month.
+READS_MAX = 13
+# So many empty months in a row lie before the log's first entry.
+EMPTY_MONTHS_MAX = 12
+ROWS_PER_READ = 500
+# Another process's clock may be ahead of this one.
+CLOCK_SKEW_MS = 600_000
 _MS_CHARS, _RANDOM_CHARS = 8, 6
 _ID = re.compile(rf"aud_[0-9A-Za-z]{{{_MS_CHARS + _RANDOM_CHARS}}}")
-
-
-# The audit log as the use cases see it: append-only, one entry for each thing that an administrator did.
-
+_TEXTS = ("actor", "action", "subject", "reason", "request_id")
+_CONDITION_FAILED = "ConditionalCheckFailed"
 Facts = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """`before` and `after` are what the action changed; values that are secrets never get here."""
+    """`before` and `after` are what the action changed; they never contain secrets."""
 
     entry_id: str
     at_s: int
@@ -43,41 +48,6 @@ class AuditEntry:
     after: Facts
     reason: str
     request_id: str
-
-
-class AuditEntries:
-    """Makes entries; whoever changes something hands one to the store that changes it."""
-
-    def __init__(self, clock: Clock, rng: Rng) -> None:
-        self._clock = clock
-        self._rng = rng
-        self._last_ms = 0
-
-    def of(self, actor: str, action: str, subject: str, before: Facts, after: Facts, why: str = "") -> AuditEntry:
-        """With an id of its own: a transaction that is repeated with it is carried out once."""
-        now_ms = int(self._clock.now() * 1000)
-        # Two of one millisecond keep their order.
-        self._last_ms = max(now_ms, self._last_ms + 1)
-        return AuditEntry(
-            entry_id=f"{entry_bound(self._last_ms)}{random_text(self._rng, _RANDOM_CHARS)}",
-            at_s=now_ms // 1000,
-            actor=actor,
-            action=action,
-            subject=subject,
-            before=before,
-            after=after,
-            reason=why,
-            request_id=correlation().get("request_id", ""),
-        )
-
-
-def entry_bound(ms: int) -> str:
-    """Not after any entry of this millisecond, and after every entry before it."""
-    return f"aud_{ids.encode(max(0, ms), _MS_CHARS)}"
-
-
-def entry_ms(entry_id: str) -> int:
-    return ids.decode(entry_id[4 : 4 + _MS_CHARS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,46 +66,34 @@ class AuditPage:
     after: str | None
 
 
-class AuditReader(Protocol):
-    async def page(self, before_id: str, wanted: AuditFilter, limit: int) -> AuditPage:
-        """Entries before that id, newest first; raises StoreError."""
+class AuditEntries:
+    """Makes entries in the order of their ids."""
 
-
-class AuditTrail:
-    def __init__(self, reader: AuditReader, reliable: Reliable, clock: Clock) -> None:
-        self._reader = reader
-        self._reliable = reliable
+    def __init__(self, clock: Clock, rng: Rng) -> None:
         self._clock = clock
+        self._rng = rng
+        self._last_ms = 0
 
-    async def page(self, cursor: str | None, wanted: AuditFilter, limit: int) -> AuditPage:
-        """Newest first. Raises RequestInvalid for a cursor that is none, or LedgerUnavailable."""
-        if cursor is not None and not _ID.fullmatch(cursor):
-            raise RequestInvalid("'cursor' is not a place in this list.", param="cursor")
-        # Another process's clock may be ahead of ours.
-        before_id = cursor or f"{entry_bound(int(self._clock.now() * 1000) + 600_000)}{'z' * _RANDOM_CHARS}"
-        return await self._reliable(lambda: self._reader.page(before_id, wanted, limit))
-
-
-class Audit(Protocol):
-    async def record(
-        self, actor: str, action: str, subject: str, before: Facts, after: Facts, reason: str = ""
-    ) -> None:
-        """Append one entry; never changes or removes one. Raises StoreError."""
-
-
-# Table Audit: what administrators did, one item an entry, by month; put once, never changed and never removed.
-
-# Queries of one page: each reads up to a megabyte, or one empty month.
-READS_MAX = 13
-# A log that says nothing for a year has begun.
-EMPTY_MONTHS_MAX = 12
-ROWS_PER_READ = 500
-_TEXTS = ("actor", "action", "subject", "reason", "request_id")
-_CONDITION_FAILED = "ConditionalCheckFailed"
+    def of(self, actor: str, action: str, subject: str, before: Facts, after: Facts, why: str = "") -> AuditEntry:
+        """An entry with an id of its own: a transaction that is repeated with it is carried out once."""
+        now_ms = int(self._clock.now() * 1000)
+        # Two entries of one millisecond keep their order.
+        self._last_ms = max(now_ms, self._last_ms + 1)
+        return AuditEntry(
+            entry_id=f"{entry_bound(self._last_ms)}{random_text(self._rng, _RANDOM_CHARS)}",
+            at_s=now_ms // 1000,
+            actor=actor,
+            action=action,
+            subject=subject,
+            before=before,
+            after=after,
+            reason=why,
+            request_id=correlation().get("request_id", ""),
+        )
 
 
 class WriteRefused(Exception):
-    """A condition of the change failed, and neither it nor its entry was written.
+    """A condition of the change failed, and neither the change nor its entry was written.
 
     `refused` holds the item of each action whose condition failed, by its place; None where there is no item.
     """
@@ -146,14 +104,14 @@ class WriteRefused(Exception):
 
 
 class AuditedWrites:
-    """Changes together with their entries of the log: all of it or nothing."""
+    """Changes written together with their entries: all of it or nothing."""
 
     def __init__(self, driver: Driver, audit_table: str) -> None:
         self._driver = driver
         self._table = audit_table
 
     async def write(self, entry: AuditEntry, *actions: Mapping[str, Any]) -> None:
-        """May be repeated with the same entry: where it exists, an earlier attempt has done it all.
+        """Carry out the actions. May be repeated with the same entry: if it exists, an earlier attempt did it all.
 
         Raises WriteRefused or StoreError.
         """
@@ -171,7 +129,7 @@ class AuditedWrites:
 
 
 class AuditTable:
-    """Implements `Audit` for actions that are logged on their own, `AuditReader` and `EntryStore`."""
+    """Table Audit: one item an entry, by month. Entries are never changed or removed."""
 
     def __init__(self, driver: Driver, table: str, entries: AuditEntries) -> None:
         self._driver = driver
@@ -181,16 +139,18 @@ class AuditTable:
     async def record(
         self, actor: str, action: str, subject: str, before: Facts, after: Facts, reason: str = ""
     ) -> None:
-        """Raises StoreError; repeated after an unknown outcome it may be there twice, never not at all."""
+        """Append a new entry. Raises StoreError; repeated after an unknown outcome, the entry may be there twice."""
         await self.append(self._entries.of(actor, action, subject, before, after, reason))
 
     async def append(self, entry: AuditEntry) -> None:
+        """May be repeated with the same entry. Raises StoreError."""
         try:
             await self._driver.call("PutItem", put_once(self._table, entry))
         except ConditionFailed:
             return
 
     async def page(self, before_id: str, wanted: AuditFilter, limit: int) -> AuditPage:
+        """Entries before that id, newest first. Raises StoreError."""
         found: list[AuditEntry] = []
         empty_months = 0
         months = _months(entry_ms(before_id))
@@ -206,7 +166,7 @@ class AuditTable:
             empty_months = 0 if answer["ScannedCount"] else empty_months + 1
             if empty_months > EMPTY_MONTHS_MAX:
                 return AuditPage(found, None)
-            before_id = f"{entry_bound(_starts_ms(month))}000000"
+            before_id = f"{entry_bound(_starts_ms(month))}{'0' * _RANDOM_CHARS}"
             month = next(months)
         return AuditPage(found, before_id)
 
@@ -230,6 +190,31 @@ class AuditTable:
         if conditions:
             query |= {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeNames": names}
         return query
+
+
+class AuditTrail:
+    """The log as administrators read it."""
+
+    def __init__(self, table: AuditTable, reliable: Reliable, clock: Clock) -> None:
+        self._table = table
+        self._reliable = reliable
+        self._clock = clock
+
+    async def page(self, cursor: str | None, wanted: AuditFilter, limit: int) -> AuditPage:
+        """Newest first. Raises RequestInvalid for an unknown cursor, or LedgerUnavailable."""
+        if cursor is not None and not _ID.fullmatch(cursor):
+            raise RequestInvalid("'cursor' is not a place in this list.", param="cursor")
+        newest = entry_bound(int(self._clock.now() * 1000) + CLOCK_SKEW_MS) + "z" * _RANDOM_CHARS
+        return await self._reliable(lambda: self._table.page(cursor or newest, wanted, limit))
+
+
+def entry_bound(ms: int) -> str:
+    """A lower bound of this millisecond's entry ids, above those of every earlier one."""
+    return f"aud_{ids.encode(max(0, ms), _MS_CHARS)}"
+
+
+def entry_ms(entry_id: str) -> int:
+    return ids.decode(entry_id[4 : 4 + _MS_CHARS])
 
 
 def put_once(table: str, entry: AuditEntry) -> Mapping[str, Any]:
@@ -271,7 +256,7 @@ def _starts_ms(month: str) -> int:
 
 
 def _months(ms: int) -> Iterator[str]:
-    """That time's month, and all before it."""
+    """The month of that time, then every earlier one."""
     at = datetime.fromtimestamp(ms / 1000, UTC)
     year, month = at.year, at.month
     while True:

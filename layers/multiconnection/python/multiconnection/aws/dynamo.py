@@ -1,7 +1,7 @@
-"""One DynamoDB operation, one round trip: the protocol that three drivers implement, and its errors.
+"""One DynamoDB operation, one round trip: the protocol that three drivers implement, its errors and its values.
 
-Payloads and answers are DynamoDB's JSON ({"S": …}, {"N": …}), so expressions are written once and run the same
-against boto3, the asynchronous caller and the in-memory table of the simulation.
+Requests and responses are DynamoDB's JSON ({"S": …}, {"N": …}), so expressions are written once and run the same
+against boto3, the asynchronous driver and the in-memory table of the simulation.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,95 +10,11 @@ from typing import Any, Protocol
 
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 
-Item = dict[str, dict[str, Any]]
-
-
-class ConditionFailed(StoreError):
-    """ConditionalCheckFailedException; `item` is the item as it was (ALL_OLD), None when there was none."""
-
-    def __init__(self, item: Item | None) -> None:
-        super().__init__("the condition failed")
-        self.item = item
-
-
-class TransactionCancelled(StoreError):
-    """TransactionCanceledException: `reasons` holds one (code, item) for each action, code "None" where it was fine."""
-
-    def __init__(self, reasons: Sequence[tuple[str, Item | None]]) -> None:
-        super().__init__(f"the transaction was cancelled: {[code for code, _ in reasons]}")
-        self.reasons = reasons
-
-
-class RequestRejected(StoreError):
-    """The database calls the request itself wrong (ValidationException, missing table): a bug or a bad deploy."""
-
-
-class Driver(Protocol):
-    async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one operation, such as "UpdateItem", once: no retries below this line.
-
-        Raises ConditionFailed, TransactionCancelled, RequestRejected, StoreThrottled (not executed),
-        StoreUnavailable (not executed) or OutcomeUnknown (may have been executed).
-        """
-
-
-# Values to and from DynamoDB's attribute form; numbers are exact ints, never floats or Decimals.
-
 Attribute = dict[str, Any]
-
-
-def text(value: str) -> Attribute:
-    return {"S": value}
-
-
-def number(value: int) -> Attribute:
-    """Refuses anything but a real int: bool, float and numeric text never reach a money attribute."""
-    if type(value) is not int:
-        raise TypeError(f"not an int: {value!r}")
-    return {"N": str(value)}
-
-
-def flag(value: bool) -> Attribute:
-    return {"BOOL": value}
-
-
-def texts(values: tuple[str, ...]) -> Attribute:
-    return {"L": [text(value) for value in values]}
-
-
-def numbers(values: Mapping[str, int]) -> Attribute:
-    return {"M": {name: number(value) for name, value in values.items()}}
-
-
-def read_text(item: Mapping[str, Attribute], name: str, default: str = "") -> str:
-    found = item.get(name)
-    return str(found["S"]) if found else default
-
-
-def read_number(item: Mapping[str, Attribute], name: str) -> int:
-    """Raises KeyError when absent and ValueError when it is no integer."""
-    return int(item[name]["N"])
-
-
-def read_number_or_none(item: Mapping[str, Attribute], name: str) -> int | None:
-    return int(item[name]["N"]) if name in item else None
-
-
-def read_flag(item: Mapping[str, Attribute], name: str) -> bool:
-    return bool(item.get(name, {}).get("BOOL", False))
-
-
-def read_texts(item: Mapping[str, Attribute], name: str) -> tuple[str, ...]:
-    return tuple(entry["S"] for entry in item.get(name, {}).get("L", ()))
-
-
-def read_numbers(item: Mapping[str, Attribute], name: str) -> dict[str, int]:
-    return {key: int(value["N"]) for key, value in item.get(name, {}).get("M", {}).items()}
-
-
-# DynamoDB's error answers as our errors: the same table for both drivers over the wire.
-
-_NOT_EXECUTED_FOR_LOAD = {
+"""A value in DynamoDB's form, such as {"S": "text"}; numbers are exact ints, never floats or Decimals."""
+Item = dict[str, Attribute]
+# Refused for load: the operation was not executed.
+_THROTTLED = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ThrottlingException",
@@ -123,17 +39,63 @@ CREDENTIAL_CODES = {
 }
 
 
-def store_error(status: int, code: str, answer: Mapping[str, Any], operation: str) -> StoreError:
-    """The error for one refused operation. A 5xx or a time-out may have been executed, any other 4xx was not.
+class ConditionFailed(StoreError):
+    """ConditionalCheckFailedException; `item` is the item as it was (ALL_OLD), None if there was none."""
 
-    The codes above are those worth another attempt; an unknown code of a 4xx is not, and nothing is lost by that: the
-    ledger takes every error for a write that did not succeed.
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the condition failed")
+        self.item = item
+
+
+class TransactionCancelled(StoreError):
+    """TransactionCanceledException: `reasons` has one (code, item) for each action, code "None" if it was fine."""
+
+    def __init__(self, reasons: Sequence[tuple[str, Item | None]]) -> None:
+        super().__init__(f"the transaction was cancelled: {[code for code, _ in reasons]}")
+        self.reasons = reasons
+
+
+class RequestRejected(StoreError):
+    """The request itself is wrong (ValidationException, missing table): a bug or a bad deploy."""
+
+
+class Driver(Protocol):
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one operation, such as "UpdateItem", once, without retries.
+
+        Raises ConditionFailed, TransactionCancelled, RequestRejected, StoreThrottled (not executed),
+        StoreUnavailable (not executed) or OutcomeUnknown (may have been executed).
+        """
+
+
+async def query_items(
+    driver: Driver, operation: str, request: Mapping[str, Any], pages_max: int | None = None
+) -> AsyncIterator[Item]:
+    """Every item of a "Query" or "Scan"; the next page is fetched when the last one is used up.
+
+    Without `pages_max` the table's own size is the bound, because the ledger must see every row.
+    """
+    payload = dict(request)
+    for _ in count() if pages_max is None else range(pages_max):
+        page = await driver.call(operation, payload)
+        for item in page.get("Items", ()):
+            yield item
+        if not page.get("LastEvaluatedKey"):
+            return
+        payload["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def store_error(status: int, code: str, answer: Mapping[str, Any], operation: str) -> StoreError:
+    """The error for a refused operation. A 5xx or a time-out may have been executed, any other 4xx was not.
+
+    The codes above are worth another attempt; an unknown code of a 4xx is not, and nothing is lost by that, because the
+    ledger treats every error as a write that did not succeed.
     """
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(answer.get("Item"))
     if code == "TransactionCanceledException":
         return _cancelled(answer)
-    if code in _NOT_EXECUTED_FOR_LOAD or status == 429:
+    if code in _THROTTLED or status == 429:
         return StoreThrottled(f"{operation}: {code}")
     if code in CREDENTIAL_CODES:
         return StoreUnavailable(f"{operation}: {code}")
@@ -151,21 +113,50 @@ def _cancelled(answer: Mapping[str, Any]) -> StoreError:
     return TransactionCancelled(reasons)
 
 
-# Every item of a Query or Scan, page after page.
+def text(value: str) -> Attribute:
+    return {"S": value}
 
 
-async def query_items(
-    driver: Driver, operation: str, request: Mapping[str, Any], pages_max: int | None = None
-) -> AsyncIterator[Item]:
-    """`operation` is "Query" or "Scan"; the next page is asked for only when the last one is used up.
+def number(value: int) -> Attribute:
+    """Raises TypeError for anything but a real int: no bool, float or numeric text reaches a money attribute."""
+    if type(value) is not int:
+        raise TypeError(f"not an int: {value!r}")
+    return {"N": str(value)}
 
-    Without `pages_max` the table's own size is the bound: the ledger must see every row.
-    """
-    payload = dict(request)
-    for _ in count() if pages_max is None else range(pages_max):
-        page = await driver.call(operation, payload)
-        for item in page.get("Items", ()):
-            yield item
-        if not page.get("LastEvaluatedKey"):
-            return
-        payload["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+def flag(value: bool) -> Attribute:
+    return {"BOOL": value}
+
+
+def texts(values: tuple[str, ...]) -> Attribute:
+    return {"L": [text(value) for value in values]}
+
+
+def numbers(values: Mapping[str, int]) -> Attribute:
+    return {"M": {name: number(value) for name, value in values.items()}}
+
+
+def read_text(item: Mapping[str, Attribute], name: str, default: str = "") -> str:
+    found = item.get(name)
+    return str(found["S"]) if found else default
+
+
+def read_number(item: Mapping[str, Attribute], name: str) -> int:
+    """Raises KeyError if it is absent, and ValueError if it is not an integer."""
+    return int(item[name]["N"])
+
+
+def read_number_or_none(item: Mapping[str, Attribute], name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def read_flag(item: Mapping[str, Attribute], name: str) -> bool:
+    return bool(item.get(name, {}).get("BOOL", False))
+
+
+def read_texts(item: Mapping[str, Attribute], name: str) -> tuple[str, ...]:
+    return tuple(entry["S"] for entry in item.get(name, {}).get("L", ()))
+
+
+def read_numbers(item: Mapping[str, Attribute], name: str) -> dict[str, int]:
+    return {key: int(value["N"]) for key, value in item.get(name, {}).get("M", {}).items()}

@@ -20,7 +20,7 @@ class SecretUnreadable(Exception):
 
 
 class SecretsManagerSource:
-    """Implements `SecretSource` for one secret, whose text is a JSON object of texts."""
+    """One secret, whose text is a JSON object of texts."""
 
     def __init__(
         self, session: aiohttp.ClientSession, credentials: Credentials, arn: str, endpoint_url: str | None = None

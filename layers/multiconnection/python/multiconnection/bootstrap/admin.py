@@ -1,35 +1,40 @@
-"""Administration: the container of its function, the operators' desk of tools, and the reconciler's daily run."""
+"""Administration: the function below /api/admin, and the same services for tools and the daily run."""
 
 from collections.abc import Awaitable, Callable, Container, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from starlette.datastructures import State
 
-from multiconnection.accounts.admin import AccountStore, AdminAccounts, KeyLister, NobodyListed, OrderLister, People
-from multiconnection.accounts.service import CreditTerms
+from multiconnection.accounts.admin import AdminAccounts, People
+from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import AdminAccountsTable
-from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditReader, AuditTable, AuditTrail
+from multiconnection.audit.log import AuditedWrites, AuditEntries, AuditTable, AuditTrail
 from multiconnection.aws.dynamo import Driver
-from multiconnection.catalog.admin import AdminModels, AdminProviders, CatalogStore, SwitchStore
+from multiconnection.catalog.admin import AdminModels, AdminProviders
 from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth, ProviderMetrics
+from multiconnection.catalog.models import parse_costs
 from multiconnection.catalog.providers import provider_names
-from multiconnection.catalog.store import AdminCatalogTable, AdminSwitchesTable
+from multiconnection.catalog.service import PriceBook
+from multiconnection.catalog.store import AdminCatalogTable
 from multiconnection.config import Settings
-from multiconnection.credits.adjustments import AdjustmentStore, AdminAdjustments
-from multiconnection.credits.balance import ConsoleMoney
+from multiconnection.credits.service import AdminAdjustments, BalanceService
 from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
-from multiconnection.history.service import UsageReader
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.cognito import CognitoPeople, UserPool
 from multiconnection.keys.service import KeyService
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.store import Store
+from multiconnection.orders.decisions import OrderDecisions
+from multiconnection.orders.receipts import receipt_url
 from multiconnection.orders.store import OrdersTable
 from multiconnection.ports import Alarms, Clock, Rng
-from multiconnection.reports.reconciliation import AdminReconciliation, DailyRun, EntryStore, ReportStore
-from multiconnection.reports.revenue import AdminRevenue, CostBook, EntryVersions, RollUp, TakingsCounter, TakingsStore
+from multiconnection.reports.service import (
+    AdminReconciliation,
+    AdminRevenue,
+    DailyRun,
+    RevenueCounter,
+    RollUp,
+)
 from multiconnection.reports.store import ReportsTable
 from multiconnection.retry import Reliable
 from multiconnection.web.app import Process
@@ -37,178 +42,124 @@ from multiconnection.web.app import Process
 from .base import Base, build_base
 from .console import set_up_console
 from .gateway import serve
+from .orders import order_access
 
-# Administration as one object: what the routes below /api/admin and the operators' commands need besides orders.
 
+class Administration:
+    """Builds the administrators' services over any driver."""
 
-@dataclass(frozen=True, slots=True)
-class AdminDesk:
-    accounts: AdminAccounts
-    adjustments: AdminAdjustments
-    models: AdminModels
-    providers: AdminProviders
-    revenue: AdminRevenue
-    reconciliation: AdminReconciliation
-    trail: AuditTrail
+    def __init__(self, settings: Settings, driver: Driver, ledger: Ledger, clock: Clock, rng: Rng) -> None:
+        self.entries = AuditEntries(clock, rng)
+        self.log = AuditTable(driver, settings.audit_table, self.entries)
+        self._settings = settings
+        self._driver = driver
+        self._ledger = ledger
+        self._clock = clock
+        self._reliable = Reliable(rng)
+        self._writes = AuditedWrites(driver, settings.audit_table)
+        self._catalog = AdminCatalogTable(driver, settings.catalog_table, self._writes)
+        self._reports = ReportsTable(driver, settings.reports_table)
+
+    def accounts(self, keys: KeyService, people: People | None) -> AdminAccounts:
+        settings = self._settings
+        return AdminAccounts(
+            AdminAccountsTable(self._driver, settings.balances_table, settings.credits_table, self._writes),
+            people,
+            keys,
+            OrdersTable(self._driver, settings.orders_table),
+            BalanceService(self._ledger.store),
+            self.entries,
+            self._reliable,
+            CreditTerms(settings.test_credit_nano, settings.test_credit_mode),
+            self._clock,
+        )
+
+    def adjustments(self) -> AdminAdjustments:
+        settings = self._settings
+        tables = AdjustmentTables(settings.adjustments_table, settings.balances_table, settings.credits_table)
+        return AdminAdjustments(
+            AdjustmentsTable(self._driver, tables, self._writes),
+            self._ledger.store,
+            self.entries,
+            self._reliable,
+            self._clock,
+            settings.adjustment_four_eyes_nano,
+        )
+
+    def models(self) -> AdminModels:
+        return AdminModels(self._catalog, self.entries, self._reliable)
+
+    def providers(
+        self,
+        names: Sequence[str],
+        configured: Container[str],
+        refresh: Callable[[], Awaitable[None]],
+        metrics: ProviderMetrics,
+    ) -> AdminProviders:
+        """`refresh` brings `configured` up to date before it is read."""
+        health = ProviderHealth(metrics, names, self._clock)
+        return AdminProviders(names, configured, refresh, self._catalog, health, self.entries, self._reliable)
+
+    def revenue(self) -> AdminRevenue:
+        return AdminRevenue(self._reports, self._counter(), self._clock)
+
+    def reconciliation(self, maintenance: Maintenance) -> AdminReconciliation:
+        return AdminReconciliation(maintenance, self._reports, self.log, self.entries, self._reliable, self._clock)
+
+    def trail(self) -> AuditTrail:
+        return AuditTrail(self.log, self._reliable, self._clock)
+
+    def daily(self, maintenance: Maintenance, alarms: Alarms) -> DailyRun:
+        roll_up = RollUp(self._reports, self._counter(), self._clock, alarms)
+        return DailyRun(maintenance, self._reports, roll_up, self._reliable, alarms, self._clock)
+
+    def _counter(self) -> RevenueCounter:
+        usage = UsageHistoryTable(self._driver, self._settings.usage_table)
+        return RevenueCounter(self._ledger.store, usage, PriceBook(self._catalog, parse_costs), self._clock)
 
 
 def build_admin(state: State, settings: Settings) -> Process:
-    """What the console has, and administration."""
+    """The sessions of the console, and the services of administration."""
     base = build_base(settings)
     set_up_console(state, base)
-    put_admin(state, build_admin_services(base))
+    admin = Administration(settings, base.driver, base.ledger, base.clock, base.rng)
+    put_admin(
+        state,
+        admin,
+        KeyService(base.keys, base.ledger.store, base.clock, base.rng),
+        _people(base),
+        admin.providers(provider_names(), base.providers, base.providers.refresh, provider_metrics(settings)),
+        Maintenance(base.ledger, base.clock, base.alarms),
+    )
+    access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
+    state.decisions = OrderDecisions(access, base.ledger.store, partial(receipt_url, base.objects), admin.log)
     return serve(state, base)
 
 
-def put_admin(state: State, made: AdminDesk) -> None:
-    state.accounts, state.adjustments = made.accounts, made.adjustments
-    state.models, state.providers = made.models, made.providers
-    state.revenue, state.reconciliation, state.audit = made.revenue, made.reconciliation, made.trail
+def put_admin(
+    state: State,
+    admin: Administration,
+    keys: KeyService,
+    people: People | None,
+    providers: AdminProviders,
+    maintenance: Maintenance,
+) -> None:
+    state.accounts = admin.accounts(keys, people)
+    state.adjustments = admin.adjustments()
+    state.models = admin.models()
+    state.providers = providers
+    state.revenue = admin.revenue()
+    state.reconciliation = admin.reconciliation(maintenance)
+    state.audit = admin.trail()
 
 
-def build_admin_services(base: Base) -> AdminDesk:
+def provider_metrics(settings: Settings) -> CloudWatchMetrics:
+    return CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
+
+
+def _people(base: Base) -> CognitoPeople:
     settings = base.settings
     pool = UserPool(
         settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
     )
-    return build_desk(
-        settings,
-        base.driver,
-        base.ledger,
-        KeyService(base.keys, base.ledger.store, base.clock, base.rng),
-        CognitoPeople(base.session, base.credentials, pool),
-        ProviderNames(provider_names(), base.providers, base.providers.refresh),
-        Maintenance(base.ledger, base.clock, base.alarms),
-        base.clock,
-        base.rng,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderNames:
-    """`refresh` brings `configured` up to date before it is asked."""
-
-    names: Sequence[str]
-    configured: Container[str]
-    refresh: Callable[[], Awaitable[None]]
-
-
-def build_desk(
-    settings: Settings,
-    driver: Driver,
-    ledger: Ledger,
-    keys: KeyLister,
-    people: People | None,
-    providers: ProviderNames,
-    maintenance: Maintenance,
-    clock: Clock,
-    rng: Rng,
-) -> AdminDesk:
-    """Over any driver; a tool finds nobody by address."""
-    return admin_desk(
-        _tables(settings, driver, clock, rng),
-        ledger.store,
-        keys,
-        people or NobodyListed(),
-        providers,
-        CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url),
-        maintenance,
-        four_eyes_nano=settings.adjustment_four_eyes_nano,
-        terms=CreditTerms(settings.test_credit_nano, settings.test_credit_mode),
-        clock=clock,
-        rng=rng,
-    )
-
-
-def build_daily(
-    settings: Settings,
-    driver: Driver,
-    ledger: Ledger,
-    maintenance: Maintenance,
-    alarms: Alarms,
-    clock: Clock,
-    rng: Rng,
-) -> DailyRun:
-    tables = _tables(settings, driver, clock, rng)
-    counter = TakingsCounter(ledger.store, tables.usage, CostBook(tables.catalog), clock)
-    roll_up = RollUp(tables.reports, counter, clock, alarms)
-    return DailyRun(maintenance, tables.reports, roll_up, Reliable(rng), alarms, clock)
-
-
-class AdminCatalog(CatalogStore, EntryVersions, Protocol):
-    """The catalog's table, as administrators use it."""
-
-
-class AuditLog(AuditReader, EntryStore, Protocol):
-    """The log's table."""
-
-
-class AdminReports(TakingsStore, ReportStore, Protocol):
-    """The reports' table."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdminTables:
-    accounts: AccountStore
-    adjustments: AdjustmentStore
-    catalog: AdminCatalog
-    switches: SwitchStore
-    reports: AdminReports
-    log: AuditLog
-    usage: UsageReader
-    orders: OrderLister
-
-
-def _tables(settings: Settings, driver: Driver, clock: Clock, rng: Rng) -> AdminTables:
-    writes = AuditedWrites(driver, settings.audit_table)
-    booked = AdjustmentTables(settings.adjustments_table, settings.balances_table, settings.credits_table)
-    return AdminTables(
-        accounts=AdminAccountsTable(driver, settings.balances_table, settings.credits_table, writes),
-        adjustments=AdjustmentsTable(driver, booked, writes),
-        catalog=AdminCatalogTable(driver, settings.catalog_table, writes),
-        switches=AdminSwitchesTable(driver, settings.catalog_table, writes),
-        reports=ReportsTable(driver, settings.reports_table),
-        log=AuditTable(driver, settings.audit_table, AuditEntries(clock, rng)),
-        usage=UsageHistoryTable(driver, settings.usage_table),
-        orders=OrdersTable(driver, settings.orders_table),
-    )
-
-
-def admin_desk(
-    tables: AdminTables,
-    books: Store,
-    keys: KeyLister,
-    people: People,
-    providers: ProviderNames,
-    metrics: ProviderMetrics,
-    maintenance: Maintenance,
-    *,
-    four_eyes_nano: int,
-    terms: CreditTerms,
-    clock: Clock,
-    rng: Rng,
-) -> AdminDesk:
-    """Put together from its ports."""
-    reliable, entries = Reliable(rng), AuditEntries(clock, rng)
-    accounts = AdminAccounts(
-        tables.accounts, people, keys, tables.orders, ConsoleMoney(books), entries, reliable, terms, clock
-    )
-    counter = TakingsCounter(books, tables.usage, CostBook(tables.catalog), clock)
-    return AdminDesk(
-        accounts=accounts,
-        adjustments=AdminAdjustments(tables.adjustments, accounts, entries, reliable, clock, four_eyes_nano),
-        models=AdminModels(tables.catalog, entries, reliable),
-        providers=AdminProviders(
-            providers.names,
-            providers.configured,
-            providers.refresh,
-            tables.switches,
-            tables.catalog,
-            ProviderHealth(metrics, providers.names, clock),
-            entries,
-            reliable,
-        ),
-        revenue=AdminRevenue(tables.reports, counter, clock),
-        reconciliation=AdminReconciliation(maintenance, tables.reports, tables.log, entries, reliable, clock),
-        trail=AuditTrail(tables.log, reliable, clock),
-    )
+    return CognitoPeople(base.session, base.credentials, pool)

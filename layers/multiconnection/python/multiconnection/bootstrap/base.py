@@ -12,10 +12,10 @@ from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
-from multiconnection.catalog.provider import Provider
-from multiconnection.catalog.providers import Configure, ProviderDirectory, configured_providers
+from multiconnection.catalog.models import Provider
+from multiconnection.catalog.providers import Configure, FetchSecret, ProviderDirectory, configured_providers
 from multiconnection.catalog.service import CatalogService
-from multiconnection.catalog.store import CatalogTable, SwitchesTable
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
@@ -67,14 +67,13 @@ def build_base(settings: Settings) -> Base:
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
     session, credentials = _session(), Credentials.auto()
     driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
-    secret = _secret_source(settings, session, credentials)
+    secret = _secret(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)
     limiter = Limiter(limits, clock, default_rates(settings), lambda name: alarms.alarm("limiter", error=name))
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
-    switches = SwitchesTable(driver, settings.catalog_table)
-    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh, switches)
+    catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh)
     ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
     objects = S3Objects(session, credentials, settings.payload_bucket, settings.region, settings.aws_endpoint_url)
     return Base(
@@ -123,12 +122,10 @@ def _configure(settings: Settings) -> Configure:
     return configure
 
 
-def _secret_source(
-    settings: Settings, session: aiohttp.ClientSession, credentials: Credentials
-) -> SecretsManagerSource | None:
+def _secret(settings: Settings, session: aiohttp.ClientSession, credentials: Credentials) -> FetchSecret | None:
     if settings.provider_secret_arn is None:
         return None
-    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url)
+    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url).fetch
 
 
 def _upload_config(settings: Settings) -> UploadConfig:

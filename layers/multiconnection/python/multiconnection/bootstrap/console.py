@@ -1,22 +1,17 @@
 """The control plane: everything of the data plane, and what people in browsers need besides."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Protocol
 
 from starlette.datastructures import State
 
-from multiconnection.accounts.service import CreditTerms, GrantSlots, LimitDefaults, Onboarding, Profile, ProfileStore
+from multiconnection.accounts.models import CreditTerms
+from multiconnection.accounts.service import AccountService, Onboarding
 from multiconnection.accounts.store import ProfilesTable
-from multiconnection.audit.log import Audit, AuditEntries, AuditTable
-from multiconnection.aws.dynamo import Driver
-from multiconnection.aws.s3 import PayloadStore
-from multiconnection.catalog.service import PriceBook, PriceVersions
-from multiconnection.catalog.store import PriceVersionsTable
+from multiconnection.catalog.service import CatalogService, PriceBook
+from multiconnection.catalog.store import CatalogTable
 from multiconnection.config import Settings
-from multiconnection.credits.balance import ConsoleMoney
-from multiconnection.history.service import ConsoleUsage, UsageHistory, UsageReader, UsageService
+from multiconnection.credits.service import BalanceService
+from multiconnection.history.service import CallHistory, UsageHistory, UsageService
 from multiconnection.history.store import UsageHistoryTable
 from multiconnection.identity.attempts import AttemptLimits, AttemptQuotas
 from multiconnection.identity.challenges import Challenges
@@ -25,63 +20,45 @@ from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import IdentityProvider
 from multiconnection.identity.sessions import SessionRevoker, Sessions
 from multiconnection.identity.sign_in import Passwords, SignIn, SignUp, Totp
-from multiconnection.keys.models import KeyRecords
-from multiconnection.keys.schemas import CatalogReader, KeyWishes
-from multiconnection.keys.service import ConsoleKeys, KeyChanges, KeyChangeStore, KeyService
-from multiconnection.keys.store import KeyChangesTable
+from multiconnection.keys.service import KeyService
+from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
-from multiconnection.ledger.models import Account, AccountLimits, CreditRow, UsageRow
 from multiconnection.ledger.store import Store
 from multiconnection.limits.limiter import ConsoleQuota, Limiter
 from multiconnection.limits.store import LimitsTable
-from multiconnection.orders.decisions import AccountReader, OrderDecisions, ReceiptUrl
-from multiconnection.orders.models import Order, OrderStore, OrderTerms, Workflow
-from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
-from multiconnection.orders.receipts import SHOWN_S, ReceiptService, receipt_key
-from multiconnection.orders.service import OrderAccess, OrderService
-from multiconnection.orders.store import OrderCredits, OrdersTable
-from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Alarms, Clock, Rng
 from multiconnection.web.app import Process
 
-from .base import Base, build_base, ledger_store
+from .base import Base, build_base
 from .gateway import serve
+from .orders import order_access, order_terms, put_orders
 
 # The console's API as one object: what the routes below /api need besides accounts, orders and administration.
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    keys: ConsoleKeys
-    usage: ConsoleUsage
-    money: ConsoleMoney
+    keys: KeyService
+    history: CallHistory
+    money: BalanceService
     quota: ConsoleQuota
 
 
 def console(
-    records: KeyRecords,
-    changes: KeyChangeStore,
+    keys_table: KeysTable,
     books: Store,
-    reader: UsageReader,
-    versions: PriceVersions,
-    catalog: CatalogReader,
+    usage_table: UsageHistoryTable,
+    catalog_table: CatalogTable,
+    catalog: CatalogService,
     limiter: Limiter,
     clock: Clock,
     rng: Rng,
 ) -> Console:
     """Put together from its ports."""
-    history = UsageHistory(reader, rng)
-    keys = ConsoleKeys(
-        keys=KeyService(records, books, clock, rng),
-        records=records,
-        changes=KeyChanges(records, changes, books, clock, rng),
-        accounts=books,
-        wishes=KeyWishes(catalog),
-        history=history,
-        clock=clock,
-    )
-    usage = ConsoleUsage(history, UsageService(books), PriceBook(versions), records, clock)
-    return Console(keys, usage, ConsoleMoney(books), ConsoleQuota(limiter))
+    history = UsageHistory(usage_table, rng)
+    keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
+    calls = CallHistory(history, UsageService(books), PriceBook(catalog_table), keys_table, clock)
+    return Console(keys, calls, BalanceService(books), ConsoleQuota(limiter))
 
 
 # Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
@@ -94,20 +71,8 @@ class Identity:
     sign_in: SignIn
     passwords: Passwords
     totp: Totp
-    profile: Profile
+    profile: AccountService
     public_origins: frozenset[str]
-
-
-# The services about recharge orders, put together once.
-
-
-@dataclass(frozen=True, slots=True)
-class OrderDesk:
-    """`own` is a user's own orders, `decisions` is what administrators do."""
-
-    own: OrderService
-    receipts: ReceiptService
-    decisions: OrderDecisions
 
 
 def build_console(state: State, settings: Settings) -> Process:
@@ -116,39 +81,35 @@ def build_console(state: State, settings: Settings) -> Process:
     set_up_console(state, base)
     # For a key's own usage rows and balance, which the same function serves.
     state.usage = UsageService(base.ledger.store)
+    access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
+    put_orders(state, access, order_terms(settings), base.objects)
     return serve(state, base)
 
 
 def set_up_console(state: State, base: Base) -> None:
-    audit = AuditTable(base.driver, base.settings.audit_table, AuditEntries(base.clock, base.rng))
-    put_identity(state, build_identity(base))
-    put_console(state, build_console_services(base))
-    put_orders(state, build_order_desk(base, audit))
+    services = build_console_services(base)
+    put_identity(state, build_identity(base, services.keys))
+    put_console(state, services)
 
 
 def put_identity(state: State, made: Identity) -> None:
     state.sessions, state.public_origins = made.sessions, made.public_origins
     state.sign_up, state.sign_in = made.sign_up, made.sign_in
-    state.passwords, state.totp, state.profile = made.passwords, made.totp, made.profile
+    state.passwords, state.totp, state.account = made.passwords, made.totp, made.profile
     state.ensure_account = made.profile.account
 
 
 def put_console(state: State, made: Console) -> None:
-    state.keys, state.history, state.money, state.quota = made.keys, made.usage, made.money, made.quota
-
-
-def put_orders(state: State, made: OrderDesk) -> None:
-    state.orders, state.receipts, state.decisions = made.own, made.receipts, made.decisions
+    state.keys, state.history, state.balances, state.quota = made.keys, made.history, made.money, made.quota
 
 
 def build_console_services(base: Base) -> Console:
     settings, driver = base.settings, base.driver
     return console(
-        records=base.keys,
-        changes=KeyChangesTable(driver, settings.keys_table, settings.balances_table),
+        keys_table=base.keys,
         books=base.ledger.store,
-        reader=UsageHistoryTable(driver, settings.usage_table),
-        versions=PriceVersionsTable(driver, settings.catalog_table),
+        usage_table=UsageHistoryTable(driver, settings.usage_table),
+        catalog_table=base.catalog_table,
         catalog=base.catalog,
         limiter=base.limiter,
         clock=base.clock,
@@ -159,7 +120,7 @@ def build_console_services(base: Base) -> Console:
 # Accounts and sessions: the user pool, the verifier of its tokens, and the use cases over both.
 
 
-def build_identity(base: Base) -> Identity:
+def build_identity(base: Base, keys: KeyService) -> Identity:
     """Nothing is fetched before the first request that has to do with a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
     # Functions without sessions have no pool and never ask.
@@ -173,8 +134,8 @@ def build_identity(base: Base) -> Identity:
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
         limiter=base.limiter,
         slots=LimitsTable(driver, settings.limits_table),
-        keys=KeyService(base.keys, ledger.store, base.clock, base.rng),
-        defaults=settings,
+        keys=keys,
+        settings=settings,
         alarms=base.alarms,
         clock=base.clock,
         rng=base.rng,
@@ -193,100 +154,8 @@ def build_identity(base: Base) -> Identity:
     )
 
 
-# Recharge orders: the desk of the API functions, the steps and the repair of the workers.
-
-
-def build_order_desk(base: Base, audit: Audit) -> OrderDesk:
-    """What users and administrators do with orders; nothing here can credit."""
-    settings = base.settings
-    return order_desk(
-        OrdersTable(base.driver, settings.orders_table),
-        _workflow(settings),
-        base.ledger.store,
-        base.objects,
-        audit,
-        order_terms(settings),
-        alarms=base.alarms,
-        clock=base.clock,
-        rng=base.rng,
-    )
-
-
-def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> RechargeSteps:
-    """The one place from which orders are credited."""
-    channels = NoticeChannels(settings.notice_sender, settings.admin_email, settings.admin_topic_arn)
-    notices = AwsNotices(channels, settings.region, settings.aws_endpoint_url)
-    orders = OrdersTable(driver, settings.orders_table)
-    order_credits = OrderCredits(ledger_store(settings, driver), settings.orders_table)
-    return RechargeSteps(orders, order_credits, notices, alarms, clock, rng)
-
-
-def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock) -> OrderRepair:
-    store = OrdersTable(driver, settings.orders_table)
-    return OrderRepair(store, _workflow(settings), alarms, clock, settings.order_ttl_s)
-
-
-def build_order_tools(
-    settings: Settings, driver: Driver, ledger: Ledger, audit: Audit, alarms: Alarms, clock: Clock, rng: Rng
-) -> OrderDecisions:
-    """An administrator's decisions for operators' tools."""
-    access = OrderAccess(OrdersTable(driver, settings.orders_table), _workflow(settings), alarms, rng)
-    return OrderDecisions(access, ledger.store, boto_receipt_url(settings), audit, clock)
-
-
-def boto_receipt_url(settings: Settings) -> ReceiptUrl:
-    """Presign with botocore, which knows an operator's profiles; it is loaded at the first use."""
-
-    @cache
-    def s3() -> Any:
-        from multiconnection.aws.boto import client
-
-        return client("s3", settings.region, settings.aws_endpoint_url)
-
-    async def url(order: Order) -> str | None:
-        if order.receipt is None:
-            return None
-        place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, order.receipt)}
-        return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=SHOWN_S))
-
-    return url
-
-
-def order_terms(settings: Settings) -> OrderTerms:
-    return OrderTerms(
-        rates=settings.order_rates,
-        least=settings.order_min_nano,
-        most=settings.order_max_nano,
-        ttl_s=settings.order_ttl_s,
-        open_max=settings.orders_open_max,
-        legal_entity=settings.legal_entity,
-        bank_details=settings.bank_details,
-    )
-
-
-def _workflow(settings: Settings) -> StepFunctionsWorkflow:
-    return StepFunctionsWorkflow(settings.recharge_state_machine_arn, settings.region, settings.aws_endpoint_url)
-
-
 # Longer than a provider's usual answer, so that its haste with unknown addresses does not show.
 ANSWER_S = 0.4
-
-
-class BooksStore(Protocol):
-    """The reading part of the ledger's `Store`."""
-
-    async def account(self, account_id: str) -> Account | None: ...
-    async def credit_row(self, account_id: str, credit_id: str) -> CreditRow | None: ...
-    def usage_rows(self, account_id: str) -> AsyncIterator[UsageRow]: ...
-
-
-class Books(Protocol):
-    """The part of `Ledger` that opens accounts."""
-
-    @property
-    def store(self) -> BooksStore: ...
-    async def create_account(self, account_id: str, name: str, limits: AccountLimits) -> Account: ...
-    async def credit(self, row: CreditRow) -> CreditRow: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +171,12 @@ class IdentityConfig:
 def identity(
     provider: IdentityProvider,
     id_tokens: IdTokens,
-    ledger: Books,
-    profiles: ProfileStore,
+    ledger: Ledger,
+    profiles: ProfilesTable,
     limiter: Limiter,
-    slots: GrantSlots,
+    slots: LimitsTable,
     keys: KeyService,
-    defaults: LimitDefaults,
+    settings: Settings,
     alarms: Alarms,
     clock: Clock,
     rng: Rng,
@@ -318,31 +187,13 @@ def identity(
     sessions = Sessions(provider, id_tokens, attempts, clock)
     revoker = SessionRevoker(provider, keys.end_session_keys)
     challenges = Challenges(provider.client_secret, clock)
-    onboarding = Onboarding(ledger, ledger.store, profiles, slots, clock, rng, config.test_credit)
+    onboarding = Onboarding(ledger, profiles, slots, clock, rng, config.test_credit)
     return Identity(
         sessions=sessions,
         sign_up=SignUp(provider, attempts, revoker, config.answer_s),
         sign_in=SignIn(provider, sessions, attempts, onboarding.ensure, revoker, challenges, alarms, config.answer_s),
         passwords=Passwords(provider, sessions, attempts, revoker, config.answer_s),
         totp=Totp(provider, attempts),
-        profile=Profile(onboarding, ledger.store, keys, provider, defaults),
+        profile=AccountService(onboarding, ledger.store, keys, provider, settings),
         public_origins=config.public_origins,
     )
-
-
-def order_desk(
-    store: OrderStore,
-    workflow: Workflow,
-    accounts: AccountReader,
-    payloads: PayloadStore,
-    audit: Audit,
-    terms: OrderTerms,
-    *,
-    alarms: Alarms,
-    clock: Clock,
-    rng: Rng,
-) -> OrderDesk:
-    access = OrderAccess(store, workflow, alarms, rng)
-    own = OrderService(access, terms, clock, rng)
-    receipts = ReceiptService(access, own, payloads, clock)
-    return OrderDesk(own, receipts, OrderDecisions(access, accounts, receipts.url, audit, clock))

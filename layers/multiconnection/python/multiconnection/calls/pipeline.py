@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from multiconnection.catalog.models import Model, UpstreamRef
+from multiconnection.catalog.models import Model, Provider, UpstreamRef
 from multiconnection.catalog.parameters import without_idle
-from multiconnection.catalog.provider import Provider
 from multiconnection.catalog.service import CatalogService
 from multiconnection.context import RequestContext
 from multiconnection.errors import GatewayError, ModelNotAllowed, NoAvailableUpstream, UpstreamTimeout

@@ -24,7 +24,7 @@ class MetricsUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ProviderFigures:
     """Attempts that a provider answered and that it failed; `p90_ms` of its answers, None without any."""
 
     answers: int = 0
@@ -35,11 +35,11 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class Health:
     state: State
-    figures: Figures
+    figures: ProviderFigures
 
 
 class ProviderMetrics(Protocol):
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         """By provider; one without data may be missing. Raises MetricsUnavailable."""
 
 
@@ -64,15 +64,15 @@ class ProviderHealth:
         return {name: health.state for name, health in (await self.health()).items()}
 
     async def _read(self, now_s: int) -> Mapping[str, Health]:
-        found: Mapping[str, Figures] = {}
+        found: Mapping[str, ProviderFigures] = {}
         try:
             found = await self._metrics.figures(self._names, now_s - WINDOW_S, now_s)
         except MetricsUnavailable as exc:
             log.warning("provider_metrics_unavailable", extra={"error": str(exc)})
-        return {name: judged(found.get(name, Figures())) for name in self._names}
+        return {name: judged(found.get(name, ProviderFigures())) for name in self._names}
 
 
-def judged(figures: Figures) -> Health:
+def judged(figures: ProviderFigures) -> Health:
     attempts = figures.answers + figures.errors
     if not attempts:
         return Health("unknown", figures)
@@ -97,10 +97,10 @@ class CloudWatchMetrics:
         self._endpoint_url = endpoint_url
         self._client: Any = None
 
-    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         return await asyncio.to_thread(self._blocking, names, since_s, until_s)
 
-    def _blocking(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, Figures]:
+    def _blocking(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         # One period for the whole window: one value, or none.
@@ -137,9 +137,9 @@ class CloudWatchMetrics:
         return self._client
 
 
-def _figures(values: Mapping[str, Sequence[float]], place: int) -> Figures:
+def _figures(values: Mapping[str, Sequence[float]], place: int) -> ProviderFigures:
     latency = values.get(f"l{place}", ())
-    return Figures(
+    return ProviderFigures(
         answers=round(sum(values.get(f"a{place}", ()))),
         errors=round(sum(values.get(f"e{place}", ()))),
         p90_ms=round(max(latency)) if latency else None,

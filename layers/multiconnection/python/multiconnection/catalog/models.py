@@ -1,12 +1,16 @@
-"""The model catalog: what can be called, at which immutable price version, through which upstreams."""
+"""The model catalog: what can be called, at which immutable price version, through which configured providers."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from multiconnection import money
 from multiconnection.ledger.models import PRICE_VERSION_MAX
 from multiconnection.usage import Usage
+
+from .parameters import ParameterPolicy
 
 KINDS = ("chat", "speech", "image", "embedding", "transcription", "moderation")
 # Priced usage fields that are quoted per 1M units, and the field whose price stands in where one is not quoted.
@@ -67,6 +71,45 @@ class UpstreamRef:
 
     provider: str
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Differences of an OpenAI-compatible provider from OpenAI.
+
+    `cached_tokens_field`: "prompt_tokens_details" (OpenAI) or "prompt_cache_hit_tokens" (DeepSeek).
+    `completion_is_whole`: completion_tokens are known to hold all that was generated. Elsewhere thinking tokens may be
+    in total_tokens or reasoning_tokens only, so output = max(completion, total - prompt).
+    `usage_in_x_groq`: usage may sit in `x_groq.usage` of the last chunk.
+    `mid_stream_error_billed`: the provider bills a stream that failed in the middle, so we charge an estimate.
+    """
+
+    output_limit_field: str = "max_tokens"
+    accepts_stream_options: bool = True
+    cached_tokens_field: str = "prompt_tokens_details"
+    completion_is_whole: bool = False
+    usage_in_x_groq: bool = False
+    mid_stream_error_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured provider. `auth`: "bearer", "api-key" (Azure's header) or "none".
+
+    `silence_max_s` bounds both time-outs of an answer that is not an event stream: no comment can be sent in it.
+    """
+
+    name: str
+    base_url: str
+    auth: str
+    api_key: str | None = field(repr=False)
+    connect_timeout_s: float
+    first_byte_timeout_s: float
+    idle_timeout_s: float
+    attempts_max: int
+    quirks: Quirks
+    silence_max_s: float = math.inf
+    parameters: ParameterPolicy = field(default_factory=ParameterPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +299,21 @@ def parse_prices(quoted: Mapping[str, Any]) -> Prices:
     return Prices(units, images, per_second // 1000)
 
 
+def with_markup(quoted: Mapping[str, Any], basis_points: int) -> dict[str, Any]:
+    """Quoted prices as they are charged, exact; those of images are tables in the table."""
+    if not basis_points:
+        return dict(quoted)
+    return {
+        kind: with_markup(price, basis_points) if isinstance(price, Mapping) else _with_markup(price, basis_points)
+        for kind, price in quoted.items()
+    }
+
+
+def _with_markup(price: str, basis_points: int) -> str:
+    exact = Decimal(price) * (money.BASIS_POINTS + basis_points) / money.BASIS_POINTS
+    return f"{exact.normalize():f}"
+
+
 def _not_negative(price: int) -> int:
     if price < 0:
         raise CatalogError("a price is not negative")
@@ -338,11 +396,14 @@ class SwitchMoved(Exception):
     """Somebody else moved the switch since it was read."""
 
 
-def costing_entry(entry: Entry) -> dict[str, Any]:
-    """The same model at what it costs us."""
+def parse_costs(entry: Entry) -> Model:
+    """A Model at the prices that we pay upstream, `cost_prices`; a kind without one costs what the list says.
+
+    Raises CatalogError.
+    """
     costs: Entry = entry.get("cost_prices", {})
     base = {kind: price for kind, price in costs.items() if kind != LONG}
     made = {**entry, "prices": {**entry["prices"], **base}}
     if LONG in entry:
         made[LONG] = {**entry[LONG], "prices": {**entry[LONG]["prices"], **costs.get(LONG, {})}}
-    return made
+    return parse_model(made)

@@ -5,11 +5,12 @@ An allow-list: a field is forwarded only when its cost is known to be nothing be
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multiconnection.errors import ParameterUnsupported
 
-from .models import Model
+if TYPE_CHECKING:
+    from .models import Model
 
 CHAT, COMPLETIONS = "chat.completions", "completions"
 EMBEDDINGS, MODERATIONS = "embeddings", "moderations"
@@ -180,7 +181,7 @@ def asks_for_nothing(name: str, value: object) -> bool:
     return not value or any(value is not True and value == default for default in _DEFAULTS.get(name, ()))
 
 
-def refuse_costly(endpoint: str, body: Mapping[str, Any], model: Model) -> None:
+def refuse_costly(endpoint: str, body: Mapping[str, Any], model: "Model") -> None:
     """Raises ParameterUnsupported for the first field whose cost no hold covers, or that the model does not take."""
     if len(body) > FIELDS_MAX:
         raise ParameterUnsupported(f"A request has at most {FIELDS_MAX} fields; yours has {len(body)}.")
@@ -191,7 +192,7 @@ def refuse_costly(endpoint: str, body: Mapping[str, Any], model: Model) -> None:
             raise _not_offered(name, *below)
 
 
-def without_idle(endpoint: str, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
+def without_idle(endpoint: str, body: Mapping[str, Any], model: "Model") -> dict[str, Any]:
     """The body without the dropped fields, and without refused ones whose value asks for nothing.
 
     OpenAI takes `metadata` only beside `store`, so it goes where that goes.
@@ -206,7 +207,7 @@ def without_idle(endpoint: str, body: Mapping[str, Any], model: Model) -> dict[s
     }
 
 
-def _why_refused(endpoint: str, name: str, model: Model) -> str | None:
+def _why_refused(endpoint: str, name: str, model: "Model") -> str | None:
     fields = ENDPOINTS[endpoint]
     if name in fields.dropped:
         return None

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -15,8 +15,8 @@ from multiconnection.config import Settings, SettingsError
 from multiconnection.errors import NoAvailableUpstream
 from multiconnection.ports import Alarms, Clock
 
+from .models import Provider, Quirks
 from .parameters import ENDPOINTS, REFUSE, UNKNOWN_FIELDS, ParameterPolicy
-from .provider import Provider, Quirks
 
 log = logging.getLogger(__name__)
 REFRESH_S = 300.0
@@ -26,20 +26,17 @@ TRUSTED_S = 2 * REFRESH_S
 RETRY_S = 10.0
 Configure = Callable[[Mapping[str, str]], Mapping[str, Provider]]
 """Providers of the environment completed by a secret's values; raises SettingsError."""
-
-
-class SecretSource(Protocol):
-    async def fetch(self) -> Mapping[str, str]:
-        """Names like those of environment variables → values. Raises SecretUnreadable."""
+FetchSecret = Callable[[], Awaitable[Mapping[str, str]]]
+"""Names like those of environment variables → values; raises SecretUnreadable."""
 
 
 class ProviderDirectory(Mapping[str, Provider]):
-    """A mapping that changes. A provider that was taken out is not contained, but calls on their way still find it."""
+    """A mapping that changes. A provider that was taken out is not contained, but running calls still find it."""
 
-    def __init__(self, configure: Configure, source: SecretSource | None, clock: Clock, alarms: Alarms) -> None:
-        """Raises SettingsError. Without a source the environment alone decides."""
+    def __init__(self, configure: Configure, fetch: FetchSecret | None, clock: Clock, alarms: Alarms) -> None:
+        """Raises SettingsError. Without a secret to fetch the environment alone decides."""
         self._configure = configure
-        self._source = source
+        self._fetch = fetch
         self._clock = clock
         self._alarms = alarms
         self._current: Mapping[str, Provider] = configure({})
@@ -47,18 +44,18 @@ class ProviderDirectory(Mapping[str, Provider]):
         self._loading: asyncio.Task[None] | None = None
         self._next_s = 0.0
         self._trusted_until_s = 0.0
-        self._loaded = source is None
+        self._loaded = fetch is None
 
     async def refresh(self) -> None:
         """No I/O while fresh; a new copy behind the caller's back while trusted; waits for one before and after.
 
         Raises NoAvailableUpstream until the secret has been read for the first time.
         """
-        if self._source is None:
+        if self._fetch is None:
             return
         now = self._clock.now()
         if now >= self._next_s and self._loading is None:
-            self._loading = asyncio.create_task(self._load(self._source))
+            self._loading = asyncio.create_task(self._load(self._fetch))
         if now < self._trusted_until_s:
             return
         if self._loading is not None:
@@ -85,9 +82,9 @@ class ProviderDirectory(Mapping[str, Provider]):
     def __len__(self) -> int:
         return len(self._current)
 
-    async def _load(self, source: SecretSource) -> None:
+    async def _load(self, fetch: FetchSecret) -> None:
         try:
-            self._current = self._configure(await source.fetch())
+            self._current = self._configure(await fetch())
         except (SecretUnreadable, SettingsError) as exc:
             self._failed(exc)
         else:

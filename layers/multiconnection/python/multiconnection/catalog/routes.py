@@ -1,53 +1,36 @@
-"""GET /v1/models and the public price list."""
+"""/v1/models, and the public price list."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
 
 from multiconnection.keys.authenticate import CallerDep
 from multiconnection.web.context import service
+from multiconnection.web.openapi import refuses
 
+from .schemas import ModelAnswer, ModelListAnswer, PriceListAnswer
 from .service import ListingService
 
-ListingDep = Annotated[ListingService, service("listing")]
-
-
-router = APIRouter()
-PRICE_UNITS = {
-    "input": "USD per 1M tokens",
-    "cached_input": "USD per 1M tokens",
-    "cache_write": "USD per 1M tokens",
-    "output": "USD per 1M tokens",
-    "input_audio": "USD per 1M tokens",
-    "output_audio": "USD per 1M tokens",
-    "input_image": "USD per 1M tokens",
-    "output_image": "USD per 1M tokens",
-    "characters": "USD per 1M characters",
-    "seconds": "USD per second",
-    "images": "USD per image, by size and quality; about, where a model has a price for image output tokens",
-}
 CACHE_S = 60
 
-
-@router.get("/v1/models")
-async def list_models(listing: ListingDep, caller: CallerDep) -> dict[str, Any]:
-    """The models this key may use."""
-    return {"object": "list", "data": await listing.models(caller.api_key)}
+ListingDep = Annotated[ListingService, service("listing")]
+router = APIRouter()
 
 
-@router.get("/v1/models/{model:path}")
-async def retrieve_model(model: str, listing: ListingDep, caller: CallerDep) -> dict[str, Any]:
-    """One model; ids contain `/` and `:`, percent-encoded or raw."""
+@router.get("/v1/models", summary="List the models of this key", tags=["Models"])
+async def list_models(listing: ListingDep, caller: CallerDep) -> ModelListAnswer:
+    """The models that this key may use."""
+    return ModelListAnswer(data=await listing.models(caller.api_key))
+
+
+@router.get("/v1/models/{model:path}", summary="Retrieve a model", tags=["Models"], responses=refuses(404))
+async def retrieve_model(model: str, listing: ListingDep, caller: CallerDep) -> ModelAnswer:
+    """By id or alias; ids contain `/` and `:`, percent-encoded or raw."""
     return await listing.model(caller.api_key, model)
 
 
-@router.get("/api/models")
-async def price_list(listing: ListingDep, response: Response) -> dict[str, Any]:
-    """Public: every model with prices, context window and capabilities."""
+@router.get("/api/models", summary="List models and prices", tags=["Public"])
+async def price_list(listing: ListingDep, response: Response) -> PriceListAnswer:
+    """Every model with prices, context window and capabilities."""
     response.headers["cache-control"] = f"public, max-age={CACHE_S}"
-    return {
-        "object": "list",
-        "currency": "USD",
-        "units": PRICE_UNITS,
-        "data": await listing.price_list(),
-    }
+    return PriceListAnswer(data=await listing.price_list())

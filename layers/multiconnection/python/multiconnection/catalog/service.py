@@ -3,36 +3,32 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 from multiconnection.bounded import Bounded
 from multiconnection.errors import LedgerUnavailable, ModelNotFound, NoAvailableUpstream
 from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import UsageRow
-from multiconnection.money import BASIS_POINTS
 from multiconnection.ports import Alarms, Clock
 from multiconnection.retry import StoreError
 
-from .models import Catalog, CatalogError, Model, Switches, UpstreamRef
-from .provider import Provider
+from .models import Catalog, CatalogError, Entry, Model, Provider, Switches, UpstreamRef, parse_model
+from .schemas import ModelAnswer, PricedModelAnswer
+from .store import CatalogTable
+
+VERSIONS_MAX = 1000
+Version = tuple[str, int]
+"""A model's id and price version."""
 
 
-class ModelSource(Protocol):
+class CatalogSource(Protocol):
+    """`CatalogTable`, or models in memory."""
+
     async def models(self) -> list[Model]:
-        """Every enabled model at its current price version."""
+        """Every enabled model at its current price version. Raises StoreError or CatalogError."""
 
-
-class SwitchSource(Protocol):
     async def switches(self) -> Switches:
         """Raises StoreError."""
-
-
-class AllOn:
-    """Where there are no switches: implements `SwitchSource`."""
-
-    async def switches(self) -> Switches:
-        return Switches()
 
 
 async def never_changing() -> None:
@@ -44,13 +40,12 @@ class CatalogService:
 
     def __init__(
         self,
-        source: ModelSource,
+        source: CatalogSource,
         providers: Mapping[str, Provider],
         clock: Clock,
         alarms: Alarms,
         cache_s: float,
         refresh_providers: Callable[[], Awaitable[None]] = never_changing,
-        switch_source: SwitchSource | None = None,
     ) -> None:
         self._source = source
         self._providers = providers
@@ -58,7 +53,6 @@ class CatalogService:
         self._alarms = alarms
         self._cache_s = cache_s
         self._refresh_providers = refresh_providers
-        self._switch_source = switch_source or AllOn()
         self._switches = Switches()
         self._catalog: Catalog | None = None
         self._fresh_until = 0.0
@@ -74,6 +68,11 @@ class CatalogService:
             raise LedgerUnavailable("The model catalog cannot be read at the moment.", retry_after_s=2)
         return self._catalog
 
+    async def model_id(self, name: str) -> str | None:
+        """The id of a model by its id or alias. Raises LedgerUnavailable."""
+        model = (await self.catalog()).by_name.get(name)
+        return model.id if model else None
+
     async def find(self, name: str) -> Model:
         """Raises ModelNotFound, also for a model that no configured provider serves.
 
@@ -82,9 +81,7 @@ class CatalogService:
         await self._refresh_providers()
         model = (await self.catalog()).by_name.get(name)
         if model is None or not model.only(self._providers):
-            raise ModelNotFound(
-                f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model"
-            )
+            raise _not_found(name)
         if not self.upstreams(model):
             raise NoAvailableUpstream(f"`{model.id}` is out of service for now.", retry_after_s=self._cache_s)
         return model
@@ -112,7 +109,7 @@ class CatalogService:
 
     async def _load(self) -> None:
         try:
-            models, switches = await asyncio.gather(self._source.models(), self._switch_source.switches())
+            models, switches = await asyncio.gather(self._source.models(), self._source.switches())
             self._catalog, self._switches = Catalog.of(models), switches
         except (StoreError, CatalogError) as exc:
             self._alarms.alarm("catalog_unreadable", error=str(exc))
@@ -121,119 +118,63 @@ class CatalogService:
             self._fresh_until = self._clock.now() + self._cache_s
 
 
-# The model list: OpenAI's shape for API callers, and the public price list.
-
-
 @dataclass(frozen=True, slots=True)
 class ListingService:
-    """Prices are shown as they are charged: with the markup."""
+    """Models as they are listed: for a key, and in the public price list. Prices include the markup."""
 
     catalog: CatalogService
     markup_basis_points: int
 
-    async def models(self, api_key: ApiKey) -> list[dict[str, Any]]:
-        """The models this key may use, as OpenAI lists them."""
-        return [self.model_object(model) for model in await self.catalog.served() if api_key.allows_model(model.id)]
+    async def models(self, api_key: ApiKey) -> list[ModelAnswer]:
+        """The models that this key may use."""
+        found = [model for model in await self.catalog.served() if api_key.allows_model(model.id)]
+        return [ModelAnswer.of(model, self.markup_basis_points) for model in found]
 
-    async def model(self, api_key: ApiKey, name: str) -> dict[str, Any]:
+    async def model(self, api_key: ApiKey, name: str) -> ModelAnswer:
         """Raises ModelNotFound, also for a model that this key may not use."""
         model = await self.catalog.find(name)
         if not api_key.allows_model(model.id):
-            raise ModelNotFound(
-                f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model"
-            )
-        return self.model_object(model)
+            raise _not_found(name)
+        return ModelAnswer.of(model, self.markup_basis_points)
 
-    async def price_list(self) -> list[dict[str, Any]]:
-        """Every served model with prices in USD; units are named in the route's answer."""
-        return [self._priced(model) for model in await self.catalog.served()]
-
-    def model_object(self, model: Model) -> dict[str, Any]:
-        return {
-            "id": model.id,
-            "object": "model",
-            "created": model.created_s,
-            "owned_by": model.owned_by,
-            "name": model.name,
-            "kind": model.kind,
-            "context_length": model.context_window or None,
-            "max_output_tokens": model.max_output_tokens or None,
-            "capabilities": list(model.capabilities),
-            "pricing": self._marked_up(model.quoted),
-            **self._long_prompts(model),
-        }
-
-    def _priced(self, model: Model) -> dict[str, Any]:
-        return {
-            "id": model.id,
-            "name": model.name,
-            "aliases": list(model.aliases),
-            "owned_by": model.owned_by,
-            "kind": model.kind,
-            "created": model.created_s,
-            "context_window": model.context_window or None,
-            "max_output_tokens": model.max_output_tokens or None,
-            "capabilities": list(model.capabilities),
-            "price_version": model.price_version,
-            "prices": self._marked_up(model.quoted),
-            **self._long_prompts(model),
-        }
-
-    def _long_prompts(self, model: Model) -> dict[str, Any]:
-        """Only where a long prompt makes the whole call dearer."""
-        long = model.long_context
-        if long is None:
-            return {}
-        return {"long_context": {"above_input_tokens": long.above_input_tokens, "prices": self._marked_up(long.quoted)}}
-
-    def _marked_up(self, quoted: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._marked_up(price) if isinstance(price, Mapping) else self._with_markup(price)
-            for name, price in quoted.items()
-        }
-
-    def _with_markup(self, price: str) -> str:
-        if not self.markup_basis_points:
-            return price
-        exact = Decimal(price) * (BASIS_POINTS + self.markup_basis_points) / BASIS_POINTS
-        return f"{exact.normalize():f}"
-
-
-# The models as they were priced when calls were made: immutable, so each version is read once per process.
-
-VERSIONS_MAX = 1000
-Version = tuple[str, int]
-
-
-class PriceVersions(Protocol):
-    async def version(self, model_id: str, price_version: int) -> Model | None:
-        """Raises StoreError or CatalogError."""
+    async def price_list(self) -> list[PricedModelAnswer]:
+        """Every served model."""
+        return [PricedModelAnswer.of(model, self.markup_basis_points) for model in await self.catalog.served()]
 
 
 class PriceBook:
-    """One per process."""
+    """Models at the price versions that calls were charged at. A version never changes: a process reads each once."""
 
-    def __init__(self, source: PriceVersions) -> None:
-        self._source = source
+    def __init__(self, table: CatalogTable, parse: Callable[[Entry], Model] = parse_model) -> None:
+        """`parse_costs` instead of `parse_model` gives the prices that we pay upstream."""
+        self._table = table
+        self._parse = parse
         self._known: Bounded[Version, Model] = Bounded(VERSIONS_MAX)
 
     async def of(self, rows: Iterable[UsageRow]) -> Mapping[Version, Model]:
-        """The models of these rows; one that nobody can read any more is missing. Raises StoreError."""
+        """The models of these rows, without those that cannot be read any more. Raises StoreError."""
         versions = list({version_of(row) for row in rows})
-        found = await asyncio.gather(*(self._model(version) for version in versions))
+        found = await asyncio.gather(*(self.model(version) for version in versions))
         return {version: model for version, model in zip(versions, found, strict=True) if model is not None}
 
-    async def _model(self, version: Version) -> Model | None:
+    async def model(self, version: Version) -> Model | None:
+        """None if the version is missing or has no valid prices. Raises StoreError."""
         if (known := self._known.get(version)) is not None:
             return known
+        entry = await self._table.version(*version)
+        if entry is None:
+            return None
         try:
-            model = await self._source.version(*version)
+            model = self._parse(entry)
         except CatalogError:
             return None
-        if model is not None:
-            self._known.put(version, model)
+        self._known.put(version, model)
         return model
 
 
 def version_of(row: UsageRow) -> Version:
     return row.model, row.price_version
+
+
+def _not_found(name: str) -> ModelNotFound:
+    return ModelNotFound(f"The model `{name[:128]}` does not exist or you do not have access to it.", param="model")

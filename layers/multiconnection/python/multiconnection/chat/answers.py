@@ -7,7 +7,7 @@ from time import time
 from typing import Any
 
 from multiconnection.calls.upstream import Completion
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
 from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage
 from multiconnection.usage import Usage, UsageSource

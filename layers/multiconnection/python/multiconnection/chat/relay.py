@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from multiconnection.calls.upstream import CostOf, Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.errors import ENDED_EARLY, empty_answer, error_in, not_an_answer, reported_error
 from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from multiconnection.calls.pipeline import Calls
 from multiconnection.calls.streaming import CHUNKS, StreamedAnswer
 from multiconnection.calls.upstream import Completion, CostOf, UpstreamStream
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.context import RequestContext
 from multiconnection.keys.models import Caller
 from multiconnection.uploads.service import UploadService

@@ -6,8 +6,8 @@ from time import monotonic
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError, UpstreamStream
+from multiconnection.catalog.models import Provider
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
-from multiconnection.catalog.provider import Provider
 from multiconnection.providers.errors import TransportFailure, not_an_answer, status_error, transport_error
 from multiconnection.providers.http import EVENTS, JSON, Exchange, Http, Outgoing, Reply, error_body, is_ok, read_body
 from multiconnection.providers.sse import BOM, EventSplitter, EventTooLarge

@@ -1,118 +1,87 @@
-"""/api/balance and /api/credits: the signed-in user's money, and where it came from."""
+"""/api/balance and /api/credits for the signed-in user; adjustments of accounts for administrators."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, UserDep, body_of, list_object
-from multiconnection.ledger.models import CreditRow
-from multiconnection.money import nano_to_usd
+from multiconnection.identity.browser import LIMIT, AdminDep, CursorQuery, LimitQuery, UserDep, body_of
 from multiconnection.web.context import service
+from multiconnection.web.openapi import Page, refuses, takes
 from multiconnection.web.validation import ReasonBody
 
-from .adjustments import Adjustment, AdjustmentStatus, AdminAdjustments
-from .balance import ConsoleMoney
-from .schemas import AdjustBody
+from .models import AdjustmentStatus
+from .schemas import AccountBalanceAnswer, AdjustBody, AdjustedAnswer, AdjustmentAnswer, CreditAnswer
+from .service import AdminAdjustments, BalanceService
 
 AdjustmentsDep = Annotated[AdminAdjustments, service("adjustments")]
-MoneyDep = Annotated[ConsoleMoney, service("money")]
-
-router = APIRouter()
-
-
-@router.get("/api/balance")
-async def console_balance(money: MoneyDep, user: UserDep) -> dict[str, Any]:
-    """`credits_in` is `available` + `in_flight` + `charged`, exactly."""
-    balance = await money.balance(user.account_id)
-    return {
-        "currency": "USD",
-        "available": nano_to_usd(balance.available),
-        "in_flight": nano_to_usd(balance.in_flight),
-        "credits_in": nano_to_usd(balance.credits_in),
-        "charged": nano_to_usd(balance.charged),
-    }
-
-
-@router.get("/api/credits")
-async def list_credits(
-    money: MoneyDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
-) -> dict[str, Any]:
-    """Newest first."""
-    page = await money.credits(user.account_id, cursor, limit)
-    return list_object([credit_object(row) for row in page.rows], page.after)
-
-
-def credit_object(row: CreditRow) -> dict[str, Any]:
-    return {
-        "id": row.credit_id,
-        "kind": row.kind,
-        "amount": nano_to_usd(row.amount),
-        "note": row.reason,
-        "created": row.created_ms // 1000,
-        # An order is credited under its own id, which is what makes it happen once.
-        "order_id": row.credit_id if row.kind == "order" else None,
-    }
-
-
-# /api/admin/accounts/{id}/adjust and /api/admin/adjustments: money moved by hand, large amounts by two people.
-
-admin_router = APIRouter()
+BalancesDep = Annotated[BalanceService, service("balances")]
 StatusQuery = Annotated[AdjustmentStatus, Query()]
 
+router = APIRouter(prefix="/api", tags=["Account"])
+admin_router = APIRouter(prefix="/api/admin", tags=["Admin"])
 
-@admin_router.post("/api/admin/accounts/{account_id}/adjust")
+
+@router.get("/balance", summary="Available, in flight, credited, charged")
+async def console_balance(balances: BalancesDep, user: UserDep) -> AccountBalanceAnswer:
+    return AccountBalanceAnswer.of(await balances.balance(user.account_id))
+
+
+@router.get("/credits", summary="List credits: grants, orders, adjustments, refunds")
+async def list_credits(
+    balances: BalancesDep, user: UserDep, limit: LimitQuery = LIMIT, cursor: CursorQuery = None
+) -> Page[CreditAnswer]:
+    """Newest first."""
+    page = await balances.credits(user.account_id, cursor, limit)
+    return Page(data=[CreditAnswer.of(row) for row in page.rows], next_cursor=page.after)
+
+
+@admin_router.post(
+    "/accounts/{account_id}/adjust",
+    summary="Adjust a balance",
+    responses=refuses(404, 409),
+    openapi_extra=takes(AdjustBody),
+)
 async def adjust_account(
     account_id: str, request: Request, adjustments: AdjustmentsDep, admin: AdminDep
-) -> dict[str, Any]:
-    """The same client token again is the same adjustment. A large one waits for a second administrator."""
+) -> AdjustedAnswer:
+    """Give or take money, once for each client token. A large amount waits for a second administrator."""
     body = await body_of(request, AdjustBody)
     made = await adjustments.propose(admin, account_id, body.amount, body.reason, body.client_token)
-    return {"adjustment": adjustment_object(made)}
+    return AdjustedAnswer(adjustment=AdjustmentAnswer.of(made))
 
 
-@admin_router.get("/api/admin/adjustments")
+@admin_router.get("/adjustments", summary="List adjustments in one state")
 async def list_adjustments(
     adjustments: AdjustmentsDep,
     admin: AdminDep,
     status: StatusQuery = AdjustmentStatus.AWAITING_SECOND,
     limit: LimitQuery = LIMIT,
     cursor: CursorQuery = None,
-) -> dict[str, Any]:
+) -> Page[AdjustmentAnswer]:
     """Oldest first."""
     page = await adjustments.list(status, limit, cursor)
-    return list_object([adjustment_object(each) for each in page.adjustments], page.after)
+    return Page(data=[AdjustmentAnswer.of(each) for each in page.adjustments], next_cursor=page.after)
 
 
-@admin_router.get("/api/admin/adjustments/{adjustment_id}")
-async def retrieve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> dict[str, Any]:
-    return adjustment_object(await adjustments.get(adjustment_id))
+@admin_router.get("/adjustments/{adjustment_id}", summary="Retrieve an adjustment", responses=refuses(404))
+async def retrieve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> AdjustmentAnswer:
+    return AdjustmentAnswer.of(await adjustments.get(adjustment_id))
 
 
-@admin_router.post("/api/admin/adjustments/{adjustment_id}/approve")
-async def approve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> dict[str, Any]:
-    """By another administrator than who proposed it."""
-    return {"adjustment": adjustment_object(await adjustments.approve(admin, adjustment_id))}
+@admin_router.post("/adjustments/{adjustment_id}/approve", summary="Approve an adjustment", responses=refuses(404, 409))
+async def approve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> AdjustedAnswer:
+    """Only for an administrator who has not proposed it."""
+    return AdjustedAnswer(adjustment=AdjustmentAnswer.of(await adjustments.approve(admin, adjustment_id)))
 
 
-@admin_router.post("/api/admin/adjustments/{adjustment_id}/reject")
+@admin_router.post(
+    "/adjustments/{adjustment_id}/reject",
+    summary="Reject an adjustment",
+    responses=refuses(404, 409),
+    openapi_extra=takes(ReasonBody),
+)
 async def reject_adjustment(
     adjustment_id: str, request: Request, adjustments: AdjustmentsDep, admin: AdminDep
-) -> dict[str, Any]:
+) -> AdjustedAnswer:
     body = await body_of(request, ReasonBody)
-    return {"adjustment": adjustment_object(await adjustments.reject(admin, adjustment_id, body.reason))}
-
-
-def adjustment_object(adjustment: Adjustment) -> dict[str, Any]:
-    return {
-        "object": "adjustment",
-        "id": adjustment.adjustment_id,
-        "account_id": adjustment.account_id,
-        "amount": nano_to_usd(adjustment.amount),
-        "reason": adjustment.reason,
-        "status": adjustment.status.value,
-        "created": adjustment.created_s,
-        "proposed_by": adjustment.proposed_by,
-        "decided_by": adjustment.decided_by or None,
-        "decided_at": adjustment.decided_s,
-        "note": adjustment.note or None,
-    }
+    return AdjustedAnswer(adjustment=AdjustmentAnswer.of(await adjustments.reject(admin, adjustment_id, body.reason)))

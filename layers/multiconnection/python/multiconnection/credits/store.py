@@ -1,4 +1,4 @@
-"""Table Adjustments: one item per adjustment; booking one is one transaction with the ledger's two tables."""
+"""Table Adjustments: one item per adjustment; one is applied in a transaction with the ledger's two tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,31 +11,37 @@ from multiconnection.ledger import items as ledger_items
 from multiconnection.ledger.models import CreditRow
 from multiconnection.retry import OutcomeUnknown
 
-from .adjustments import (
+from .models import (
     Adjustment,
     AdjustmentMoved,
     AdjustmentPage,
     AdjustmentStatus,
     AdjustmentTaken,
     TooLittleAvailable,
+    id_in,
 )
 
 BY_STATUS = "by_status"
 _TEXTS = ("account_id", "reason", "proposed_by", "proposer_id", "decided_by", "decider_id", "note")
 _DECISION = ("decided_by", "decider_id", "note")
-# Places of the actions in the transaction that books.
+# Places of the actions in the transaction that applies an adjustment.
 _STATE, _ROW, _BALANCE = range(3)
 
 
 @dataclass(frozen=True, slots=True)
 class AdjustmentTables:
+    """Physical names of the tables."""
+
     adjustments: str
     balances: str
     credits: str
 
 
 class AdjustmentsTable:
-    """Implements `AdjustmentStore`."""
+    """Adjustments by id and by status. Every write carries its entry of the audit log and may be repeated with it.
+
+    Each method raises StoreError as well.
+    """
 
     def __init__(self, driver: Driver, tables: AdjustmentTables, writes: AuditedWrites) -> None:
         self._driver = driver
@@ -43,6 +49,7 @@ class AdjustmentsTable:
         self._writes = writes
 
     async def create(self, adjustment: Adjustment, entry: AuditEntry) -> None:
+        """Raises AdjustmentTaken."""
         put = {
             "TableName": self._tables.adjustments,
             "Item": to_item(adjustment),
@@ -58,12 +65,14 @@ class AdjustmentsTable:
             raise AdjustmentTaken(found) from exc
 
     async def get(self, adjustment_id: str) -> Adjustment | None:
+        """Strongly consistent."""
         key = {"adjustment_id": a.text(adjustment_id)}
         request = {"TableName": self._tables.adjustments, "Key": key, "ConsistentRead": True}
         answer = await self._driver.call("GetItem", request)
         return parse(answer["Item"]) if "Item" in answer else None
 
     async def with_status(self, status: AdjustmentStatus, limit: int, after: str | None) -> AdjustmentPage:
+        """Oldest first; eventually consistent."""
         query: dict[str, Any] = {
             "TableName": self._tables.adjustments,
             "IndexName": BY_STATUS,
@@ -76,19 +85,21 @@ class AdjustmentsTable:
             query["ExclusiveStartKey"] = {
                 "status": a.text(status.value),
                 "listed_as": a.text(after),
-                "adjustment_id": a.text(after[6:]),
+                "adjustment_id": a.text(id_in(after)),
             }
         answer = await self._driver.call("Query", query)
         found = tuple(parse(item) for item in answer["Items"])
-        return AdjustmentPage(found, found[-1].listed_as if answer.get("LastEvaluatedKey") and found else None)
+        return AdjustmentPage(found, found[-1].place if answer.get("LastEvaluatedKey") and found else None)
 
     async def move(self, adjustment: Adjustment, from_: AdjustmentStatus, entry: AuditEntry) -> None:
+        """From `from_` into the state that `adjustment` has, with its decision. Raises AdjustmentMoved."""
         try:
             await self._writes.write(entry, {"Update": self._step(adjustment, from_)})
         except WriteRefused as exc:
             raise AdjustmentMoved(await self._found(exc.refused[0], adjustment)) from exc
 
     async def apply(self, adjustment: Adjustment, row: CreditRow, entry: AuditEntry) -> None:
+        """Write credit row, balance and the step to applied at once. Raises AdjustmentMoved or TooLittleAvailable."""
         approved, applied = AdjustmentStatus.APPROVED, AdjustmentStatus.APPLIED
         actions = (
             {"Update": self._step(adjustment, approved, applied)},
@@ -115,7 +126,7 @@ class AdjustmentsTable:
     def _step(
         self, adjustment: Adjustment, from_: AdjustmentStatus, to: AdjustmentStatus | None = None
     ) -> Mapping[str, Any]:
-        """Only while amount, account and proposer are what was decided about."""
+        """Update the state, on condition that amount, account and proposer are those that were decided about."""
         values = {
             ":to": a.text((to or adjustment.status).value),
             ":from": a.text(from_.value),
@@ -147,7 +158,7 @@ def to_item(adjustment: Adjustment) -> Item:
     item = {
         "adjustment_id": a.text(adjustment.adjustment_id),
         "status": a.text(adjustment.status.value),
-        "listed_as": a.text(adjustment.listed_as),
+        "listed_as": a.text(adjustment.place),
         "amount": a.number(adjustment.amount),
         "created_s": a.number(adjustment.created_s),
         **{name: a.text(getattr(adjustment, name)) for name in _TEXTS},

@@ -8,7 +8,7 @@ from math import isinf
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, Outcome
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer
 from multiconnection.providers.http import Exchange, Http, Outgoing
 from multiconnection.providers.usage import outcome_of, read_usage

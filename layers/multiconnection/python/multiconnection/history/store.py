@@ -1,4 +1,4 @@
-"""Table Usage read by time: one account's rows, newest first; the ids begin with the second in which a call arrived."""
+"""Table Usage read by time: one account's rows, newest first. Ids begin with the second in which a call arrived."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,12 @@ from multiconnection.aws import dynamo as a
 from multiconnection.aws.dynamo import Driver, Item
 from multiconnection.ids import id_bound
 from multiconnection.ledger import items as ledger_items
+from multiconnection.ledger.models import UsageRow
 from multiconnection.usage import USAGE_COUNTS, Usage
 
-from .service import Figures, FiguresRead, Rows, UsageFilter
+from .models import Batch, CallFigures, UsageFilter
 
-# Names are written as placeholders: any word can become a reserved one.
+# Attribute names are written as placeholders: any word can become a reserved one.
 _FIGURES = {
     "#id": "request_id",
     "#model": "model",
@@ -25,24 +26,27 @@ _NAMES = {**_FIGURES, "#ended": "ended"}
 
 
 class UsageHistoryTable:
-    """Implements `UsageReader`: one Query a method."""
+    """One Query per method; all raise StoreError."""
 
     def __init__(self, driver: Driver, table: str) -> None:
         self._driver = driver
         self._table = table
 
-    async def rows(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> Rows:
+    async def rows(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> Batch[UsageRow]:
+        """Strongly consistent; at most `limit` rows before the filter."""
         query = self._query(account_id, wanted, after) | {"Limit": limit, "ConsistentRead": True}
         return _rows(await self._driver.call("Query", query))
 
-    async def bulk(self, account_id: str, wanted: UsageFilter, after: str | None) -> Rows:
+    async def bulk(self, account_id: str, wanted: UsageFilter, after: str | None) -> Batch[UsageRow]:
+        """Eventually consistent; up to a megabyte."""
         return _rows(await self._driver.call("Query", self._query(account_id, wanted, after)))
 
-    async def figures(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> FiguresRead:
+    async def figures(self, account_id: str, wanted: UsageFilter, after: str | None, limit: int) -> Batch[CallFigures]:
+        """Eventually consistent; at most `limit` rows, without what a summary does not need."""
         query = self._query(account_id, wanted, after) | {"Limit": limit, "ProjectionExpression": ", ".join(_FIGURES)}
         query["ExpressionAttributeNames"] = query.get("ExpressionAttributeNames", {}) | _FIGURES
         page = await self._driver.call("Query", query)
-        return FiguresRead([_figures(item) for item in page["Items"]], page["ScannedCount"], _after(page))
+        return Batch([_figures(item) for item in page["Items"]], page["ScannedCount"], _after(page))
 
     def _query(self, account_id: str, wanted: UsageFilter, after: str | None) -> dict[str, Any]:
         query: dict[str, Any] = {
@@ -73,16 +77,16 @@ def _filter(values: Item, wanted: UsageFilter) -> dict[str, Any]:
     }
 
 
-def _rows(page: Mapping[str, Any]) -> Rows:
-    return Rows([ledger_items.parse_usage(item) for item in page["Items"]], page["ScannedCount"], _after(page))
+def _rows(page: Mapping[str, Any]) -> Batch[UsageRow]:
+    return Batch([ledger_items.parse_usage(item) for item in page["Items"]], page["ScannedCount"], _after(page))
 
 
-def _figures(item: Item) -> Figures:
+def _figures(item: Item) -> CallFigures:
     counts: dict[str, Any] = {
         name: value for name, value in a.read_numbers(item, "usage").items() if name in USAGE_COUNTS
     }
     tokens = Usage(**counts)
-    return Figures(
+    return CallFigures(
         hold_id=a.read_text(item, "request_id"),
         model=a.read_text(item, "model"),
         key_id=a.read_text(item, "key_id"),

@@ -19,7 +19,7 @@ from multiconnection.ports import Clock
 from multiconnection.web.app import App, Message, RawReceive, RawScope, RawSend, SetUp, create_app
 from multiconnection.web.body import read_json
 from multiconnection.web.context import SCOPE_KEY, service
-from multiconnection.web.validation import invalid
+from multiconnection.web.validation import MaybeReasonBody, invalid
 
 from .models import Session
 from .sessions import Access, Presented, Renewal, Sessions
@@ -205,6 +205,16 @@ async def body_of(request: Request, schema: type[B], bytes_max: int = BODY_BYTES
         return schema.model_validate(document)
     except ValidationError as exc:
         raise invalid(exc) from None
+
+
+async def optional_body_of(request: Request, schema: type[B]) -> B:
+    """The schema's defaults for an empty body. Raises as `body_of` does."""
+    return await body_of(request, schema) if await request.body() else schema()
+
+
+async def reason_of(request: Request) -> str:
+    """The reason in a body that may be left out. Raises as `body_of` does."""
+    return (await optional_body_of(request, MaybeReasonBody)).reason
 
 
 async def small_body_of(request: Request, schema: type[B]) -> B:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 
 # Where OpenAI keeps finished images. Exact names: accounts beside them are open to everybody.
 STORES = frozenset({"oaidalleapiprodscus.blob.core.windows.net"})

@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError, UpstreamStream
-from multiconnection.catalog.models import Model
-from multiconnection.catalog.provider import Provider, Quirks
+from multiconnection.catalog.models import Model, Provider, Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.providers.errors import TransportFailure, answer_body, empty_answer, not_an_answer, transport_error
 from multiconnection.providers.http import (

@@ -1,4 +1,4 @@
-"""Money-in: a credit row and the balance in one transaction, once for each credit id."""
+"""Credits: a credit row and the balance in one transaction, once for each credit id."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ Put = Callable[[CreditRow], Awaitable[None]]
 
 
 class CreditRefused(Exception):
-    """Nothing moved. `image` is None when the account does not exist."""
+    """The credit was not booked. `image` is None if the account does not exist."""
 
     def __init__(self, message: str, image: Account | None = None) -> None:
         super().__init__(message)
@@ -25,8 +25,8 @@ class CreditRefused(Exception):
 async def credit(store: Store, retry: Retry, row: CreditRow) -> CreditRow:
     """Credit (or, with a negative adjustment, debit) once; the same id again returns the first row.
 
-    Raises CreditRefused when the id was used for another amount, there is no such account, or less is available
-    than would be taken; MoneyError for an amount that is none.
+    Raises CreditRefused if the id was used for another amount, the account does not exist, or a debit is more than is
+    available; MoneyError for an invalid amount.
     """
     require_amount(row.amount)
     if row.kind not in KINDS or not row.amount or (row.amount < 0 and row.kind != "adjustment"):

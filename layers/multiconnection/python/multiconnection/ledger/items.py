@@ -1,4 +1,8 @@
-"""Table Balances: the account item, one attribute pair per live hold, and every condition that guards money."""
+"""The items of the tables Balances, Credits and Usage, and every condition that guards money.
+
+Balances has one item per account, with a pair of attributes per live hold; Credits one immutable row per top-up, grant,
+adjustment or refund; Usage one immutable row per call, written once by whichever writer decides first.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +14,16 @@ from multiconnection.usage import USAGE_COUNTS, USAGE_WORDS, Ended, Usage, Usage
 from .models import ACTIVE, Account, AccountLimits, CreditRow, Hold, UsageRow, pack, unpack
 
 INDEX = "by_activity"
-# One partition of the sparse index; more shards are more queries per sweep and need no change elsewhere.
+# Partitions of the sparse index. More of them cost more queries per sweep and need no change elsewhere.
 ACTIVITY_SHARDS = 4
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "in_flight_max")
+_TEXTS = ("key_id", "model", "decided_by", "provider", "endpoint")
+_NUMBERS = ("birth", "hold", "cost", "overrun", "price_version", "created_ms", "attempts", "duration_ms")
+_MARKUP = "markup_basis_points"
 
 
 def account_key(account_id: str) -> Item:
-    """The one place that knows which item an account lives in (the seam for sub-accounts)."""
+    """The key of an account's item; the only place to change if an account is ever spread over several items."""
     return {"account_id": a.text(account_id)}
 
 
@@ -25,7 +32,7 @@ def activity_shard(account_id: str) -> str:
 
 
 def reserve(table: str, hold: Hold, *, key_epoch: int, in_flight_max: int, activity_bucket: int) -> Mapping[str, Any]:
-    """R: take `amount` from what is available and write the hold, if everything about the account allows it."""
+    """R: move the hold's amount from available to held and write the hold, if the account allows it."""
     names = {"#h": f"h_{hold.hold_id}", "#b": f"b_{hold.hold_id}", "#st": "st"}
     values = {
         ":a": a.number(hold.amount),
@@ -50,7 +57,7 @@ def reserve(table: str, hold: Hold, *, key_epoch: int, in_flight_max: int, activ
 
 
 def apply(table: str, hold: Hold, cost: int, *, return_to_cap: bool) -> Mapping[str, Any]:
-    """P: remove exactly the hold that was born at `hold.birth`, charge `cost`, give the rest back."""
+    """P: remove exactly the hold that was born at `hold.birth`, charge `cost` and return the rest."""
     names = {"#h": f"h_{hold.hold_id}", "#b": f"b_{hold.hold_id}"}
     values = {
         ":a": a.number(hold.amount),
@@ -88,7 +95,7 @@ def create(table: str, account_id: str, name: str, created_s: int, limits: Accou
 
 
 def credit(table: str, account_id: str, amount: int) -> Mapping[str, Any]:
-    """A's part of money-in; a negative amount never takes more than is available."""
+    """The account's part of a credit; a negative amount never takes more than is available."""
     values = {":x": a.number(amount), ":one": a.number(1)}
     condition = "attribute_exists(account_id)"
     if amount < 0:
@@ -185,9 +192,6 @@ def _update(
     return request | ({"ExpressionAttributeNames": dict(names)} if names else {})
 
 
-# Table Credits: one immutable row per top-up, grant, adjustment or refund.
-
-
 def credit_key(account_id: str, credit_id: str) -> Item:
     return {"account_id": a.text(account_id), "credit_id": a.text(credit_id)}
 
@@ -205,7 +209,7 @@ def parse_credit(item: Item) -> CreditRow:
 
 
 def put_once(table: str, row: CreditRow) -> Mapping[str, Any]:
-    """J's part of money-in."""
+    """The row's part of a credit."""
     return {
         "TableName": table,
         "Item": credit_key(row.account_id, row.credit_id)
@@ -219,13 +223,6 @@ def put_once(table: str, row: CreditRow) -> Mapping[str, Any]:
         "ConditionExpression": "attribute_not_exists(account_id)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-
-
-# Table Usage: one immutable row per call, written once by whoever decides first.
-
-_TEXTS = ("key_id", "model", "decided_by", "provider", "endpoint")
-_NUMBERS = ("birth", "hold", "cost", "overrun", "price_version", "created_ms", "attempts", "duration_ms")
-_MARKUP = "markup_basis_points"
 
 
 def usage_key(account_id: str, hold_id: str) -> Item:
@@ -276,7 +273,7 @@ def parse_usage(item: Item) -> UsageRow:
 
 
 def decide(table: str, row: UsageRow) -> Mapping[str, Any]:
-    """D: first writer wins; the loser gets the winner's row in the same round trip."""
+    """D: put the row if there is none; a refusal returns the row that stands in the same round trip."""
     return {
         "TableName": table,
         "Item": usage_item(row),

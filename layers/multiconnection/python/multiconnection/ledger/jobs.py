@@ -1,4 +1,4 @@
-"""What the workers do: end dead holds, replay queued decisions, reconcile the books."""
+"""The jobs of the workers: end expired holds, replay queued decisions, reconcile accounts."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -27,26 +27,26 @@ class Maintenance:
     on_reconciled: Callable[[Mapping[str, int]], None] | None = None
 
     async def sweep_active(self, until_s: float | None = None) -> SweepReport:
-        """Only accounts that called lately: idle accounts cost nothing. Stops at `until_s` and goes on next time."""
+        """Sweep the accounts that called recently, so that idle ones cost nothing. Stops at `until_s`."""
         return await self._sweep(self.ledger.store.active_account_ids(), until_s)
 
     async def sweep_all(self, until_s: float | None = None) -> SweepReport:
-        """The daily net under the hint."""
+        """Sweep every account, once a day: the index of recent callers is only a hint. Stops at `until_s`."""
         return await self._sweep(self.ledger.store.all_account_ids(), until_s)
 
     async def reconcile_all(self) -> list[ReconcileReport]:
-        """Every account against its rows; an account that drifts is alarmed, never repaired."""
+        """Compare every account with its rows. Drift raises an alarm and is never repaired."""
         reports, _ = await self._reconcile(None, None)
         if self.on_reconciled is not None:
             self.on_reconciled(totals(reports))
         return reports
 
     async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[ReconcileReport], bool]:
-        """As many accounts as bound and time allow, and whether these were all; no metric, drift is an alarm."""
+        """As many accounts as bound and time allow, and whether these were all. No metric; drift raises an alarm."""
         return await self._reconcile(accounts_max, until_s)
 
     async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
-        """Settle (message id, body) pairs of the fallback queue; returns the ids that must be delivered again."""
+        """Settle (message id, body) pairs of the fallback queue; returns the ids to be delivered again."""
         failed = []
         for message_id, body in messages:
             try:
@@ -72,7 +72,7 @@ class Maintenance:
             try:
                 swept = await self.ledger.sweep(account_id)
             except (StoreError, KeyError, ValueError) as exc:
-                # One account that cannot be read keeps no other account's money locked.
+                # An account that cannot be read must not keep the money of others locked.
                 self.alarms.alarm("sweep_failed", account_id=account_id, error=repr(exc))
                 failed += 1
                 continue

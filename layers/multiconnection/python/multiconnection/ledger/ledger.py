@@ -1,12 +1,12 @@
-"""The ledger as the use cases see it: the protocol's steps bound to one store, clock and alarm."""
+"""The ledger: the protocol's steps over one store, with one clock and one place for alarms."""
 
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from multiconnection.errors import AccountSuspended, LedgerUnavailable
+from multiconnection.errors import AccountSuspended
 from multiconnection.ports import Alarms, Clock, Rng
-from multiconnection.retry import Retry, StoreError
+from multiconnection.retry import Retry, StoreError, unavailable_as
 
 from .credit import credit
 from .models import ACTIVE, FROZEN, Account, AccountLimits, CreditRow, Hold, UsageRow, breaches
@@ -16,9 +16,9 @@ from .settle import Settlement, bounded, settle
 from .store import FallbackQueue, Store
 from .sweep import ModelName, Swept, end_holds, expired, sweep_account
 
-# A request that happens to see expired holds of its account ends a few of them itself.
+# A request that happens to see expired holds of its account ends a few of them.
 SWEPT_BY_A_REQUEST_MAX = 2
-# A whole answer waits for its settlement, because Lambda freezes the process once the answer is out.
+# An answer that is not streamed waits for its settlement, because Lambda freezes the process once it is sent.
 SETTLE_S = 5.0
 
 
@@ -26,7 +26,7 @@ SETTLE_S = 5.0
 class Margins:
     """Seconds. A hold expires `hold_s` after its request's deadline and is swept `sweep_s` after that.
 
-    A settlement ends after `settle_s`, whatever hangs.
+    A settlement ends after `settle_s`, even if nothing answers.
     """
 
     hold_s: float = 120
@@ -35,7 +35,7 @@ class Margins:
 
 
 class Ledger:
-    """Every movement of money goes through here; each method may be called again after any failure."""
+    """Every movement of money. Each method may be called again after any failure."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Ledger:
         self._model_name = model_name
 
     async def reserve(self, hold: Hold, *, key_epoch: int, in_flight_max: int) -> Reserved:
-        """R. Raises ReserveRefused, or StoreError when the outcome is unknown."""
+        """R. Raises ReserveRefused, or StoreError if the outcome is unknown."""
         reserved = await reserve(
             self.store,
             self._retry,
@@ -71,7 +71,7 @@ class Ledger:
         return reserved
 
     async def settle(self, hold: Hold, row: UsageRow) -> Settlement:
-        """D and P. Never raises for a database that is down: the queue or the sweeper finishes the work.
+        """D and P. Never raises if the database is down: the queue or the sweeper finishes the settlement.
 
         Ends after `settle_s` even if nothing answers.
         """
@@ -82,7 +82,7 @@ class Ledger:
             return self._lost(bounded(row), exc)
         self._report(settlement)
         if settlement.image is not None:
-            # What is cut here is seen again in the next image of the account.
+            # What is cut off here is found again in the account's next image.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(ends_s):
                     await self._is_broken(settlement.image)
@@ -90,14 +90,14 @@ class Ledger:
         return settlement
 
     async def replay(self, row: UsageRow) -> bool:
-        """Finish a decision from the fallback queue, any number of times; False asks for another delivery."""
+        """Settle a decision from the fallback queue. May be repeated; False asks for another delivery."""
         try:
             image = await self.store.account(row.account_id)
         except StoreError:
             return False
         hold = image.holds.get(row.hold_id) if image else None
         if hold is None or hold.birth != row.birth:
-            # Swept or applied before: the decision that stands is in the table already.
+            # Swept or applied before: the table has a decision.
             return True
         try:
             settlement = await settle(self.store, self._retry, _NoQueue(), hold, row, limit_s=self.margins.settle_s)
@@ -106,7 +106,7 @@ class Ledger:
         return settlement.applied
 
     async def sweep(self, account_id: str) -> Swept:
-        """S for one account."""
+        """S, for one account."""
         image = await self.store.account(account_id)
         if image is None:
             return Swept()
@@ -116,7 +116,7 @@ class Ledger:
         )
 
     async def credit(self, row: CreditRow) -> CreditRow:
-        """Money-in. Raises CreditRefused or MoneyError."""
+        """Book a credit, once for each credit id. Raises CreditRefused or MoneyError."""
         return await credit(self.store, self._retry, row)
 
     async def create_account(self, account_id: str, name: str, limits: AccountLimits) -> Account:
@@ -127,7 +127,7 @@ class Ledger:
         return await reconcile_account(self.store, account_id, self._clock.now(), self.margins.sweep_s)
 
     async def _is_broken(self, image: Account) -> bool:
-        """Alarm and freeze an account whose books are wrong; it is served no more until a person has looked."""
+        """Alarm and freeze an account that breaks an invariant; it is not served until an operator has looked at it."""
         found = breaches(image)
         if not found:
             return False
@@ -140,7 +140,7 @@ class Ledger:
         return True
 
     def _lost(self, row: UsageRow, exc: StoreError) -> Settlement:
-        """The alarm's line is the only copy of the decision: it can be sent to the queue by hand."""
+        """Alarm with the decision as a message: the only copy of it, which can be sent to the queue by hand."""
         cause = exc.__cause__ if isinstance(exc.__cause__, StoreError) else None
         self._alarms.alarm(
             "decision_lost",
@@ -162,20 +162,10 @@ class Ledger:
             self._alarms.alarm("apply_deferred", account_id=row.account_id, hold_id=row.hold_id)
 
     async def _end_some_expired(self, image: Account) -> None:
-        """A favour to the sweeper: one attempt, so that it never keeps a request beyond its deadline."""
+        """End a few expired holds, with one attempt each so that the request never passes its deadline."""
         due = expired(image, self._clock.now(), self.margins.sweep_s)[:SWEPT_BY_A_REQUEST_MAX]
         if due:
             await end_holds(self.store, self._once, due, self._model_name, self._clock.now())
-
-
-class _NoQueue:
-    """A replay that fails again stays in the queue it came from."""
-
-    def message(self, row: UsageRow) -> str:
-        return row.hold_id
-
-    async def send(self, row: UsageRow) -> None:
-        raise StoreError(f"the usage table is still down for {row.hold_id}")
 
 
 class Standing:
@@ -186,10 +176,8 @@ class Standing:
 
     async def require_active(self, account_id: str) -> None:
         """Raises AccountSuspended or LedgerUnavailable."""
-        try:
+        with unavailable_as("The account cannot be read right now, please try again."):
             account = await self._store.account(account_id)
-        except StoreError as exc:
-            raise LedgerUnavailable("The account cannot be read right now, please try again.", retry_after_s=1) from exc
         # Without an account there is nothing that could have been suspended.
         if account is not None and account.status != ACTIVE:
             raise suspended()
@@ -197,3 +185,13 @@ class Standing:
 
 def suspended() -> AccountSuspended:
     return AccountSuspended("This account is suspended. Contact support.")
+
+
+class _NoQueue:
+    """For replays: a decision that fails again stays in the queue it came from."""
+
+    def message(self, row: UsageRow) -> str:
+        return row.hold_id
+
+    async def send(self, row: UsageRow) -> None:
+        raise StoreError(f"the usage table is still down for {row.hold_id}")

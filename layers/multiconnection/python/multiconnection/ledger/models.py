@@ -1,15 +1,24 @@
-"""The account image and the records of the ledger, as every tier sees them."""
+"""Accounts, holds, usage rows and credit rows, and the invariants of an account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from multiconnection import ids
 from multiconnection.usage import Ended, Usage, UsageSource
 
 ACTIVE = "active"
 SUSPENDED = "suspended"
-# An account whose books broke an invariant: served no more until a person has looked.
+# An account that broke an invariant; it is not served until an operator has looked at it.
 FROZEN = "frozen"
+AccountStatus = Literal["active", "suspended", "frozen"]
+# Format of a packed hold. It lets a deployment read the holds of calls that began under the code before it.
+FORMAT = "1"
+PRICE_VERSION_MAX = 62**2 - 1
+
+
+class HoldFormatError(ValueError):
+    """A packed hold that this code cannot read; money is never guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +30,9 @@ class AccountLimits:
     in_flight_max: int | None = None
 
 
-# Holds: money set aside for one call, and their packed form in the account item.
-# A live hold costs two attributes, `h_X` and `b_X`, of at most 60 bytes together, so 256 of them fit the account item
-# into 16 KB. The packed value is `F EEEEEE KKKKKKKK C MMM VV A…` without the spaces, base 62 where it is a number:
-# format, expiry in seconds, key id, 1 when the key has a budget, model code, price version, amount in n$. The format
-# digit lets a deploy in mid-request read the holds of the code before it.
-
-
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """`birth` is the account's version when the hold was taken: the fence of decide and apply."""
+    """Money set aside for one call. `birth` is the account's version at that moment: the fence of decide and apply."""
 
     account_id: str
     hold_id: str
@@ -45,7 +47,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One image of an account item. All amounts are n$. `key_caps` is what is left of each capped key's budget."""
+    """An account item at one moment. Amounts are in n$; `key_caps` is what is left of each capped key's budget."""
 
     account_id: str
     credits_in: int
@@ -68,8 +70,8 @@ class Account:
 class UsageRow:
     """The immutable decision about one call; `cost` is what is charged, never more than `hold`.
 
-    With the price version, `markup_basis_points` makes a charge computable from its row alone, whatever is set later.
-    `secret` is `ApiKey.digits` of the secret that made the call; "" where the sweeper decided, which does not know it.
+    With the price version, `markup_basis_points` makes a charge computable from its row alone, whatever changes later.
+    `secret` is `ApiKey.digits` of the secret that made the call; "" if the sweeper decided, which does not know it.
     """
 
     account_id: str
@@ -97,7 +99,7 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class CreditRow:
-    """One movement of money into (or, negative, out of) an account; `credit_id` makes it happen once."""
+    """Money into an account, or out of it if negative; a `credit_id` is credited once."""
 
     account_id: str
     credit_id: str
@@ -108,15 +110,12 @@ class CreditRow:
     created_ms: int
 
 
-FORMAT = "1"
-PRICE_VERSION_MAX = 62**2 - 1
-
-
-class HoldFormatError(ValueError):
-    """A packed hold that this code cannot read; never guess about money."""
-
-
 def pack(hold: Hold) -> str:
+    """The value of a hold's attribute, at most 60 bytes with its birth, so that 256 holds fit into 16 KB.
+
+    `F EEEEEE KKKKKKKK C MMM VV A…` without the spaces, numbers in base 62: format, expiry in seconds, key id, 1 if the
+    key has a budget, model code, price version, amount in n$.
+    """
     return "".join(
         (
             FORMAT,
@@ -147,11 +146,8 @@ def unpack(account_id: str, hold_id: str, packed: str, birth: int) -> Hold:
     )
 
 
-# I1 to I3 on every image the ledger sees, in production too.
-
-
 def breaches(image: Account) -> list[str]:
-    """The broken invariants of one account image, by number and with their figures; empty when the books are right."""
+    """The invariants I1 to I3 that an account breaks, with their figures; checked on every image the ledger sees."""
     found = []
     parts = image.available + image.held + image.charged
     if image.credits_in != parts:
@@ -166,9 +162,9 @@ def breaches(image: Account) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """`waiting` holds are live and not due; `next_expiry_s` is when the first of them expires.
+    """The figures of a sweep. `waiting` holds are live and not due; `next_expiry_s` is when the first of them expires.
 
-    `oldest_expiry_s` also knows the holds that are due and could not be ended.
+    `oldest_expiry_s` also counts the holds that are due and could not be ended.
     """
 
     accounts: int

@@ -1,4 +1,4 @@
-"""Reconciliation: recompute every account from its immutable rows; report drift, never repair it."""
+"""Reconciliation: recompute an account from its immutable rows, and report drift without repairing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from .models import Account, breaches
 from .store import Store
 from .sweep import expired
 
-# A busy account changes between two reads; after this many tries it is reported as unverified, not as drift.
+# A busy account changes between two reads; after this many it is reported as unverified, not as drift.
 READS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileReport:
-    """One account's books. Drifts are n$ and 0 when right; `verified` is False when it never stood still."""
+    """An account and its drift in n$, which should be 0. `verified` is False if the account kept changing."""
 
     account_id: str
     verified: bool
@@ -31,12 +31,12 @@ class ReconcileReport:
 
     @property
     def drift(self) -> int:
-        """Absolute drift in n$; a broken invariant without a figure counts as one."""
+        """Absolute drift in n$; each broken invariant counts as one."""
         return abs(self.charged_drift) + abs(self.credits_drift) + len(self.breaches)
 
 
 async def reconcile_account(store: Store, account_id: str, now_s: float, margin_s: float) -> ReconcileReport | None:
-    """None when there is no such account. Reads rows between two equal images, so that live traffic is no drift."""
+    """None if the account does not exist. Reads rows between two equal images, so that live traffic is not drift."""
     before = await store.account(account_id)
     for _ in range(READS_MAX):
         if before is None:
@@ -76,7 +76,7 @@ async def _report(store: Store, image: Account, now_s: float, margin_s: float) -
 
 
 def _of_image(image: Account, now_s: float, margin_s: float) -> ReconcileReport:
-    """What the account item alone tells; rows not read."""
+    """A report from the account item alone, without its rows."""
     return ReconcileReport(
         account_id=image.account_id,
         verified=False,
@@ -95,12 +95,12 @@ def _of_image(image: Account, now_s: float, margin_s: float) -> ReconcileReport:
 
 
 def unreadable(account_id: str, reason: str) -> ReconcileReport:
-    """An account whose items cannot be understood: nothing is known of it, so it can never count as right."""
+    """A report of an account whose items cannot be parsed; it counts as drift."""
     return ReconcileReport(account_id, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (f"unreadable: {reason}",))
 
 
 def totals(reports: list[ReconcileReport]) -> Mapping[str, int]:
-    """Sums over all accounts, for the one line an operator reads."""
+    """Sums over all accounts."""
     names = ("credits_in", "available", "held", "charged", "usage_rows", "live_holds", "stale_holds", "overrun")
     sums = {name: sum(getattr(report, name) for report in reports) for name in names}
     unverified = sum(not report.verified for report in reports)

@@ -1,4 +1,4 @@
-"""R: set money aside before the upstream is called, or say exactly why not."""
+"""R: set money aside before the upstream is called."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,13 +8,13 @@ from multiconnection.retry import Retry
 from .models import ACTIVE, Account, Hold
 from .store import AccountRefused, Store
 
-# One write in the usual case; the rest is for a throttled table or a lost reply, with the same hold id.
+# Usually one write; the others are for a throttled table or a lost reply, with the same hold id.
 ATTEMPTS_MAX = 4
 ACTIVITY_BUCKET_S = 300
 
 
 class ReserveRefusal(StrEnum):
-    """Why the account did not allow the hold."""
+    """The reason why the account did not allow the hold."""
 
     NO_ACCOUNT = "no_account"
     STATUS = "status"
@@ -26,7 +26,7 @@ class ReserveRefusal(StrEnum):
 
 
 class ReserveRefused(Exception):
-    """Nothing was set aside. `image` is the account at that moment."""
+    """The hold was not taken. `image` is the account at that moment."""
 
     def __init__(self, refusal: ReserveRefusal, image: Account | None) -> None:
         super().__init__(refusal.value)
@@ -49,7 +49,7 @@ def activity_bucket(now_s: float) -> int:
 async def reserve(
     store: Store, retry: Retry, hold: Hold, *, key_epoch: int, in_flight_max: int, now_s: float
 ) -> Reserved:
-    """Raises ReserveRefused, or a StoreError when the outcome stays unknown (the sweeper cleans up then)."""
+    """Raises ReserveRefused, or a StoreError if the outcome stays unknown (the sweeper then ends the hold)."""
 
     async def write() -> Account:
         return await store.reserve(
@@ -64,7 +64,7 @@ async def reserve(
 
 
 def _own_earlier_attempt(exc: AccountRefused, hold: Hold, key_epoch: int, in_flight_max: int) -> Account:
-    """A refusal that shows this very hold is the success of an attempt whose reply was lost."""
+    """A refusal that shows this very hold is the success of an earlier attempt whose reply was lost."""
     image = exc.image
     if image is not None and hold.hold_id in image.holds:
         written = image.holds[hold.hold_id]

@@ -1,4 +1,4 @@
-"""D and P: write down what a call costs, once, and charge exactly what was written down."""
+"""D and P: write down the cost of a call, once, and charge exactly what was written down."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,14 +14,14 @@ T = TypeVar("T")
 DECIDE_ATTEMPTS_MAX = 4
 APPLY_ATTEMPTS_MAX = 5
 QUEUE_ATTEMPTS_MAX = 4
-# The part of a settlement's time that the table may not use up: a queue that answers takes milliseconds, its client
-# a third of a second to load, and one that hangs is given up after two attempts.
+# The part of a settlement's time that is kept for the queue: one that answers takes milliseconds and its client a third
+# of a second to load, and one that hangs is given up after two attempts.
 QUEUE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`row` is the decision that stands. `applied` is False when the charge is left to the sweeper or the queue."""
+    """`row` is the decision that stands. `applied` is False if the charge is left to the sweeper or the queue."""
 
     row: UsageRow
     decided: bool
@@ -30,14 +30,14 @@ class Settlement:
 
 
 def bounded(row: UsageRow) -> UsageRow:
-    """I6: a cost above the hold is charged up to the hold; the rest is the operator's and is recorded as overrun."""
+    """I6: charge a cost above the hold up to the hold; the operator bears the rest, which is recorded as overrun."""
     if row.cost <= row.hold:
         return row
     return replace(row, cost=row.hold, overrun=row.overrun + row.cost - row.hold)
 
 
 async def decide(store: Store, retry: Retry, row: UsageRow) -> UsageRow:
-    """D. The row that stands, ours or the winner's; raises StoreError when the table cannot be written."""
+    """D. The row that stands, ours or another writer's; raises StoreError if the table cannot be written."""
     try:
         await retry(lambda: store.decide(row), DECIDE_ATTEMPTS_MAX)
     except AlreadyDecided as exc:
@@ -46,7 +46,7 @@ async def decide(store: Store, retry: Retry, row: UsageRow) -> UsageRow:
 
 
 async def apply(store: Store, retry: Retry, hold: Hold, row: UsageRow) -> Account | None:
-    """P, with cost and birth from the decision row. Returns the image, also when it had been applied before.
+    """P, with cost and birth from the decision row. Returns the image, also if it had been applied before.
 
     A row with another birth version belongs to an earlier life of this hold id: this hold is a resurrected
     duplicate of a delayed reserve and is removed at no cost.
@@ -58,7 +58,7 @@ async def apply(store: Store, retry: Retry, hold: Hold, row: UsageRow) -> Accoun
         image = exc.image
     if not hold.capped or not _still_held(image, hold):
         return image
-    # The key's budget is gone since the hold was taken: there is no cap left to give the rest back to.
+    # The key's budget was removed after the hold was taken: there is no cap to return the rest to.
     try:
         return await retry(lambda: store.apply(hold, cost, return_to_cap=False), APPLY_ATTEMPTS_MAX)
     except AccountRefused as exc:
@@ -68,10 +68,10 @@ async def apply(store: Store, retry: Retry, hold: Hold, row: UsageRow) -> Accoun
 async def settle(
     store: Store, retry: Retry, queue: FallbackQueue, hold: Hold, row: UsageRow, *, limit_s: float
 ) -> Settlement:
-    """D then P, ended after `limit_s` even if table and queue never answer.
+    """D then P. Ends after `limit_s` even if table and queue never answer.
 
-    Whatever the table refuses goes to the queue: a missing right or key loses no decision. Raises StoreError only when
-    neither of the two took it.
+    Every error of the table sends the decision to the queue, so that a missing permission does not lose it. Raises
+    StoreError only if neither of the two took it.
     """
     row = bounded(row)
     ends_s = asyncio.get_running_loop().time() + limit_s
@@ -88,7 +88,7 @@ async def settle(
 
 
 async def enqueue(retry: Retry, queue: FallbackQueue, row: UsageRow, cause: StoreError) -> None:
-    """Leave the decision to the queue; raises its error, with `cause` being why the table did not take it."""
+    """Send the decision to the queue; raises the queue's error, caused by `cause`, the error of the table."""
     try:
         await retry(lambda: queue.send(row), QUEUE_ATTEMPTS_MAX)
     except StoreError as exc:
@@ -96,7 +96,7 @@ async def enqueue(retry: Retry, queue: FallbackQueue, row: UsageRow, cause: Stor
 
 
 async def answered_by(ends_s: float, operation: Awaitable[T]) -> T:
-    """Raises OutcomeUnknown at `ends_s` (the loop's time): what was sent by then may still happen."""
+    """Raises OutcomeUnknown at `ends_s` (the loop's time); what was sent by then may still take effect."""
     try:
         async with asyncio.timeout_at(ends_s):
             return await operation

@@ -1,6 +1,6 @@
-"""What the ledger needs of a database: single-item conditional writes, and one transaction for money-in.
+"""The ledger's port to its database: conditional writes of single items, and one transaction for credits.
 
-Every method is one round trip and is never retried below this line: a repeated write is the ledger's decision.
+Every method is one round trip without retries: only the ledger repeats a write.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from .models import Account, AccountLimits, CreditRow, Hold, UsageRow
 
 
 class AccountRefused(StoreError):
-    """A condition on the account item failed; `image` is the item at that moment, None when there is none."""
+    """A condition on the account item failed; `image` is the item at that moment, None if there is none."""
 
     def __init__(self, image: Account | None) -> None:
         super().__init__("a condition on the account item failed")
@@ -20,7 +20,7 @@ class AccountRefused(StoreError):
 
 
 class AlreadyDecided(StoreError):
-    """Another writer was first; `row` is the winner's."""
+    """Another writer was first; `row` is the decision that stands."""
 
     def __init__(self, row: UsageRow) -> None:
         super().__init__("the call is already decided")
@@ -28,7 +28,7 @@ class AlreadyDecided(StoreError):
 
 
 class AlreadyCredited(StoreError):
-    """The credit id exists; `row` is what it did."""
+    """The credit id exists; `row` is what was booked under it."""
 
     def __init__(self, row: CreditRow) -> None:
         super().__init__("the credit id already exists")
@@ -40,19 +40,19 @@ class CreditBarred(StoreError):
 
 
 class Store(Protocol):
-    """Implemented once over three drivers: in memory, asynchronous, boto3 (see storage/)."""
+    """Implemented by `DynamoStore` over three drivers: in memory, asynchronous and botocore."""
 
     async def reserve(self, hold: Hold, *, key_epoch: int, in_flight_max: int, activity_bucket: int) -> Account:
         """R. Returns the image after the write; raises AccountRefused."""
 
     async def decide(self, row: UsageRow) -> None:
-        """D. First writer wins; raises AlreadyDecided."""
+        """D. The first writer wins; raises AlreadyDecided."""
 
     async def apply(self, hold: Hold, cost: int, *, return_to_cap: bool) -> Account:
         """P. Removes exactly the hold of this birth and charges `cost`; raises AccountRefused."""
 
     async def create_account(self, account_id: str, name: str, created_s: int, limits: AccountLimits) -> Account:
-        """Raises AccountRefused with the existing image."""
+        """Raises AccountRefused with the existing account."""
 
     async def account(self, account_id: str) -> Account | None:
         """Strongly consistent."""
@@ -70,23 +70,23 @@ class Store(Protocol):
     def credit_rows(self, account_id: str) -> AsyncIterator[CreditRow]: ...
 
     def active_account_ids(self) -> AsyncIterator[str]:
-        """A hint from the sparse index: accounts that reserved since they were last found idle."""
+        """Accounts that reserved since they were last found idle; a hint from the sparse index."""
 
     def all_account_ids(self) -> AsyncIterator[str]:
-        """The full scan, for the daily net."""
+        """Every account, by a full scan."""
 
     async def forget_activity(self, account_id: str, activity_bucket: int) -> None:
-        """Take an idle account out of the index; raises AccountRefused when it is active again."""
+        """Take an idle account out of the index; raises AccountRefused if it is active again."""
 
     async def set_status(self, account_id: str, status: str) -> Account:
-        """Raises AccountRefused when there is no such account."""
+        """Raises AccountRefused if the account does not exist."""
 
 
 class FallbackQueue(Protocol):
-    """Where a decision goes when the usage table cannot be written."""
+    """Takes decisions when the usage table cannot be written."""
 
     def message(self, row: UsageRow) -> str:
-        """What is sent for a row: it holds ids and numbers, nothing of what the caller asked or was answered."""
+        """The message of a row: ids and numbers, nothing of the request or the answer."""
 
     async def send(self, row: UsageRow) -> None:
-        """Raises StoreError when the queue fails as well."""
+        """Raises StoreError if the queue fails as well."""

@@ -1,4 +1,4 @@
-"""S: end the holds whose call died, so that no money stays locked and no call stays without a row."""
+"""S: end the holds of calls that died, so that no money stays locked and every call has a row."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from .settle import apply, decide
 from .store import AccountRefused, Store
 
 ModelName = Callable[[str], Awaitable[str]]
-"""Model id of a three-character code, or the code itself where the catalog has forgotten it."""
+"""The model id of a three-character code, or the code itself if the catalog no longer has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep of an account did. `next_expiry_s` is when its oldest remaining hold can be swept.
+    """The result of sweeping an account. `next_expiry_s` is when the first of its live holds expires.
 
-    `oldest_expiry_s` is that of the oldest hold that is still there, those that could not be ended included.
+    `oldest_expiry_s` is the expiry of the oldest hold that is left, those that could not be ended included.
     """
 
     ended: int = 0
@@ -36,7 +36,7 @@ def expired(image: Account, now_s: float, margin_s: float) -> list[Hold]:
 
 
 def orphan_row(hold: Hold, model: str, now_s: float) -> UsageRow:
-    """The decision about a call whose process died without leaving a checkpoint: nothing is charged."""
+    """The decision about a call whose process died: it costs nothing."""
     return UsageRow(
         account_id=hold.account_id,
         hold_id=hold.hold_id,
@@ -58,7 +58,7 @@ def orphan_row(hold: Hold, model: str, now_s: float) -> UsageRow:
 async def end_holds(
     store: Store, retry: Retry, holds: Iterable[Hold], model_name: ModelName, now_s: float
 ) -> tuple[int, int]:
-    """Decide (first writer wins) and apply each hold; returns how many ended and how many failed for now."""
+    """Decide and apply each hold; returns how many ended and how many failed for now."""
     ended = failed = 0
     for hold in holds:
         try:
@@ -75,7 +75,7 @@ async def end_holds(
 async def sweep_account(
     store: Store, retry: Retry, image: Account, model_name: ModelName, now_s: float, margin_s: float
 ) -> Swept:
-    """End what has expired; forget the activity of an account that has been idle for a whole bucket."""
+    """End the expired holds, and take an account that has been idle for a whole bucket out of the index."""
     due = expired(image, now_s, margin_s)
     ended, failed = await end_holds(store, retry, due, model_name, now_s)
     rest = [hold.expires_s for hold in image.holds.values() if hold not in due]
@@ -86,6 +86,6 @@ async def sweep_account(
         except AccountRefused:
             # It became active again between the read and the write, and stays in the index.
             return Swept(ended, failed)
-    # Which of the due holds failed is not told; the oldest of them stands for all.
+    # `end_holds` does not say which of them failed; the oldest stands for all.
     oldest = due[0].expires_s if failed else min(rest, default=None)
     return Swept(ended, failed, len(rest), min(rest, default=None), oldest)

@@ -1,4 +1,4 @@
-"""Python's log records as JSON lines."""
+"""Log records as JSON lines on standard error, with the ids of the request that they belong to."""
 
 import json
 import logging
@@ -11,8 +11,39 @@ from types import MappingProxyType, TracebackType
 
 import orjson
 
+Write = Callable[[str], object]
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FRAMES_MAX = 30
+_NO_IDS: Mapping[str, str] = MappingProxyType({})
+_ids: ContextVar[Mapping[str, str]] = ContextVar("correlation", default=_NO_IDS)
+
+
+def configure_logging(level: str) -> None:
+    """Log our package at `level`, and the warnings of all other packages; idempotent."""
+    ours = logging.getLogger("multiconnection")
+    ours.setLevel(level)
+    if not ours.handlers:
+        ours.addHandler(_handler())
+        ours.propagate = False
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(_handler())
+
+
+def begin_correlation(request_id: str) -> None:
+    """Put the request's id on every line from here on, in this task and in the tasks that it starts."""
+    _ids.set({"request_id": request_id})
+
+
+def note_account(account_id: str) -> None:
+    """Add the account to the lines of this request, those of tasks that it has started already included."""
+    ids = _ids.get()
+    if isinstance(ids, dict):
+        ids["account_id"] = account_id
+
+
+def correlation() -> Mapping[str, str]:
+    """The ids that every line of the current request carries; never a key or a prompt."""
+    return _ids.get()
 
 
 class JsonFormatter(logging.Formatter):
@@ -33,7 +64,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class LineHandler(logging.Handler):
-    """To standard error as it is at that moment."""
+    """Write each record to standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -42,13 +73,13 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Python's own prints the exception that was being logged, its message included."""
+        """Report the failure without details: Python's own handler prints the logged exception with its message."""
         with suppress(OSError, ValueError):
             to_stderr(encoded({"level": "ERROR", "logger": record.name, "message": "a line could not be written"}))
 
 
 def described(error: BaseException) -> list[dict[str, object]]:
-    """The error and its causes: types and places, no messages. A message may quote what a caller sent."""
+    """The types and stacks of the error and its causes, without messages, which may quote what a caller sent."""
     chain: list[dict[str, object]] = []
     seen: set[int] = set()
     current: BaseException | None = error
@@ -59,15 +90,22 @@ def described(error: BaseException) -> list[dict[str, object]]:
     return chain
 
 
-def configure_logging(level: str) -> None:
-    """JSON to standard error, for our package at `level` and for everybody else's warnings; idempotent."""
-    ours = logging.getLogger("multiconnection")
-    ours.setLevel(level)
-    if not ours.handlers:
-        ours.addHandler(_handler())
-        ours.propagate = False
-    if not logging.getLogger().handlers:
-        logging.getLogger().addHandler(_handler())
+def to_stderr(line: str) -> None:
+    """Write a line in one piece. `sys.stderr` is looked up at each call, because it may be redirected later."""
+    sys.stderr.write(line)
+
+
+def iso(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")
+
+
+def encoded(line: Mapping[str, object]) -> str:
+    """The line as JSON with a line break. Never fails, because a line is often all that is left of an error."""
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE).decode()
+    except TypeError:
+        # Integers over 64 bits and lone surrogates, which orjson refuses.
+        return json.dumps(line, default=str) + "\n"
 
 
 def _handler() -> logging.Handler:
@@ -83,48 +121,3 @@ def _places(traceback: TracebackType | None) -> list[str]:
         places.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
         traceback = traceback.tb_next
     return places[-_FRAMES_MAX:]
-
-
-# One event as one line of JSON on standard error, written whole and at once.
-
-Write = Callable[[str], object]
-
-
-def to_stderr(line: str) -> None:
-    """Looked up at each call: whoever redirects standard error later gets the lines too."""
-    sys.stderr.write(line)
-
-
-def iso(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")
-
-
-def encoded(line: Mapping[str, object]) -> str:
-    """With its line break. Never fails: a line is often the last thing an error leaves behind."""
-    try:
-        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE).decode()
-    except TypeError:
-        # Integers over 64 bits and lone surrogates, which orjson refuses.
-        return json.dumps(line, default=str) + "\n"
-
-
-# The ids that every line of one request carries: request and account, never a key and never a prompt.
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_ids: ContextVar[Mapping[str, str]] = ContextVar("correlation", default=_NOTHING)
-
-
-def begin_correlation(request_id: str) -> None:
-    """From here on in this task, and in the tasks it starts."""
-    _ids.set({"request_id": request_id})
-
-
-def note_account(account_id: str) -> None:
-    """The caller is known: also to the tasks that this request has started already."""
-    ids = _ids.get()
-    if isinstance(ids, dict):
-        ids["account_id"] = account_id
-
-
-def correlation() -> Mapping[str, str]:
-    return _ids.get()

@@ -15,9 +15,9 @@ from .logging import Write, correlation, encoded, iso, to_stderr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Metrics that are published under the same dimension sets. `units`: metric name → CloudWatch's unit.
+    """Metrics published under the same sets of dimensions. `units` maps a metric's name to CloudWatch's unit.
 
-    Each value of a dimension makes a metric of its own, which is paid for: no dimension may be open-ended.
+    CloudWatch bills each value of a dimension as a metric of its own, so no dimension may be open-ended.
     """
 
     dimensions: tuple[tuple[str, ...], ...]
@@ -25,7 +25,7 @@ class Group:
 
 
 class Emf:
-    """Writes lines whatever the log level is: a metric that depends on it would be wrong at another one."""
+    """Write lines with metrics, independently of the log level."""
 
     def __init__(self, namespace: str, write: Write = to_stderr) -> None:
         self._namespace = namespace
@@ -33,17 +33,17 @@ class Emf:
         self._directives: dict[tuple[Group, ...], list[dict[str, object]]] = {}
 
     def put(self, message: str, groups: tuple[Group, ...], members: Mapping[str, object], level: str = "INFO") -> None:
-        """One line. `members` holds a value for every metric and every dimension of `groups`."""
+        """Write one line. `members` has a value for every metric and every dimension of `groups`."""
         now = time.time()
         directives = self._directives.get(groups)
         if directives is None:
             directives = self._directives[groups] = [self._directive(group) for group in groups]
         metadata = {"_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": directives}} if groups else {}
-        told = {"level": level, "timestamp": iso(now), "message": message, **correlation(), **members}
-        self._write(encoded({**told, **metadata}))
+        line = {"level": level, "timestamp": iso(now), "message": message, **correlation(), **members}
+        self._write(encoded({**line, **metadata}))
 
     def line(self, message: str, members: Mapping[str, object], level: str = "INFO") -> None:
-        """The same without metrics."""
+        """Write one line without metrics."""
         self.put(message, (), members, level)
 
     def _directive(self, group: Group) -> dict[str, object]:
@@ -95,10 +95,8 @@ class RequestMetrics:
         self._emf.put("call", groups, members)
 
 
-# Alarms of the ledger and its surroundings: one ERROR line each, counted by name and by severity.
-
-# Money may be wrong or lost, or an account in the wrong hands: somebody has to look now.
-# Everything else is being repaired without help.
+# Money may be wrong or lost, or an account in the wrong hands: an operator has to look now.
+# Every other alarm is about something that repairs itself.
 CRITICAL = frozenset(
     {
         "invariant_breached",
@@ -114,7 +112,7 @@ ALARMS = Group((("severity",), ("alarm",)), {"Alarms": "Count"})
 
 
 class LoggedAlarms:
-    """Implements the ledger's `Alarms`; a context never holds keys or prompts."""
+    """Implements `Alarms` with one ERROR line each, counted by name and by severity. No context has keys or prompts."""
 
     def __init__(self, emf: Emf) -> None:
         self._emf = emf

@@ -1,40 +1,36 @@
-"""What administrators do about orders: look at the queue, approve, reject. They decide; only the workflow credits."""
+"""Administrators' decisions about orders: look at the queue, approve, reject. Only the workflow credits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from multiconnection.audit.log import Audit
+from multiconnection.audit.log import AuditTable
 from multiconnection.errors import OrderAmountMismatch, RequestInvalid, SelfApprovalForbidden
 from multiconnection.identity.models import Session
 from multiconnection.ledger.models import Account
+from multiconnection.ledger.store import Store
 from multiconnection.money import MoneyError, nano_to_usd
-from multiconnection.ports import Clock
 
 from .models import Order, OrderRefused, OrderStatus, amount_text, credit_of, parse_amount
 from .service import OrderAccess, checked_cursor, not_pending
 
-# Orders of one account that are counted; more are shown as this many.
+# Orders of one account that are counted; an account with more is shown as having this many.
 COUNTED_MAX = 100
-_DECIDED = {
+# The statuses in which a decision is found to have been taken before.
+_REACHED = {
     OrderStatus.APPROVED: (OrderStatus.APPROVED, OrderStatus.CREDITED),
     OrderStatus.REJECTED: (OrderStatus.REJECTED,),
 }
-
-
 ReceiptUrl = Callable[[Order], Awaitable[str | None]]
-"""A link to the proof of payment, None where there is none."""
-
-
-class AccountReader(Protocol):
-    async def account(self, account_id: str) -> Account | None:
-        """Strongly consistent; raises StoreError."""
+"""A URL at which an administrator sees an order's receipt; None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedOrder:
-    """An order with what an administrator decides by; `account` is None when there is none, which credits nothing."""
+    """An order with what an administrator needs to decide about it.
+
+    `account` is None when it does not exist; its order cannot be credited.
+    """
 
     order: Order
     account: Account | None
@@ -43,31 +39,28 @@ class ReviewedOrder:
 
 
 class OrderDecisions:
-    """One instance per process of the admin function."""
+    """Decide about orders, each once, and log every decision before and after it."""
 
-    def __init__(
-        self, access: OrderAccess, accounts: AccountReader, receipt_url: ReceiptUrl, audit: Audit, clock: Clock
-    ) -> None:
+    def __init__(self, access: OrderAccess, ledger: Store, receipt_url: ReceiptUrl, audit: AuditTable) -> None:
         self._access = access
-        self._accounts = accounts
+        self._ledger = ledger
         self._receipt_url = receipt_url
         self._audit = audit
-        self._clock = clock
 
     async def queue(
         self, status: OrderStatus, limit: int, cursor: str | None
     ) -> tuple[list[ReviewedOrder], str | None]:
         """Oldest first, and the cursor of the next page."""
         after = checked_cursor(cursor)
-        page = await self._access.reliably(lambda: self._access.store.with_status(status, limit, after))
+        page = await self._access.reliably(lambda: self._access.table.with_status(status, limit, after))
         return list(await asyncio.gather(*(self.reviewed(order) for order in page.orders))), page.after
 
     async def get(self, order_id: str) -> ReviewedOrder:
-        """Raises OrderNotFound."""
+        """Raises OrderNotFound or LedgerUnavailable."""
         return await self.reviewed(await self._access.get(order_id))
 
     async def approve(self, admin: Session, order_id: str, amount: str, account_id: str, note: str = "") -> Order:
-        """Approve exactly what the administrator saw. The same administrator again is the same, and wakes the workflow.
+        """Approve exactly what the administrator saw. Repeated by the same administrator, it wakes the workflow again.
 
         Raises OrderNotFound, SelfApprovalForbidden, OrderAmountMismatch, OrderNotPending or LedgerUnavailable.
         """
@@ -87,9 +80,10 @@ class OrderDecisions:
         return await self._decide(admin, order, OrderStatus.REJECTED, why, {})
 
     async def reviewed(self, order: Order) -> ReviewedOrder:
+        """Raises LedgerUnavailable or StorageUnavailable."""
         account_id = order.account_id
-        account = await self._access.reliably(lambda: self._accounts.account(account_id))
-        page = await self._access.reliably(lambda: self._access.store.of_account(account_id, COUNTED_MAX))
+        account = await self._access.reliably(lambda: self._ledger.account(account_id))
+        page = await self._access.reliably(lambda: self._access.table.of_account(account_id, COUNTED_MAX))
         return ReviewedOrder(order, account, len(page.orders), await self._receipt_url(order))
 
     async def _decidable(self, admin: Session, order_id: str) -> Order:
@@ -101,19 +95,19 @@ class OrderDecisions:
     async def _decide(
         self, admin: Session, order: Order, to: OrderStatus, why: str, changes: Mapping[str, str | int]
     ) -> Order:
-        """First decision wins. The log says what was asked before anything changes, and then what came of it."""
-        now_s = int(self._clock.now())
+        """The first decision wins. The request is logged before anything changes, the result afterwards."""
+        now_s = self._access.now_s()
         await self._log(admin, f"order.{to.value}.asked", order, order, why)
         decider: dict[str, str | int] = {"decided_by": admin.email, "decider_id": admin.user_id, "reason": why}
         try:
             decided = await self._access.reliably(
-                lambda: self._access.store.transition(order, to, now_s, {**decider, **changes})
+                lambda: self._access.table.transition(order, to, now_s, {**decider, **changes})
             )
         except OrderRefused as exc:
             decided = exc.order or order
-            await self._require_own(admin, decided, to, exc)
+            await self._require_own_decision(admin, decided, to, exc)
         await self._log(admin, f"order.{to.value}", order, decided, why)
-        await self._access.wake(decided)
+        await self._access.wake_workflow(decided)
         return decided
 
     async def _log(self, admin: Session, action: str, before: Order, after: Order, why: str) -> None:
@@ -121,14 +115,14 @@ class OrderDecisions:
             lambda: self._audit.record(admin.email, action, before.order_id, _facts(before), _facts(after), why)
         )
 
-    async def _require_own(self, admin: Session, order: Order, to: OrderStatus, exc: OrderRefused) -> None:
-        """A repeated click finds its own decision; whoever was slower is told whose it is."""
-        if order.status in _DECIDED[to] and order.decider_id == admin.user_id:
+    async def _require_own_decision(self, admin: Session, order: Order, to: OrderStatus, exc: OrderRefused) -> None:
+        """A repeated click finds its own decision; another administrator's click is told who decided."""
+        if order.status in _REACHED[to] and order.decider_id == admin.user_id:
             return
         if order.status is OrderStatus.IN_REVIEW:
             raise OrderAmountMismatch("The order was changed meanwhile; look at it again.", param="amount") from exc
-        # Decided and perhaps never heard of: the workflow looks again.
-        await self._access.wake(order)
+        # The workflow may not have noticed the decision.
+        await self._access.wake_workflow(order)
         raise not_pending(order, to_admin=True) from exc
 
 

@@ -1,4 +1,4 @@
-"""Recharge orders: their states, the only transitions there are, and what the server freezes when one is made."""
+"""Recharge orders: states and transitions, amounts and terms, and the ports for the workflow and for notices."""
 
 import re
 from collections.abc import Mapping
@@ -14,18 +14,19 @@ from multiconnection.money import NANO_PER_USD, MoneyError, nano_to_usd
 from multiconnection.ports import Rng
 
 ID_PREFIX = "ord_"
-# 6 of time in seconds and 10 random: 59 bits, and one account's orders sort by time.
+# 6 characters of time in seconds and 10 random ones: 59 bits, and an account's orders sort by time.
 _RANDOM_CHARS = 10
 ID_CHARS = len(ID_PREFIX) + 6 + _RANDOM_CHARS
-# Read out on the telephone and typed into a bank's form: nothing that looks like something else.
+# References are read out on the telephone and typed into a bank's form: no two characters look alike.
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 REFERENCE_PREFIX = "MC-"
 _REFERENCE_CHARS = 6
 METHODS = ("bank_transfer", "enterprise_contract")
+_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 
 class OrderStatus(StrEnum):
-    """`approved` is decided and not yet paid in; the last four are final."""
+    """`approved` is decided and not yet credited; the last four are final."""
 
     SUBMITTED = "submitted"
     IN_REVIEW = "in_review"
@@ -38,7 +39,7 @@ class OrderStatus(StrEnum):
 
 OPEN = (OrderStatus.SUBMITTED, OrderStatus.IN_REVIEW)
 FINAL = (OrderStatus.CREDITED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.CANCELLED)
-# Where each state can be entered from; every write of a status has this as its condition.
+# The states that each one can be entered from: the condition of every write of a status.
 SOURCES: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
     OrderStatus.SUBMITTED: (),
     OrderStatus.IN_REVIEW: (OrderStatus.SUBMITTED,),
@@ -54,7 +55,7 @@ _TIMELINE = (*OPEN, OrderStatus.APPROVED, *FINAL)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A proof of payment that has arrived."""
+    """A proof of payment that the user has uploaded."""
 
     content_type: str
     size: int
@@ -65,8 +66,8 @@ class Receipt:
 class Order:
     """`cents` are hundredths of the currency's unit, `rate` is n$ per unit, `credit` is n$: frozen at creation.
 
-    `token` wakes the workflow: whoever has it can end the wait, so it never leaves the server. `run` numbers the
-    workflow's executions. `approved_credit` is what the administrator saw and confirmed.
+    `token` wakes the workflow. It never leaves the server, because it is all that is needed to end the wait. `run`
+    numbers the workflow's executions. `approved_credit` is the credit that the administrator saw and confirmed.
     """
 
     order_id: str
@@ -100,7 +101,7 @@ class Order:
 
     @property
     def changed_s(self) -> int:
-        """When the present state was entered."""
+        """The time at which the present state was entered."""
         return self.times.get(self.status, self.created_s)
 
     @property
@@ -109,7 +110,7 @@ class Order:
 
     @property
     def is_as_approved(self) -> bool:
-        """False: amount, rate or credit are not what was frozen and confirmed. Somebody wrote past this code."""
+        """False when amount, rate or credit differ from what was frozen and confirmed: the row was tampered with."""
         return self.credit == self.approved_credit == credit_of(self.cents, self.rate)
 
 
@@ -123,7 +124,7 @@ def new_order_id(now_s: int, rng: Rng) -> str:
 
 
 def first_order_id(since_s: int) -> str:
-    """Not above any order id made since then, above all that were made before."""
+    """A lower bound of the order ids made since then, above all that were made before."""
     return ID_PREFIX + ids.encode(max(0, since_s), 6)
 
 
@@ -132,20 +133,20 @@ def is_order_id(text: str) -> bool:
 
 
 def new_reference(rng: Rng) -> str:
-    """Such as MC-7K3Q9D: for people; uniqueness is the table's to give."""
+    """A reference for people, such as MC-7K3Q9D; the table keeps it unique."""
     return REFERENCE_PREFIX + "".join(
         REFERENCE_ALPHABET[rng.below(len(REFERENCE_ALPHABET))] for _ in range(_REFERENCE_CHARS)
     )
 
 
-# On what terms orders are taken: currencies and rates, bounds, times, where to pay; and how settings spell them.
-
-_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
+def execution_name(order_id: str, run: int) -> str:
+    """A name is unique for 90 days after its execution's end, so each further execution has one of its own."""
+    return f"{order_id}-{run}" if run else order_id
 
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """`rates` are n$ per unit of each currency; `least` and `most` are n$ of credit."""
+    """The conditions of orders. `rates` are n$ per unit of each currency; `least` and `most` are n$ of credit."""
 
     rates: Mapping[str, int] = field(default_factory=lambda: {"USD": NANO_PER_USD})
     least: int = 5 * NANO_PER_USD
@@ -171,15 +172,12 @@ def amount_text(cents: int) -> str:
 
 
 def rate_text(rate: int) -> str:
-    """USD for one unit, without needless zeros: 740000000 → "0.74"."""
+    """USD for one unit, without trailing zeros: 740000000 → "0.74"."""
     return nano_to_usd(rate).rstrip("0").rstrip(".")
 
 
-# What orders need from the outside: their table, the workflow that waits for a decision, and notices to people.
-
-
 class OrderRefused(Exception):
-    """A condition on the order failed; `order` is the order at that moment, None when there is none."""
+    """A condition on the order failed; `order` is the order at that moment, None when it does not exist."""
 
     def __init__(self, order: Order | None) -> None:
         super().__init__("a condition on the order failed")
@@ -207,11 +205,11 @@ class ReferenceTaken(Exception):
 
 
 class WorkflowUnavailable(Exception):
-    """The workflow service did not do it, or nobody knows; it may be asked again."""
+    """The workflow service failed, or the outcome is unknown; the operation may be repeated."""
 
 
 class NoticeFailed(Exception):
-    """The notice was not sent, or nobody knows."""
+    """The notice was not sent, or the outcome is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,7 @@ class OrderPage:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message to a person; `to` None is all administrators. `facts` are for programs that read notices."""
+    """A message to a person, or to all administrators where `to` is None. `facts` are for programs that read it."""
 
     kind: str
     to: str | None
@@ -233,57 +231,21 @@ class Notice:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class OrderStore(Protocol):
-    """Each method is one round trip and may be repeated; each raises StoreError as well."""
-
-    async def create(self, order: Order, token_key: str) -> None:
-        """Raises TokenTaken or ReferenceTaken."""
-
-    async def by_token(self, token_key: str) -> str | None:
-        """The id of the order made under a client token; strongly consistent."""
-
-    async def get(self, order_id: str) -> Order | None:
-        """Strongly consistent."""
-
-    async def of_account(self, account_id: str, limit: int, after: str | None = None) -> OrderPage:
-        """Newest first; eventually consistent."""
-
-    async def with_status(
-        self, status: OrderStatus, limit: int, after: str | None = None, newest_first: bool = False
-    ) -> OrderPage:
-        """Oldest first unless told otherwise; eventually consistent."""
-
-    async def transition(
-        self, order: Order, to: OrderStatus, at_s: int, changes: Mapping[str, str | int] | None = None
-    ) -> Order:
-        """The order after it; its amount and owner are those of `order`. Raises OrderRefused."""
-
-    async def set_receipt(self, order: Order, receipt: Receipt) -> Order:
-        """Raises OrderRefused when the order is not open."""
-
-    async def mark_announced(self, order: Order, at_s: int) -> Order:
-        """The administrators have been told."""
-
-    async def mark_notified(self, order: Order, at_s: int) -> Order:
-        """The user has been told how it ended; the task token is forgotten."""
-
-    async def next_run(self, order: Order) -> Order:
-        """Raises OrderRefused when another has raised the number since `order` was read."""
-
-
 class Workflow(Protocol):
-    """Executions of the state machine; each is the `run`-th one of an order."""
+    """Executions of the state machine, each the `run`-th one of an order. Every method raises WorkflowUnavailable."""
 
     async def start(self, order_id: str, run: int) -> None:
-        """Returns also when it was started before. Raises WorkflowUnavailable."""
+        """Start the execution, unless it was started before."""
 
     async def wake(self, token: str) -> bool:
-        """End the wait under this token; False when nobody waits under it. Raises WorkflowUnavailable."""
+        """End the wait that has this token; False when no execution waits for it."""
 
     async def is_running(self, order_id: str, run: int) -> bool | None:
-        """None: it was never started. Raises WorkflowUnavailable."""
+        """None when it was never started."""
 
 
 class Notices(Protocol):
+    """Messages to users and administrators."""
+
     async def send(self, notice: Notice) -> None:
         """Raises NoticeFailed."""

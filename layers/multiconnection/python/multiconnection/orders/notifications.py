@@ -1,4 +1,7 @@
-"""The recharge workflow's executions on Step Functions; boto3 is loaded at the first use."""
+"""Outgoing calls of recharge orders: the workflow's executions on Step Functions, and notices by SES and SNS.
+
+The AWS clients are made at their first use, because most functions never need them.
+"""
 
 import asyncio
 import json
@@ -7,21 +10,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .models import Notice, NoticeFailed, WorkflowUnavailable
+from .models import Notice, NoticeFailed, WorkflowUnavailable, execution_name
 
-# Nobody waits under such a token: the wait has ended, or the token is none.
-_NOBODY_WAITS = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
+# No execution waits under such a token: the wait has ended, or the text is not a token.
+_NOT_WAITING = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
+# SNS: less than 100 characters, ASCII, no line break.
+SUBJECT_CHARS_MAX = 99
+_log = logging.getLogger(__name__)
+
+
+class _Clients:
+    """AWS clients by service; every operation here may be repeated."""
+
+    def __init__(self, region: str, endpoint_url: str | None) -> None:
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, service: str) -> Any:
+        if service not in self._made:
+            from multiconnection.aws.boto import client
+
+            self._made[service] = client(service, self._region, self._endpoint_url)
+        return self._made[service]
 
 
 class StepFunctionsWorkflow:
-    """Implements `Workflow`. An execution's name is the order's id, so an order is started once however often asked."""
+    """Implements `Workflow`. The execution's name is the order's id, so an order's workflow is started once."""
 
     def __init__(self, state_machine_arn: str | None, region: str, endpoint_url: str | None = None) -> None:
         """Without an ARN every call is refused: most functions have nothing to do with orders."""
         self._arn = state_machine_arn
-        self._region = region
-        self._endpoint_url = endpoint_url
-        self._client: Any = None
+        self._clients = _Clients(region, endpoint_url)
 
     async def start(self, order_id: str, run: int) -> None:
         arguments = {
@@ -32,8 +52,8 @@ class StepFunctionsWorkflow:
         await self._call(lambda client: client.start_execution(**arguments), "ExecutionAlreadyExists")
 
     async def wake(self, token: str) -> bool:
-        """The output says nothing: the order's row does."""
-        answer = await self._call(lambda client: client.send_task_success(taskToken=token, output="{}"), *_NOBODY_WAITS)
+        """The output is empty, because the workflow reads the order's row."""
+        answer = await self._call(lambda client: client.send_task_success(taskToken=token, output="{}"), *_NOT_WAITING)
         return answer is not None
 
     async def is_running(self, order_id: str, run: int) -> bool | None:
@@ -52,7 +72,7 @@ class StepFunctionsWorkflow:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return operation(self._connected())
+            return operation(self._clients["stepfunctions"])
         except ClientError as exc:
             code = exc.response.get("Error", {}).get("Code", "")
             if code in expected:
@@ -62,31 +82,10 @@ class StepFunctionsWorkflow:
         except BotoCoreError as exc:
             raise WorkflowUnavailable(type(exc).__name__) from None
 
-    def _connected(self) -> Any:
-        if self._client is None:
-            from multiconnection.aws.boto import client
-
-            # Every operation here may be repeated.
-            self._client = client("stepfunctions", self._region, self._endpoint_url)
-        return self._client
-
-
-def execution_name(order_id: str, run: int) -> str:
-    """Names are unique for 90 days after an execution's end, so a second execution needs one of its own."""
-    return f"{order_id}-{run}" if run else order_id
-
-
-# Notices to people: e-mail where a sender's address is set, an SNS topic for administrators; boto3 at the first use.
-# Each notice is also a line of the log, named `notice`, without its text and without the address.
-
-_log = logging.getLogger(__name__)
-# SNS: less than 100 characters, ASCII, no line break.
-SUBJECT_CHARS_MAX = 99
-
 
 @dataclass(frozen=True, slots=True)
 class NoticeChannels:
-    """What is None is not used: without a sender no user is written to, and administrators only through the topic."""
+    """Channels that are None are not used: without a sender users get no mail, and administrators only the topic."""
 
     sender: str | None = None
     admin_email: str | None = None
@@ -94,13 +93,14 @@ class NoticeChannels:
 
 
 class AwsNotices:
-    """Implements `Notices`."""
+    """Implements `Notices`: e-mail where a sender's address is set, and an SNS topic for administrators.
+
+    Each notice is also logged as `notice`, without its text and without the address.
+    """
 
     def __init__(self, channels: NoticeChannels, region: str, endpoint_url: str | None = None) -> None:
         self._channels = channels
-        self._region = region
-        self._endpoint_url = endpoint_url
-        self._clients: dict[str, Any] = {}
+        self._clients = _Clients(region, endpoint_url)
 
     async def send(self, notice: Notice) -> None:
         _log.info("notice", extra={"kind": notice.kind, "to_admins": notice.to is None, **notice.facts})
@@ -123,7 +123,7 @@ class AwsNotices:
 
     def _publish(self, notice: Notice, topic_arn: str) -> None:
         """Administrators subscribe with their mailboxes; the attribute is for programs that filter."""
-        self._client("sns").publish(
+        self._clients["sns"].publish(
             TopicArn=topic_arn,
             Subject=_subject(notice.subject),
             Message=notice.text,
@@ -131,18 +131,11 @@ class AwsNotices:
         )
 
     def _mail(self, notice: Notice, to: str) -> None:
-        self._client("sesv2").send_email(
+        self._clients["sesv2"].send_email(
             FromEmailAddress=self._channels.sender,
             Destination={"ToAddresses": [to]},
             Content={"Simple": {"Subject": {"Data": notice.subject}, "Body": {"Text": {"Data": notice.text}}}},
         )
-
-    def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            from multiconnection.aws.boto import client
-
-            self._clients[service] = client(service, self._region, self._endpoint_url)
-        return self._clients[service]
 
 
 def _subject(text: str) -> str:

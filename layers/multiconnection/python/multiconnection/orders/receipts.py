@@ -1,14 +1,13 @@
-"""Proof of payment: a file that the user's browser puts into the payload bucket itself.
+"""Receipts, the proofs of payment: files that the user's browser puts into the payload bucket itself.
 
-The URL for that stays good for a while. So what has been handed in is copied to where no URL leads, and the copy is
-what administrators are shown.
+The upload URL stays valid for a while. A receipt is therefore copied to a key that no URL can write to, and
+administrators are shown the copy.
 """
 
 from dataclasses import dataclass
 
 from multiconnection.aws.s3 import PayloadMissing, PayloadStore, PayloadStoreError, PayloadTooLarge, StoredObject
 from multiconnection.errors import OrderConflict, RequestInvalid, RequestTooLarge, StorageUnavailable
-from multiconnection.ports import Clock
 from multiconnection.uploads.service import media_type
 
 from .models import OPEN, Order, OrderRefused, Receipt
@@ -16,8 +15,8 @@ from .service import OrderAccess, OrderService, not_pending
 
 RECEIPT_TYPES = ("image/png", "image/jpeg", "image/webp", "application/pdf")
 RECEIPT_BYTES_MAX = 10 * 1024 * 1024
-UPLOAD_S = 900
-SHOWN_S = 600
+UPLOAD_URL_S = 900
+DOWNLOAD_URL_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +30,27 @@ class ReceiptUpload:
 
 
 class ReceiptService:
-    """A receipt may be replaced until the order is decided about."""
+    """Receipts of a user's own orders. One may be replaced until the order is decided."""
 
-    def __init__(self, access: OrderAccess, orders: OrderService, payloads: PayloadStore, clock: Clock) -> None:
+    def __init__(self, access: OrderAccess, orders: OrderService, payloads: PayloadStore) -> None:
         self._access = access
         self._orders = orders
         self._payloads = payloads
-        self._clock = clock
 
     async def upload(self, account_id: str, order_id: str, content_type: str, size: int) -> ReceiptUpload:
-        """Raises OrderNotFound, OrderNotPending, RequestInvalid, RequestTooLarge or StorageUnavailable."""
+        """A place for the file. Raises OrderNotFound, OrderNotPending, RequestInvalid, RequestTooLarge or
+        StorageUnavailable."""
         order = await self._open(account_id, order_id)
         kind = _checked(content_type, size)
-        expires_s = int(self._clock.now()) + UPLOAD_S
+        expires_s = self._access.now_s() + UPLOAD_URL_S
         try:
-            url = await self._payloads.presigned_put(upload_key(order), size, kind, UPLOAD_S)
+            url = await self._payloads.presigned_put(upload_key(order), size, kind, UPLOAD_URL_S)
         except PayloadStoreError as exc:
             raise _unavailable() from exc
         return ReceiptUpload(url, kind, size, expires_s)
 
     async def done(self, account_id: str, order_id: str) -> Order:
-        """The order with the receipt that has arrived. Raises as `upload` does, and OrderConflict when none has."""
+        """The order with the uploaded receipt. Raises as `upload` does, and OrderConflict when there is none."""
         order = await self._open(account_id, order_id)
         found = await self._head(order)
         if found is None:
@@ -60,21 +59,12 @@ class ReceiptService:
         body = await self._read(upload_key(order))
         if not body:
             raise OrderConflict("The receipt was taken away while it was looked at; please send it again.")
-        receipt = Receipt(kind, len(body), int(self._clock.now()))
+        receipt = Receipt(kind, len(body), self._access.now_s())
         await self._keep(order, receipt, body)
         try:
-            return await self._access.reliably(lambda: self._access.store.set_receipt(order, receipt))
+            return await self._access.reliably(lambda: self._access.table.set_receipt(order, receipt))
         except OrderRefused as exc:
             raise not_pending(exc.order or order) from exc
-
-    async def url(self, order: Order) -> str | None:
-        """For an administrator to look at; None where there is no receipt. Raises StorageUnavailable."""
-        if order.receipt is None:
-            return None
-        try:
-            return await self._payloads.presigned_get(receipt_key(order, order.receipt), SHOWN_S)
-        except PayloadStoreError as exc:
-            raise _unavailable() from exc
 
     async def _open(self, account_id: str, order_id: str) -> Order:
         order = await self._orders.get(account_id, order_id)
@@ -89,7 +79,8 @@ class ReceiptService:
             raise _unavailable() from exc
 
     async def _keep(self, order: Order, receipt: Receipt, body: bytes) -> None:
-        """Raises OrderConflict where another file was handed in within this second: a copy is never replaced."""
+        """Copy the receipt. Raises OrderConflict if another file was copied within this second: copies are never
+        replaced."""
         key = receipt_key(order, receipt)
         kept = await self._read(key)
         if kept == body:
@@ -102,7 +93,7 @@ class ReceiptService:
             raise _unavailable() from exc
 
     async def _read(self, key: str) -> bytes:
-        """Empty: no such object. What is too large by now was exchanged after it was looked at."""
+        """The object's body, empty when there is no object. One that is too large was replaced after its check."""
         try:
             return await self._payloads.get(key, RECEIPT_BYTES_MAX)
         except PayloadMissing:
@@ -113,13 +104,23 @@ class ReceiptService:
             raise _unavailable() from exc
 
 
+async def receipt_url(payloads: PayloadStore, order: Order) -> str | None:
+    """A URL at which an administrator sees the receipt; None when there is none. Raises StorageUnavailable."""
+    if order.receipt is None:
+        return None
+    try:
+        return await payloads.presigned_get(receipt_key(order, order.receipt), DOWNLOAD_URL_S)
+    except PayloadStoreError as exc:
+        raise _unavailable() from exc
+
+
 def upload_key(order: Order) -> str:
-    """Where the owner's browser writes. Ids of our own making: no slash, no dot."""
+    """The key that the owner's browser writes to. The ids are our own and contain neither slash nor dot."""
     return f"receipts/{order.account_id}/{order.order_id}"
 
 
 def receipt_key(order: Order, receipt: Receipt) -> str:
-    """The copy: with a dot, so that it is no order's upload, and with all that is recorded of it."""
+    """The key of the copy: the dot keeps it apart from every upload, and the rest is the receipt's record."""
     _, _, extension = receipt.content_type.rpartition("/")
     return f"{upload_key(order)}.{receipt.uploaded_s}-{receipt.size}.{extension}"
 

@@ -1,194 +1,157 @@
-"""/api/orders: a user's own recharge orders."""
+"""/api/orders for a user's own recharge orders, /api/admin/orders for the administrators' decisions."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from multiconnection.identity.browser import (
-    LIMIT,
-    ActiveUserDep,
-    AdminDep,
-    LimitQuery,
-    SessionDep,
-    list_object,
-    small_body_of,
-)
+from multiconnection.identity.browser import LIMIT, ActiveUserDep, AdminDep, LimitQuery, SessionDep, small_body_of
 from multiconnection.money import nano_to_usd
 from multiconnection.web.context import service
+from multiconnection.web.openapi import Page, refuses, takes
+from multiconnection.web.validation import ReasonBody
 
 from .decisions import OrderDecisions, ReviewedOrder
-from .models import METHODS, Order, OrderStatus, OrderTerms, amount_text, rate_text
-from .receipts import ReceiptService, ReceiptUpload
-from .schemas import ApproveBody, OrderBody, ReceiptBody, RejectBody
-from .service import OrderRequest, OrderService
+from .models import OrderStatus
+from .receipts import ReceiptService
+from .schemas import (
+    ApproveBody,
+    OrderAccountAnswer,
+    OrderAnswer,
+    OrderBody,
+    OrderOptionsAnswer,
+    ReceiptBody,
+    ReceiptUploadAnswer,
+    ReviewedOrderAnswer,
+    UploadAnswer,
+)
+from .service import OrderService
 
 DecisionsDep = Annotated[OrderDecisions, service("decisions")]
 OrdersDep = Annotated[OrderService, service("orders")]
 ReceiptsDep = Annotated[ReceiptService, service("receipts")]
 
-router = APIRouter()
-_BY_USER = (OrderStatus.SUBMITTED, OrderStatus.CANCELLED)
-_BY_ADMIN = (OrderStatus.APPROVED, OrderStatus.REJECTED)
+router = APIRouter(prefix="/api/orders", tags=["Recharge"])
+admin_router = APIRouter(prefix="/api/admin/orders", tags=["Admin"])
 
 
-@router.get("/api/orders")
+@router.get("", summary="List your recharge orders")
 async def list_orders(
     orders: OrdersDep, session: SessionDep, limit: LimitQuery = LIMIT, cursor: str | None = None
-) -> dict[str, Any]:
+) -> Page[OrderAnswer]:
     """Newest first."""
     page = await orders.list(session.account_id, limit, cursor)
-    return list_object([order_object(order) for order in page.orders], page.after)
+    return Page(data=[OrderAnswer.of(order) for order in page.orders], next_cursor=page.after)
 
 
-@router.post("/api/orders")
-async def create_order(
-    request: Request, response: Response, orders: OrdersDep, session: ActiveUserDep
-) -> dict[str, Any]:
-    """201 for a new order, 200 with the first one for a client token that was used before."""
-    body = await small_body_of(request, OrderBody)
-    wanted = OrderRequest(body.amount, body.currency, body.method, body.client_token, body.note or "")
-    order, made = await orders.create(session, wanted)
-    response.status_code = 201 if made else 200
-    return order_object(order)
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a recharge order",
+    responses={200: {"model": OrderAnswer, "description": "The order of an earlier request"}, **refuses(409)},
+    openapi_extra=takes(OrderBody),
+)
+async def create_order(request: Request, response: Response, orders: OrdersDep, session: ActiveUserDep) -> OrderAnswer:
+    """201 for a new order, 200 with the existing one for a client token that was used before."""
+    order, is_new = await orders.create(session, await small_body_of(request, OrderBody))
+    response.status_code = 201 if is_new else 200
+    return OrderAnswer.of(order)
 
 
-@router.get("/api/orders/options")
-async def order_options(orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
-    """What can be ordered, and where to pay."""
-    return options_object(orders.terms)
+@router.get("/options", summary="Currencies, bounds, methods, bank details")
+async def order_options(orders: OrdersDep, session: SessionDep) -> OrderOptionsAnswer:
+    return OrderOptionsAnswer.of(orders.terms)
 
 
-@router.get("/api/orders/{order_id}")
-async def retrieve_order(order_id: str, orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
-    return order_object(await orders.get(session.account_id, order_id))
+@router.get("/{order_id}", summary="Retrieve an order with its timeline", responses=refuses(404))
+async def retrieve_order(order_id: str, orders: OrdersDep, session: SessionDep) -> OrderAnswer:
+    return OrderAnswer.of(await orders.get(session.account_id, order_id))
 
 
-@router.post("/api/orders/{order_id}/cancel")
-async def cancel_order(order_id: str, orders: OrdersDep, session: SessionDep) -> dict[str, Any]:
-    return order_object(await orders.cancel(session.account_id, order_id))
+@router.post("/{order_id}/cancel", summary="Cancel an order", responses=refuses(404, 409))
+async def cancel_order(order_id: str, orders: OrdersDep, session: SessionDep) -> OrderAnswer:
+    return OrderAnswer.of(await orders.cancel(session.account_id, order_id))
 
 
-@router.post("/api/orders/{order_id}/receipt")
+@router.post(
+    "/{order_id}/receipt",
+    summary="Get a URL for a receipt",
+    responses=refuses(404, 409),
+    openapi_extra=takes(ReceiptBody),
+)
 async def upload_receipt(
     order_id: str, request: Request, receipts: ReceiptsDep, session: ActiveUserDep
-) -> dict[str, Any]:
-    """Where to put the proof of payment; `receipt/done` comes after it."""
+) -> ReceiptUploadAnswer:
+    """A URL for the proof of payment; call `receipt/done` once the file is uploaded."""
     body = await small_body_of(request, ReceiptBody)
-    return upload_object(await receipts.upload(session.account_id, order_id, body.content_type, body.bytes))
-
-
-@router.post("/api/orders/{order_id}/receipt/done")
-async def receipt_uploaded(order_id: str, receipts: ReceiptsDep, session: ActiveUserDep) -> dict[str, Any]:
-    return order_object(await receipts.done(session.account_id, order_id))
-
-
-def order_object(order: Order) -> dict[str, Any]:
-    """An order as its owner sees it. The workflow's token and the administrator's name stay here."""
-    return {
-        "object": "order",
-        "id": order.order_id,
-        "reference": order.reference,
-        "amount": amount_text(order.cents),
-        "currency": order.currency,
-        "rate": rate_text(order.rate),
-        "credit": nano_to_usd(order.credit),
-        "method": order.method,
-        "status": order.status.value,
-        "note": order.note,
-        "created": order.created_s,
-        "expires_at": order.expires_s,
-        "receipt": _receipt_object(order),
-        "timeline": [_event_object(order, status, at_s) for status, at_s in order.timeline],
-        "reason": order.reason or None,
-    }
-
-
-def options_object(terms: OrderTerms) -> dict[str, Any]:
-    details = terms.bank_details
-    return {
-        "object": "order_options",
-        "currencies": [
-            {"code": code, "rate": f"1 {code} = {rate_text(rate)} USD", "usd_per_unit": rate_text(rate)}
-            for code, rate in terms.rates.items()
-        ],
-        "amount_min": nano_to_usd(terms.least),
-        "amount_max": nano_to_usd(terms.most),
-        "methods": list(METHODS),
-        "legal_entity": terms.legal_entity,
-        "bank_details": details and [{"label": detail.label, "value": detail.value} for detail in details],
-        "order_ttl_s": terms.ttl_s,
-    }
-
-
-def upload_object(upload: ReceiptUpload) -> dict[str, Any]:
-    """The PUT has to carry exactly these headers: they are signed."""
+    upload = await receipts.upload(session.account_id, order_id, body.content_type, body.bytes)
     headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
-    return {"upload": {"method": "PUT", "url": upload.url, "headers": headers}, "expires_at": upload.expires_s}
+    return ReceiptUploadAnswer(upload=UploadAnswer(url=upload.url, headers=headers), expires_at=upload.expires_s)
 
 
-def _receipt_object(order: Order) -> dict[str, Any] | None:
-    receipt = order.receipt
-    if receipt is None:
-        return None
-    return {"content_type": receipt.content_type, "bytes": receipt.size, "uploaded": receipt.uploaded_s}
+@router.post("/{order_id}/receipt/done", summary="Hand in the uploaded receipt", responses=refuses(400, 404, 409, 413))
+async def receipt_uploaded(order_id: str, receipts: ReceiptsDep, session: ActiveUserDep) -> OrderAnswer:
+    return OrderAnswer.of(await receipts.done(session.account_id, order_id))
 
 
-def _event_object(order: Order, status: OrderStatus, at_s: int) -> dict[str, Any]:
-    by = "you" if status in _BY_USER else "administrator" if status in _BY_ADMIN else "system"
-    reason = {"reason": order.reason} if order.reason and status in _BY_ADMIN else {}
-    return {"status": status.value, "at": at_s, "by": by, **reason}
-
-
-# /api/admin/orders: the queue of recharge orders, and the decisions about them.
-
-admin_router = APIRouter()
-
-
-@admin_router.get("/api/admin/orders")
+@admin_router.get("", summary="List the orders of one state")
 async def admin_list_orders(
     decisions: DecisionsDep,
     admin: AdminDep,
     status: OrderStatus = OrderStatus.IN_REVIEW,
     limit: LimitQuery = LIMIT,
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Page[ReviewedOrderAnswer]:
     """Oldest first."""
     reviewed, after = await decisions.queue(status, limit, cursor)
-    return list_object([reviewed_object(order) for order in reviewed], after)
+    return Page(data=[reviewed_answer(order) for order in reviewed], next_cursor=after)
 
 
-@admin_router.get("/api/admin/orders/{order_id}")
-async def admin_retrieve_order(order_id: str, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
-    return reviewed_object(await decisions.get(order_id))
+@admin_router.get("/{order_id}", summary="Retrieve an order with its account and receipt", responses=refuses(404))
+async def admin_retrieve_order(order_id: str, decisions: DecisionsDep, admin: AdminDep) -> ReviewedOrderAnswer:
+    return reviewed_answer(await decisions.get(order_id))
 
 
-@admin_router.post("/api/admin/orders/{order_id}/approve")
-async def approve_order(order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
-    """The workflow credits a moment later; the answer shows the order as approved."""
+@admin_router.post(
+    "/{order_id}/approve",
+    summary="Approve an order",
+    responses=refuses(404, 409),
+    openapi_extra=takes(ApproveBody),
+)
+async def approve_order(
+    order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep
+) -> ReviewedOrderAnswer:
+    """The body repeats amount and account. The workflow credits the order a moment later."""
     body = await small_body_of(request, ApproveBody)
     order = await decisions.approve(admin, order_id, body.amount, body.account_id, body.note or "")
-    return reviewed_object(await decisions.reviewed(order))
+    return reviewed_answer(await decisions.reviewed(order))
 
 
-@admin_router.post("/api/admin/orders/{order_id}/reject")
-async def reject_order(order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep) -> dict[str, Any]:
-    body = await small_body_of(request, RejectBody)
-    return reviewed_object(await decisions.reviewed(await decisions.reject(admin, order_id, body.reason)))
+@admin_router.post(
+    "/{order_id}/reject",
+    summary="Reject an order",
+    responses=refuses(404, 409),
+    openapi_extra=takes(ReasonBody),
+)
+async def reject_order(
+    order_id: str, request: Request, decisions: DecisionsDep, admin: AdminDep
+) -> ReviewedOrderAnswer:
+    """The user is sent the reason."""
+    body = await small_body_of(request, ReasonBody)
+    return reviewed_answer(await decisions.reviewed(await decisions.reject(admin, order_id, body.reason)))
 
 
-def reviewed_object(reviewed: ReviewedOrder) -> dict[str, Any]:
-    """An order as administrators see it: with its account, its receipt and who decided."""
+def reviewed_answer(reviewed: ReviewedOrder) -> ReviewedOrderAnswer:
     order, account = reviewed.order, reviewed.account
-    return {
-        **order_object(order),
-        "account": {
-            "id": order.account_id,
-            "email": order.email,
-            "balance": nano_to_usd(account.available if account else 0),
-            "credits_total": nano_to_usd(account.credits_in if account else 0),
-            "orders_count": reviewed.orders_count,
-            "status": account.status if account else None,
-        },
-        "decided_by": order.decided_by or None,
-        "receipt_url": reviewed.receipt_url,
-    }
+    return ReviewedOrderAnswer.of(
+        order,
+        account=OrderAccountAnswer(
+            id=order.account_id,
+            email=order.email,
+            balance=nano_to_usd(account.available if account else 0),
+            credits_total=nano_to_usd(account.credits_in if account else 0),
+            orders_count=reviewed.orders_count,
+            status=account.status if account else None,
+        ),
+        decided_by=order.decided_by or None,
+        receipt_url=reviewed.receipt_url,
+    )

@@ -1,7 +1,7 @@
 """Table Orders: one item per order, and markers that keep client tokens and references unique.
 
-Markers live under keys of their own (`token#…`, `ref#…`) without the attributes of an index, so no list shows them.
-The task token is written by the state machine itself, under the condition that the order is in review.
+Markers have keys of their own (`token#…`, `ref#…`) and none of the indexes' attributes, so no list shows them. The
+state machine writes the task token itself, on condition that the order is in review.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,11 @@ Value = str | int
 
 
 class OrdersTable:
-    """Implements `OrderStore`."""
+    """Orders by id, by account and by status.
+
+    Each method is one round trip, may be repeated, and raises StoreError as well; a write that finds an order in
+    another state raises OrderRefused.
+    """
 
     def __init__(self, driver: Driver, table: str) -> None:
         self._driver = driver
@@ -56,19 +60,23 @@ class OrdersTable:
             raise TokenTaken(target or "") from exc
 
     async def by_token(self, token_key: str) -> str | None:
+        """The id of the order made under a client token; strongly consistent."""
         marker = await self._item(_token_marker(token_key))
         return a.read_text(marker, "target") if marker else None
 
     async def get(self, order_id: str) -> Order | None:
+        """Strongly consistent."""
         item = await self._item(order_id)
         return parse(item) if item and "status" in item else None
 
     async def of_account(self, account_id: str, limit: int, after: str | None = None) -> OrderPage:
+        """Newest first; eventually consistent."""
         return await self._page(BY_ACCOUNT, "account_id", account_id, limit, after, newest_first=True)
 
     async def with_status(
         self, status: OrderStatus, limit: int, after: str | None = None, newest_first: bool = False
     ) -> OrderPage:
+        """Oldest first unless `newest_first`; eventually consistent."""
         return await self._page(BY_STATUS, "status", status.value, limit, after, newest_first=newest_first)
 
     async def transition(
@@ -78,9 +86,11 @@ class OrdersTable:
         at_s: int,
         changes: Mapping[str, Value] | None = None,
     ) -> Order:
+        """The order in its new state, on condition that its amount and owner are those of `order`."""
         return await self._update(transition(self._table, order, to, at_s, changes or {}))
 
     async def set_receipt(self, order: Order, receipt: Receipt) -> Order:
+        """Record the receipt of an open order."""
         changes: dict[str, Value] = {
             "receipt_type": receipt.content_type,
             "receipt_size": receipt.size,
@@ -89,13 +99,15 @@ class OrdersTable:
         return await self._update(change_open(self._table, order, changes))
 
     async def mark_announced(self, order: Order, at_s: int) -> Order:
+        """Record that the administrators have been notified."""
         return await self._update(mark(self._table, order, "announced_s", at_s))
 
     async def mark_notified(self, order: Order, at_s: int) -> Order:
-        """And forget the task token: nobody waits for this order any more."""
+        """Record that the user has been notified, and remove the task token, which is no longer needed."""
         return await self._update(mark(self._table, order, "notified_s", at_s, forget_token=True))
 
     async def next_run(self, order: Order) -> Order:
+        """Number another execution; refused when another process has done so since `order` was read."""
         return await self._update(next_run(self._table, order))
 
     async def _item(self, order_id: str) -> Item | None:
@@ -138,7 +150,7 @@ class OrdersTable:
 
 
 class OrderCredits:
-    """Money-in of approved orders, which only the recharge worker has."""
+    """Credits of approved orders; only the recharge worker has them."""
 
     def __init__(self, ledger: DynamoStore, table: str) -> None:
         self._ledger = ledger
@@ -157,7 +169,7 @@ class OrderCredits:
 
 
 def transition(table: str, order: Order, to: OrderStatus, at_s: int, changes: Mapping[str, Value]) -> Mapping[str, Any]:
-    """Into `to`, from nowhere but where it can be entered, and only while amount and owner are what `order` says."""
+    """Enter `to` from one of its sources, on condition that amount and owner are those of `order`."""
     sources = {f":from_{source.value}": a.text(source.value) for source in SOURCES[to]}
     frozen = {":account": a.text(order.account_id), ":cents": a.number(order.cents), ":credit": a.number(order.credit)}
     names = {"#status": "status", "#at": f"at_{to.value}"}
@@ -171,7 +183,7 @@ def transition(table: str, order: Order, to: OrderStatus, at_s: int, changes: Ma
 
 
 def credited(table: str, row: CreditRow) -> Mapping[str, Any]:
-    """The order's part of money-in: approved, by an administrator who saw this amount, for this account."""
+    """The order's part of its credit, on condition that it is approved with this amount for this account."""
     condition = "#status = :approved AND account_id = :account AND credit = :credit AND approved_credit = :credit"
     values = {
         ":credited": a.text(OrderStatus.CREDITED.value),
@@ -186,7 +198,7 @@ def credited(table: str, row: CreditRow) -> Mapping[str, Any]:
 
 
 def change_open(table: str, order: Order, changes: Mapping[str, Value]) -> Mapping[str, Any]:
-    """Attributes of an order that nobody has decided about yet."""
+    """Change attributes of an order that is not decided yet."""
     sources = {f":{source.value}": a.text(source.value) for source in SOURCES[OrderStatus.CANCELLED]}
     sets = ", ".join(f"{name} = :{name}" for name in changes)
     values = sources | {f":{name}": _attribute(value) for name, value in changes.items()}
@@ -196,7 +208,7 @@ def change_open(table: str, order: Order, changes: Mapping[str, Value]) -> Mappi
 
 
 def mark(table: str, order: Order, name: str, at_s: int, *, forget_token: bool = False) -> Mapping[str, Any]:
-    """Remember once that something was sent; later marks change nothing."""
+    """Record the time of a notice once; later marks change nothing."""
     update = "SET #mark = if_not_exists(#mark, :at)" + (" REMOVE task_token" if forget_token else "")
     return _update(
         table, order.order_id, update, "attribute_exists(order_id)", {"#mark": name}, {":at": a.number(at_s)}
@@ -204,7 +216,7 @@ def mark(table: str, order: Order, name: str, at_s: int, *, forget_token: bool =
 
 
 def next_run(table: str, order: Order) -> Mapping[str, Any]:
-    """The number of the workflow's next execution; of two who ask, one gets it."""
+    """Raise the number of executions; of two concurrent requests one succeeds."""
     values = {":run": a.number(order.run), ":next": a.number(order.run + 1)}
     return _update(table, order.order_id, "SET #run = :next", "#run = :run", {"#run": "run"}, values)
 

@@ -1,4 +1,7 @@
-"""The steps of the recharge workflow. Each looks at the order first and may be repeated after any failure."""
+"""The recharge workflow: its steps, and the repair of orders whose workflow was not started, failed or missed a call.
+
+Every step reads the order first and may be repeated after any failure.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,22 +14,30 @@ from multiconnection.retry import Retry, StoreError
 
 from .models import (
     FINAL,
+    OPEN,
     Notice,
     NoticeFailed,
     Notices,
     Order,
     OrderRefused,
     OrderStatus,
-    OrderStore,
     Workflow,
     WorkflowUnavailable,
     amount_text,
     first_order_id,
 )
-from .store import OrderCredits
+from .store import OrderCredits, OrdersTable
 
 ATTEMPTS_MAX = 4
-_ENDINGS = {
+# The repair leaves orders alone that changed less than this ago: they move by themselves. It is also longer than the
+# workflow service needs to know a new execution.
+SETTLED_S = 60
+# Executions of one order; more are a defect.
+RUNS_MAX = 20
+PAGE = 100
+# Pages of one status that one repair looks at.
+PAGES_MAX = 20
+_OUTCOMES = {
     OrderStatus.CREDITED: "has been approved; {credit} USD are on your balance.",
     OrderStatus.REJECTED: "has been rejected: {reason}",
     OrderStatus.EXPIRED: "has expired without a decision. If you have paid, please answer to this message.",
@@ -35,19 +46,19 @@ _ENDINGS = {
 
 
 class OrderMissing(Exception):
-    """The workflow was started for an order that is not there."""
+    """The workflow was started for an order that does not exist."""
 
 
 class StepUnknown(Exception):
-    """The state machine and this code are not of one version."""
+    """The state machine and this code are of different versions."""
 
 
 class RechargeSteps:
-    """The truth is the order's row: what a step is told or returns decides nothing about money."""
+    """The order's row decides about money, never a step's input or answer."""
 
     def __init__(
         self,
-        orders: OrderStore,
+        orders: OrdersTable,
         order_credits: OrderCredits,
         notices: Notices,
         alarms: Alarms,
@@ -69,7 +80,10 @@ class RechargeSteps:
         }
 
     async def run(self, step: str, order_id: str) -> dict[str, str]:
-        """What the state machine chooses by. Raises OrderMissing, StepUnknown, NoticeFailed or StoreError."""
+        """Run a step; the state machine branches on the answer.
+
+        Raises OrderMissing, StepUnknown, NoticeFailed or StoreError.
+        """
         if step not in self._steps:
             raise StepUnknown(step)
         order = await self._retry(lambda: self._orders.get(order_id), ATTEMPTS_MAX)
@@ -81,9 +95,9 @@ class RechargeSteps:
         return order
 
     async def review(self, order: Order) -> Order:
-        """Open the order for a decision and tell the administrators; their queue shows it also when that fails."""
+        """Open the order for a decision and notify the administrators; if that fails, their queue still shows it."""
         if order.status is OrderStatus.SUBMITTED:
-            order = await self._moved(order, OrderStatus.IN_REVIEW)
+            order = await self._transition(order, OrderStatus.IN_REVIEW)
         if order.status is OrderStatus.IN_REVIEW and order.announced_s is None:
             try:
                 await self._notices.send(_announcement(order))
@@ -94,7 +108,7 @@ class RechargeSteps:
         return order
 
     async def credit(self, order: Order) -> Order:
-        """Money-in of an approved order, once. Whatever is wrong with it leaves it approved, alarmed and unpaid."""
+        """Credit an approved order once. An order that is not as approved raises an alarm and is not credited."""
         if order.status is not OrderStatus.APPROVED:
             return order
         if not order.is_as_approved:
@@ -107,32 +121,29 @@ class RechargeSteps:
             await credit_order(self._retry, row, self._credits.put)
         except CreditRefused as exc:
             self._alarms.alarm("order_not_credited", order_id=order.order_id, error=str(exc))
-        return await self._again(order)
+        return await self._retry(lambda: self._orders.get(order.order_id), ATTEMPTS_MAX) or order
 
     async def expire(self, order: Order) -> Order:
         """The order's own time decides, not the workflow's timer."""
-        if order.status in (OrderStatus.SUBMITTED, OrderStatus.IN_REVIEW) and self._now_s() >= order.expires_s:
-            return await self._moved(order, OrderStatus.EXPIRED)
+        if order.status in OPEN and self._now_s() >= order.expires_s:
+            return await self._transition(order, OrderStatus.EXPIRED)
         return order
 
     async def notify(self, order: Order) -> Order:
-        """Tell the user how it ended. Raises NoticeFailed."""
+        """Notify the user of the outcome. Raises NoticeFailed."""
         if order.is_final and order.notified_s is None:
-            await self._notices.send(_ending(order))
+            await self._notices.send(_outcome(order))
             return await self._retry(lambda: self._orders.mark_notified(order, self._now_s()), ATTEMPTS_MAX)
         return order
 
-    async def _moved(self, order: Order, to: OrderStatus) -> Order:
-        """The order after the transition, or as somebody else has moved it meanwhile."""
+    async def _transition(self, order: Order, to: OrderStatus) -> Order:
+        """The order after the transition, or in the state that it has reached otherwise in the meantime."""
         try:
             return await self._retry(lambda: self._orders.transition(order, to, self._now_s()), ATTEMPTS_MAX)
         except OrderRefused as exc:
             if exc.order is None:
                 raise OrderMissing(order.order_id) from exc
             return exc.order
-
-    async def _again(self, order: Order) -> Order:
-        return await self._retry(lambda: self._orders.get(order.order_id), ATTEMPTS_MAX) or order
 
     def _now_s(self) -> int:
         return int(self._clock.now())
@@ -147,9 +158,9 @@ def _announcement(order: Order) -> Notice:
     return Notice("order_submitted", None, f"Order {order.reference}: {amount}", text, _facts(order))
 
 
-def _ending(order: Order) -> Notice:
-    told = _ENDINGS[order.status].format(credit=nano_to_usd(order.credit), reason=order.reason)
-    text = f"Your order {order.reference} of {amount_text(order.cents)} {order.currency} {told}"
+def _outcome(order: Order) -> Notice:
+    outcome = _OUTCOMES[order.status].format(credit=nano_to_usd(order.credit), reason=order.reason)
+    text = f"Your order {order.reference} of {amount_text(order.cents)} {order.currency} {outcome}"
     subject = f"Your order {order.reference}: {order.status.value}"
     return Notice(f"order_{order.status.value}", order.email, subject, text, _facts(order))
 
@@ -158,20 +169,9 @@ def _facts(order: Order) -> Mapping[str, str]:
     return {"order_id": order.order_id, "reference": order.reference, "status": order.status.value}
 
 
-# The net under the workflow: orders that were never started, whose workflow died, or that nobody woke.
-
-# What moves by itself is left alone; also longer than the workflow service needs to know its own executions.
-SETTLED_S = 60
-# Executions of one order; more than this is no accident.
-RUNS_MAX = 20
-PAGE = 100
-# Orders of one status that one run looks at.
-PAGES_MAX = 20
-
-
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """`moved` were woken, started or expired; `failed` come again next time."""
+    """`moved` orders were woken, started or expired; `failed` ones are tried again next time."""
 
     looked_at: int = 0
     moved: int = 0
@@ -179,9 +179,9 @@ class RepairReport:
 
 
 class OrderRepair:
-    """Looks at open orders and at those that ended within an order's lifetime and whose user was not told."""
+    """Repairs open orders, and those that ended within an order's lifetime without a notice to their user."""
 
-    def __init__(self, orders: OrderStore, workflow: Workflow, alarms: Alarms, clock: Clock, ttl_s: int) -> None:
+    def __init__(self, orders: OrdersTable, workflow: Workflow, alarms: Alarms, clock: Clock, ttl_s: int) -> None:
         self._orders = orders
         self._workflow = workflow
         self._alarms = alarms
@@ -189,7 +189,7 @@ class OrderRepair:
         self._ttl_s = ttl_s
 
     async def repair_orders(self, until_s: float | None = None) -> RepairReport:
-        """Stops at `until_s` and goes on next time. Raises StoreError when the table cannot be listed."""
+        """Stops at `until_s`; the next run continues. Raises StoreError when the table cannot be listed."""
         looked_at = moved = failed = 0
         async for order in self._candidates():
             if until_s is not None and self._clock.now() >= until_s:
@@ -210,7 +210,7 @@ class OrderRepair:
                     yield order
 
     async def _with_status(self, status: OrderStatus) -> AsyncIterator[Order]:
-        """Open ones from the oldest; of the final ones only as many as the workflow may still wait for."""
+        """Open orders from the oldest; of final ones only those young enough for their workflow still to run."""
         final = status in FINAL
         first = first_order_id(int(self._clock.now()) - 2 * self._ttl_s) if final else ""
         after: str | None = None
@@ -224,31 +224,31 @@ class OrderRepair:
             if after is None:
                 return
 
-    async def _repair(self, seen: Order) -> bool:
-        """Whether there was something to do. The index may be behind, so the table is asked."""
-        order = await self._orders.get(seen.order_id)
-        if order is None or order.status is not seen.status:
+    async def _repair(self, listed: Order) -> bool:
+        """Whether there was something to repair. The index may be behind, so the table is read again."""
+        order = await self._orders.get(listed.order_id)
+        if order is None or order.status is not listed.status:
             return False
-        expired = await self._expired(order)
-        woken = await self._woken(expired or order)
-        return await self._running(expired or order) or woken or expired is not None
+        expired = await self._expire(order)
+        woken = await self._wake(expired or order)
+        return await self._restart(expired or order) or woken or expired is not None
 
-    async def _expired(self, order: Order) -> Order | None:
+    async def _expire(self, order: Order) -> Order | None:
         now_s = int(self._clock.now())
-        if order.status not in (OrderStatus.SUBMITTED, OrderStatus.IN_REVIEW) or now_s < order.expires_s + SETTLED_S:
+        if order.status not in OPEN or now_s < order.expires_s + SETTLED_S:
             return None
         try:
             return await self._orders.transition(order, OrderStatus.EXPIRED, now_s)
         except OrderRefused as exc:
             return exc.order
 
-    async def _woken(self, order: Order) -> bool:
+    async def _wake(self, order: Order) -> bool:
         if order.token is None or order.status is OrderStatus.IN_REVIEW:
             return False
         return await self._workflow.wake(order.token)
 
-    async def _running(self, order: Order) -> bool:
-        """Start the execution that was never started, or another one in the place of one that has ended."""
+    async def _restart(self, order: Order) -> bool:
+        """Start the execution that was never started, or another one in place of one that has ended."""
         running = await self._workflow.is_running(order.order_id, order.run)
         if running:
             return False

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from multiconnection.calls.upstream import UpstreamError
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.errors import (
     ContextTooLong,
     RateLimited,

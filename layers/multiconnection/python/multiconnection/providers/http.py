@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from multiconnection.calls.upstream import UpstreamError
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.errors import RequestInvalid
 from multiconnection.web.json import encode
 

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from multiconnection.calls.upstream import Outcome, UpstreamError
-from multiconnection.catalog.provider import Provider
+from multiconnection.catalog.models import Provider
 from multiconnection.errors import GatewayError
 from multiconnection.web.json import decode
 

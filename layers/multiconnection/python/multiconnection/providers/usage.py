@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from multiconnection.calls.upstream import Outcome
-from multiconnection.catalog.provider import Quirks
+from multiconnection.catalog.models import Quirks
 from multiconnection.errors import GatewayError
 from multiconnection.usage import Ended, Usage, UsageSource
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from multiconnection.accounts.service import CreditMode
 from multiconnection.catalog.service import CatalogService, ListingService
+from multiconnection.config import CreditMode
 from multiconnection.errors import ModelNotFound
 
 from .prices import KIND_NAMES, Row, capability_names, model_price_lines, table_row, tokens
@@ -65,7 +65,7 @@ class SiteService:
 
     async def models(self) -> list[dict[str, Any]]:
         """The public price list, as in /api/models."""
-        return await self.listing.price_list()
+        return [model.model_dump() for model in await self.listing.price_list()]
 
     async def model(self, name: str) -> dict[str, Any]:
         """By id or alias. Raises ModelNotFound."""

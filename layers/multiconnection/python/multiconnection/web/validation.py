@@ -139,17 +139,21 @@ TEXT_CHARS_MAX = 500
 Text = Annotated[str, Field(max_length=TEXT_CHARS_MAX), AfterValidator(plain_text)]
 
 
-class AdminBody(BaseModel):
-    """A body of the administrators' API; a misspelt member must not pass as one that was left out."""
+class StrictBody(BaseModel):
+    """A body whose members all count: a misspelt one must not pass as one that was left out."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class ReasonBody(AdminBody):
+class ReasonBody(StrictBody):
+    """The reason of a decision, for others to read."""
+
     reason: Annotated[Text, Field(min_length=1)]
 
 
-class MaybeReasonBody(AdminBody):
+class MaybeReasonBody(StrictBody):
+    """A reason that may be left out."""
+
     reason: Text = ""
 
 

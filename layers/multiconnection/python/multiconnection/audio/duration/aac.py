@@ -1,50 +1,39 @@
-"""AAC: the rate is the AudioSpecificConfig's (ISO 14496-3, 1.6.2.1); what a container says of it is a claim."""
+"""AAC: the sample rate is that of the AudioSpecificConfig (ISO 14496-3, 1.6.2.1); the container's is only a claim."""
 
 from dataclasses import dataclass
 
 from .packets import NOWHERE, Reader, Sound
-from .types import AudioError, big
+from .types import AudioError, Bits, Steps, big
 
 RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 RATE_MIN = RATES[-1]
 FRAME_SAMPLES = 1024
-# No AudioSpecificConfig says its rate behind these.
+# Every AudioSpecificConfig states its rate within these bytes.
 CONFIG_BYTES = 16
-# A header of its own in front of a packet (ADTS) may announce as many frames as this.
+# A packet with a header of its own (ADTS) may announce this many frames.
 ADTS_FRAMES_MAX = 4
 _ESCAPE, _EXPLICIT = 31, 15
 _SPECTRAL_BAND, _PARAMETRIC_STEREO = 5, 29
-# Main, LC, SSR, LTP and their error resilient kinds; the two of low delay.
+# Main, LC, SSR, LTP and their error resilient variants; the two of low delay.
 _LONG, _LOW_DELAY = frozenset({1, 2, 3, 4, 17, 19}), frozenset({23, 39})
+# Descriptor tags of an `esds` box, and the object types in it that are AAC and MPEG audio.
+_ES, _DECODER, _SPECIFIC = 3, 4, 5
+_AAC, _MPEG = frozenset({0x40, 0x66, 0x67, 0x68}), frozenset({0x69, 0x6B})
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`samples` of a frame; it may be a sixteenth shorter."""
+    """An AudioSpecificConfig. `samples` is the length of a frame, which may be a sixteenth shorter."""
 
     rate: int
     samples: int
 
 
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        """Nothing but zeros behind the end: `missing` tells."""
-        self._left -= count
-        return (self._value >> self._left if self._left >= 0 else 0) & ((1 << count) - 1)
-
-    @property
-    def missing(self) -> bool:
-        return self._left < 0
-
-
-def config(raw: bytes) -> Config | None:
-    """None if it says no rate; raises AudioError for codecs that only share AAC's containers."""
-    bits = _Bits(raw[:CONFIG_BYTES])
+def config(raw: bytes, steps: Steps) -> Config | None:
+    """None if it states no rate. Raises AudioError for codecs that merely share AAC's containers."""
+    bits = Bits(raw[:CONFIG_BYTES], "big", steps)
     kind, rate = _kind(bits), _rate(bits)
-    bits.take(4)
+    bits.skip(4)
     if kind in (_SPECTRAL_BAND, _PARAMETRIC_STEREO):
         _rate(bits)
         kind = _kind(bits)
@@ -55,43 +44,29 @@ def config(raw: bytes) -> Config | None:
     return Config(rate, FRAME_SAMPLES if kind in _LONG else FRAME_SAMPLES // 2)
 
 
-def reader(raw: bytes | None, claimed: int) -> Reader:
-    """`raw` is None where there is no config: decoders then believe the container, or packets' own headers."""
-    found = config(raw) if raw is not None else None
+def reader(raw: bytes | None, claimed: int, steps: Steps) -> Reader:
+    """A reader of packets. Without a config (`raw` is None) decoders go by the container or the packets' own headers.
+
+    Raises AudioError as `config` does.
+    """
+    found = config(raw, steps) if raw is not None else None
     lowest = min(found.rate if found else claimed, claimed or RATE_MIN, RATE_MIN) or RATE_MIN
     usual: Sound = (found.samples, found.rate, True) if found else (FRAME_SAMPLES, lowest, False)
-    unseen: Sound = (ADTS_FRAMES_MAX * FRAME_SAMPLES, lowest, False)
+    unknown: Sound = (ADTS_FRAMES_MAX * FRAME_SAMPLES, lowest, False)
 
     def read(data: bytes, at: int, size: int) -> Sound:
         if at == NOWHERE:
-            return unseen
-        # Decoders believe a header in front of a packet more than the config; no packet of AAC alone begins like it.
+            return unknown
+        # Decoders prefer a header in front of a packet to the config; no bare AAC packet begins like one.
         if size > 1 and data[at] == 0xFF and data[at + 1 : at + 2] >= b"\xf0":
-            return unseen
+            return unknown
         return usual
 
     return read
 
 
-def _kind(bits: _Bits) -> int:
-    kind = bits.take(5)
-    return 32 + bits.take(6) if kind == _ESCAPE else kind
-
-
-def _rate(bits: _Bits) -> int:
-    """0 for the codes that stand for none."""
-    index = bits.take(4)
-    if index == _EXPLICIT:
-        return bits.take(24)
-    return RATES[index] if index < len(RATES) else 0
-
-
-_ES, _DECODER, _SPECIFIC = 3, 4, 5
-_AAC, _MPEG = frozenset({0x40, 0x66, 0x67, 0x68}), frozenset({0x69, 0x6B})
-
-
 def is_mpeg(descriptor: bytes) -> bool:
-    """Whether an `esds` box says layer III; raises AudioError if it says neither that nor AAC."""
+    """Whether an `esds` box declares MPEG audio. Raises AudioError if it declares neither that nor AAC."""
     at = _decoder(descriptor)
     kind = descriptor[at] if at is not None else 0x40
     if kind in _AAC | _MPEG:
@@ -106,7 +81,21 @@ def specific(descriptor: bytes) -> bytes | None:
     return descriptor[found[0] : found[1]] if found else None
 
 
+def _kind(bits: Bits) -> int:
+    kind = bits.take(5)
+    return 32 + bits.take(6) if kind == _ESCAPE else kind
+
+
+def _rate(bits: Bits) -> int:
+    """0 for the reserved codes."""
+    index = bits.take(4)
+    if index == _EXPLICIT:
+        return bits.take(24)
+    return RATES[index] if index < len(RATES) else 0
+
+
 def _decoder(descriptor: bytes) -> int | None:
+    """Position of the decoder's description inside of an `esds` box."""
     stream = _enter(descriptor, 4, _ES)
     if stream is None:
         return None
@@ -119,7 +108,7 @@ def _decoder(descriptor: bytes) -> int | None:
 
 
 def _enter(descriptor: bytes, at: int, tag: int) -> tuple[int, int] | None:
-    """Where the content of the descriptor at `at` begins and ends, if it is one of this tag and whole."""
+    """Begin and end of the content of the descriptor at `at`, if it has this tag and is whole."""
     if big(descriptor, at, 1) != tag:
         return None
     size, begin = 0, at + 1

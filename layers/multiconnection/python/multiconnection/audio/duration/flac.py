@@ -1,4 +1,4 @@
-"""FLAC: what STREAMINFO claims, held against the frames that are there."""
+"""FLAC: the claim of STREAMINFO, checked against the frames that the file contains."""
 
 import re
 from collections import Counter
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from .mpeg import after_tags
 from .types import Audio, AudioError, Steps, big, in_milliseconds, windows
 
-# Bytes that look like a frame's header, checksum included, turn up by chance once in some ten megabytes.
+# Bytes that look like a frame header, checksum included, occur by chance about once in ten megabytes.
 CHANCE_BYTES = 5_000_000
 METADATA_BLOCKS_MAX = 4096
-# What a file can change its rate to while it plays.
+# A file may change its sample rate while it plays, this many times.
 RATES_MAX = 64
-# What a checksum takes longer than a look at a length; no real frame is as short as eighty bytes for long.
+# A checksum takes longer than a length; real frames are shorter than eighty bytes only for moments.
 STEPS_PER_FRAME = 3
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
 _BLOCKS = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
@@ -32,28 +32,28 @@ _CRC8 = _crc8_table()
 
 
 def measure(data: bytes, steps: Steps) -> Audio:
-    """Raises AudioError."""
+    """Measure the frames. Raises AudioError if the stream states no sample rate or changes it too often."""
     start, rate, claimed = _stream_info(data, steps)
     samples: Counter[int] = Counter()
     longest = 0
     for count, own_rate in _frames(data, start, steps):
         samples[own_rate] += count
         if len(samples) > RATES_MAX:
-            raise AudioError("The FLAC file changes its rate too often.")
+            raise AudioError("The FLAC file changes its sample rate too often.")
         longest = max(longest, count)
     counted = samples.total()
-    # A frame that says no rate may have that of any before it.
+    # A frame without a rate of its own may have that of any frame before it.
     samples[min([rate, *filter(None, samples)])] += samples.pop(0, 0)
     most = sum(in_milliseconds(count, own_rate) for own_rate, count in samples.items())
     by_chance = longest * (1 + len(data) // CHANCE_BYTES)
     if not 0 < claimed <= counted <= claimed + by_chance or counted - samples[rate] > by_chance:
         return Audio.exact("flac", most)
-    said = in_milliseconds(claimed, rate)
-    return Audio.claimed("flac", said, max(said, most))
+    claim = in_milliseconds(claimed, rate)
+    return Audio.claimed("flac", claim, max(claim, most))
 
 
 def _stream_info(data: bytes, steps: Steps) -> tuple[int, int, int]:
-    """Where the frames begin, samples per second, and how many samples there shall be (0: not said)."""
+    """Position of the first frame, samples per second, and the claimed number of samples (0 if unknown)."""
     at, rate, claimed = after_tags(data) + 4, 0, 0
     for _ in range(METADATA_BLOCKS_MAX):
         steps.take()
@@ -65,12 +65,12 @@ def _stream_info(data: bytes, steps: Steps) -> tuple[int, int, int]:
         if kind & 0x80 or at >= len(data):
             break
     if not rate:
-        raise AudioError("The FLAC file does not say how many samples a second has.")
+        raise AudioError("The FLAC file does not state its sample rate.")
     return at, rate, claimed
 
 
 def _frames(data: bytes, start: int, steps: Steps) -> Iterator[tuple[int, int]]:
-    """Samples and rate (0: the stream's) of everything that looks like a frame."""
+    """Samples and rate of everything that looks like a frame; a rate of 0 is the stream's."""
     for begin, end in windows(start, len(data), steps):
         for match in _SYNC.finditer(data, begin, end + 1):
             steps.take(STEPS_PER_FRAME)
@@ -80,7 +80,7 @@ def _frames(data: bytes, start: int, steps: Steps) -> Iterator[tuple[int, int]]:
 
 
 def _header(raw: bytes) -> tuple[int, int] | None:
-    """RFC 9639, 9.1; its last byte is a checksum of the others."""
+    """Samples and rate of a frame header (RFC 9639, 9.1), whose last byte is a checksum of the others."""
     if len(raw) < 6 or raw[3] & 1 or raw[3] >> 4 > 10:
         return None
     block, rate = raw[2] >> 4, raw[2] & 15
@@ -96,6 +96,7 @@ def _header(raw: bytes) -> tuple[int, int] | None:
 
 
 def _rate(raw: bytes, at: int, code: int) -> tuple[int, int]:
+    """The rate for a code, and how many bytes at `at` it took."""
     if code < len(_RATES):
         return _RATES[code], 0
     if code == 12:
@@ -104,7 +105,7 @@ def _rate(raw: bytes, at: int, code: int) -> tuple[int, int]:
 
 
 def _number_bytes(first: int) -> int:
-    """The frame's number is written like UTF-8."""
+    """Length of the frame number, which is coded like UTF-8."""
     ones = 8 - (first ^ 0xFF).bit_length()
     return max(1, ones)
 

@@ -1,12 +1,13 @@
-"""WebM and Matroska: elements. Blocks carry frames, whose codec tells how long they are; timestamps are only claims."""
+"""WebM and Matroska: elements (RFC 9559). Blocks carry frames, measured by their codec; timestamps are only claims."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 
-from . import aac, ogg
-from .packets import Heard, Reader, Sound, ac3_packet, mpeg_packet, opus_packet
+from . import aac
+from .ogg import vorbis_reader
+from .packets import PacketTotals, Reader, Sound, ac3_packet, mpeg_packet, opus_packet
 from .types import Audio, AudioError, Steps, big
 
 TRACK_ENTRY, TRACK_NUMBER, TRACK_TYPE, CODEC, PRIVATE, ENCODINGS = 0xAE, 0xD7, 0x83, 0x86, 0x63A2, 0x6D80
@@ -16,13 +17,14 @@ CLUSTER = b"\x1f\x43\xb6\x75"
 # Segment, Info, Tracks, TrackEntry, Audio, Cluster, BlockGroup.
 _CONTAINERS = frozenset({0x18538067, 0x1549A966, 0x1654AE6B, TRACK_ENTRY, 0xE1, 0x1F43B675, 0xA0})
 _OF_TRACKS = frozenset({TRACK_NUMBER, TRACK_TYPE, CHANNELS, BITS, CODEC, PRIVATE, ENCODINGS, FREQUENCY, FREQUENCY_OUT})
-# Each block looks for its track.
+# Every block searches the tracks for its own.
 TRACKS_MAX = 64
-NANOSECONDS = 10**6
+NANOSECONDS_PER_MS = 10**6
 LACED = 0x06
 _XIPH, _FIXED = 1, 2
-BROKEN = "The WebM file is broken."
+_BROKEN = "The WebM file is broken."
 SOUND = 2
+# Hertz, where a track states none.
 RATE_DEFAULT = 8000
 _AAC, _VORBIS = b"A_AAC", b"A_VORBIS"
 _READERS: dict[bytes, Reader] = {
@@ -37,16 +39,27 @@ _PCM = {
     b"A_PCM/FLOAT/IEEE": frozenset({32, 64}),
 }
 Element = tuple[int, int, int]
-"""Its id, where its content begins, and where it ends."""
+"""Its id, and where its content begins and ends."""
 Frame = tuple[int, int]
 """Where it begins, and how many bytes it has."""
 
 
-@dataclass(slots=True)
-class Track:
-    """`ends` is the timestamp of its last block, in the file's units, and `private` where its CodecPrivate is.
+def measure(data: bytes, steps: Steps) -> Audio:
+    """Measure the longest sound track. Raises AudioError."""
+    file, seen = MatroskaFile(), _Positions(len(data))
+    _read(file, data, 0, seen, steps)
+    _read_hidden(file, data, seen, steps)
+    measured = [track.totals.audio("webm", _claim(file, track)) for track in file.tracks if track.totals.packets]
+    if not measured:
+        raise AudioError("The WebM file contains no sound.")
+    return max(measured, key=lambda found: found.milliseconds_max)
 
-    Of what it says twice the lowest counts: more sound fits into the same bytes.
+
+@dataclass(slots=True)
+class MatroskaTrack:
+    """A track. `ends` is the timestamp of its last block in the file's units, and `private` where its CodecPrivate is.
+
+    Of a value that comes twice the lowest counts: more sound fits into the same bytes.
     """
 
     number: int = 0
@@ -57,11 +70,11 @@ class Track:
     bits: int | None = None
     private: tuple[int, int] | None = None
     ends: int = 0
-    heard: Heard = field(default_factory=Heard)
+    totals: PacketTotals = field(default_factory=PacketTotals)
     reader: Reader | None = None
 
     def describe(self, element: int, data: bytes, at: int, end: int) -> None:
-        """Raises AudioError for what decoders may understand otherwise."""
+        """Take in an element. Raises AudioError for one that decoders may understand differently."""
         number = big(data, at, min(8, end - at))
         if element == TRACK_NUMBER:
             self.number = number
@@ -75,36 +88,36 @@ class Track:
             rate = int(_real(data, at, end))
             self.rate = rate if self.rate is None else min(self.rate, rate)
         elif element == ENCODINGS:
-            raise AudioError("The WebM file's tracks are compressed or encrypted: write it anew without that.")
+            raise AudioError("The WebM file's tracks are compressed or encrypted: send it without that.")
         elif self.reader or (self.codec if element == CODEC else self.private):
-            raise AudioError("The WebM file describes its sound twice.")
+            raise AudioError("The WebM file describes a track twice.")
         elif element == CODEC:
             self.codec = data[at : min(end, at + 32)].rstrip(b"\x00")
         else:
             self.private = at, end
 
     def take(self, data: bytes, at: int, size: int, steps: Steps) -> None:
-        """A frame; raises AudioError if its length cannot be known."""
+        """Add a frame. Raises AudioError if the track's codec cannot be measured."""
         if self.reader is None:
-            self.reader = self._find(data, steps)
+            self.reader = self._codec_reader(data, steps)
         if size > 0:
-            self.heard.read(self.reader, data, at, size)
+            self.totals.read(self.reader, data, at, size)
 
-    def _find(self, data: bytes, steps: Steps) -> Reader:
+    def _codec_reader(self, data: bytes, steps: Steps) -> Reader:
         rate = max(1, RATE_DEFAULT if self.rate is None else self.rate)
         if self.codec in _READERS:
             return _READERS[self.codec]
         if self.codec.startswith(_AAC):
             at, end = self.private or (0, 0)
-            return aac.reader(data[at : min(end, at + aac.CONFIG_BYTES)] if self.private else None, rate)
+            return aac.reader(data[at : min(end, at + aac.CONFIG_BYTES)] if self.private else None, rate, steps)
         if self.codec == _VORBIS:
-            return ogg.reader(data, *(self.private or (0, 0)), steps)
+            return vorbis_reader(data, *(self.private or (0, 0)), steps)
         if self.codec in _PCM:
             return self._values(rate)
         raise AudioError("The sound in the WebM file is of a kind that cannot be measured: send it in another format.")
 
     def _values(self, rate: int) -> Reader:
-        """Decoders agree on these sizes of values; of any other one they take some of their own."""
+        """A reader of PCM. Decoders agree on these sizes of values; for any other they choose their own."""
         known = self.bits in _PCM[self.codec]
         channels = max(1, 1 if self.channels is None else self.channels)
         frame = channels * (self.bits or 8) // 8 if known else 1
@@ -116,15 +129,15 @@ class Track:
 
 
 @dataclass(slots=True)
-class File:
-    tracks: list[Track] = field(default_factory=list)
-    scale: int = NANOSECONDS
+class MatroskaFile:
+    tracks: list[MatroskaTrack] = field(default_factory=list)
+    scale: int = NANOSECONDS_PER_MS
     duration: float = 0.0
     cluster: int = 0
 
 
-class _Seen:
-    """Places in a file, in an eighth of its size."""
+class _Positions:
+    """A set of positions in a file that takes an eighth of its size."""
 
     def __init__(self, size: int) -> None:
         self._bits = bytearray(size // 8 + 1)
@@ -136,23 +149,13 @@ class _Seen:
         self._bits[at >> 3] |= 1 << (at & 7)
 
 
-def measure(data: bytes, steps: Steps) -> Audio:
-    """The longest sound track. Raises AudioError."""
-    file, seen = File(), _Seen(len(data))
-    _read(file, data, 0, seen, steps)
-    _hidden(file, data, seen, steps)
-    heard = [track.heard.audio("webm", _said(file, track)) for track in file.tracks if track.heard.packets]
-    if not heard:
-        raise AudioError("The WebM file has no sound in it.")
-    return max(heard, key=lambda found: found.milliseconds_max)
+def _claim(file: MatroskaFile, track: MatroskaTrack) -> int:
+    """Milliseconds, by the timestamps and the duration that the file states."""
+    return -(-max(int(file.duration), track.ends) * file.scale // NANOSECONDS_PER_MS)
 
 
-def _said(file: File, track: Track) -> int:
-    return -(-max(int(file.duration), track.ends) * file.scale // NANOSECONDS)
-
-
-def _hidden(file: File, data: bytes, seen: _Seen, steps: Steps) -> None:
-    """Clusters in what the walk stepped over: after whatever they do not understand, players look for the next one."""
+def _read_hidden(file: MatroskaFile, data: bytes, seen: _Positions, steps: Steps) -> None:
+    """Read the clusters that the walk stepped over: players look for the next one behind anything unknown to them."""
     at = data.find(CLUSTER)
     while at >= 0:
         steps.take()
@@ -161,14 +164,14 @@ def _hidden(file: File, data: bytes, seen: _Seen, steps: Steps) -> None:
         at = data.find(CLUSTER, at + 1)
 
 
-def _read(file: File, data: bytes, at: int, seen: _Seen, steps: Steps) -> None:
+def _read(file: MatroskaFile, data: bytes, at: int, seen: _Positions, steps: Steps) -> None:
     for element, begin, end in _elements(data, at, seen, steps):
         if element in (SIMPLE_BLOCK, BLOCK):
-            _block(file, data, begin, end, steps)
+            _read_block(file, data, begin, end, steps)
         elif element == TRACK_ENTRY:
             if len(file.tracks) == TRACKS_MAX:
                 raise AudioError(f"The WebM file has more than {TRACKS_MAX} tracks.")
-            file.tracks.append(Track())
+            file.tracks.append(MatroskaTrack())
         elif element in _OF_TRACKS and file.tracks:
             file.tracks[-1].describe(element, data, begin, end)
         elif element == TIME_SCALE:
@@ -179,7 +182,7 @@ def _read(file: File, data: bytes, at: int, seen: _Seen, steps: Steps) -> None:
             file.cluster = big(data, begin, min(8, end - begin))
 
 
-def _block(file: File, data: bytes, at: int, end: int, steps: Steps) -> None:
+def _read_block(file: MatroskaFile, data: bytes, at: int, end: int, steps: Steps) -> None:
     number, width = _vint(data, at)
     for track in file.tracks:
         if track.number == number and track.kind == SOUND:
@@ -198,8 +201,8 @@ def _block(file: File, data: bytes, at: int, end: int, steps: Steps) -> None:
     track.ends = max(track.ends, file.cluster + offset)
 
 
-def _elements(data: bytes, at: int, seen: _Seen, steps: Steps) -> Iterator[Element]:
-    """In the order of the file up to what was seen; containers are entered, everything else is stepped over."""
+def _elements(data: bytes, at: int, seen: _Positions, steps: Steps) -> Iterator[Element]:
+    """In the order of the file up to a cluster seen before; containers are entered, the rest is stepped over."""
     while at < len(data):
         steps.take()
         width = 9 - data[at].bit_length()
@@ -216,7 +219,7 @@ def _elements(data: bytes, at: int, seen: _Seen, steps: Steps) -> Iterator[Eleme
 
 
 def _real(data: bytes, at: int, end: int) -> float:
-    """0.0 for what is no number that a duration or a rate can be."""
+    """A floating point number; 0.0 if it cannot be a duration or a rate."""
     if end - at not in (4, 8):
         return 0.0
     value: float = struct.unpack(">f" if end - at == 4 else ">d", data[at:end])[0]
@@ -224,7 +227,7 @@ def _real(data: bytes, at: int, end: int) -> float:
 
 
 def _vint(data: bytes, at: int) -> tuple[int, int]:
-    """A number whose first byte tells how many bytes it has, and that many; 0 bytes where there is none."""
+    """A number whose first byte tells its width, and that width in bytes; a width of 0 if there is none."""
     if at >= len(data) or not data[at]:
         return 0, 0
     width = 9 - data[at].bit_length()
@@ -232,14 +235,14 @@ def _vint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _frames(data: bytes, flags: int, at: int, end: int, steps: Steps) -> Iterator[Frame]:
-    """Of a block whose flags say that it is laced (RFC 9559, 10.3); raises AudioError for sizes that do not fit."""
+    """The frames of a block whose flags say that it is laced (10.3). Raises AudioError for sizes that do not fit."""
     kind, count = (flags & LACED) >> 1, data[at] + 1
     steps.take(count)
     at, sizes = (at + 1, []) if kind == _FIXED else _sizes(data, at + 1, end, count - 1, kind, steps)
     left = end - at - sum(sizes)
     if left < 0 or any(size < 0 for size in sizes):
-        raise AudioError(BROKEN)
-    # Of unequal sizes the last one is not written.
+        raise AudioError(_BROKEN)
+    # Where sizes differ, that of the last frame is not written.
     for size in [left // count] * count if kind == _FIXED else [*sizes, left]:
         yield at, size
         at += size
@@ -253,8 +256,8 @@ def _sizes(data: bytes, at: int, end: int, count: int, kind: int, steps: Steps) 
         else:
             number, width = _vint(data, at)
             if not width:
-                raise AudioError(BROKEN)
-            # All but the first one are differences, moved so that they are never negative.
+                raise AudioError(_BROKEN)
+            # All but the first are differences, shifted so that they are never negative.
             size = sizes[-1] + number - ((1 << 7 * width - 1) - 1) if sizes else number
             at += width
         sizes.append(size)

@@ -1,4 +1,4 @@
-"""What a container's packets sound like, by codec: each tells how many samples it is at most."""
+"""The length of a packet in a container, by codec: how many samples it decodes to at most."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,11 +9,18 @@ from .types import Audio, AudioError, big, in_milliseconds
 Sound = tuple[int, int, bool]
 """Samples at most, samples per second, and whether it can be nothing else."""
 Reader = Callable[[bytes, int, int], Sound]
-"""Of the file's bytes, where the packet begins (NOWHERE: that is not known), and how many bytes it has.
+"""Measures a packet: the file's bytes, where the packet begins (or NOWHERE), and how many bytes it has.
 
-Reads no more than the packet's headers: packets of hostile files overlap.
+Reads no more than the packet's headers, because packets of hostile files overlap.
 """
+# The position of a packet that players do not agree on.
 NOWHERE = -1
+
+# Opus always decodes at 48 kHz, and a packet holds at most 120 ms.
+OPUS_RATE = 48_000
+OPUS_SAMPLES_MAX = 5760
+# By configuration: twelve of SILK, four hybrid ones, sixteen of CELT.
+_OPUS_FRAMES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 _AC3_SYNC = b"\x0b\x77"
 _AC3_RATES = (48_000, 44_100, 32_000)
 _AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -23,8 +30,8 @@ _AC3_ID_MAX, _EAC3_ID_MAX = 10, 16
 _DEPENDENT = 1
 
 
-class Heard:
-    """Adds up packets of possibly different rates."""
+class PacketTotals:
+    """Adds up the packets of a track, whose rates may differ."""
 
     __slots__ = ("_samples", "exact", "packets")
 
@@ -40,25 +47,34 @@ class Heard:
         self.exact = self.exact and exact
 
     def read(self, reader: Reader, data: bytes, at: int, size: int) -> None:
-        """A packet; what lies behind the end of a file that was cut off cannot be heard."""
+        """Add a packet. One behind the end of a truncated file counts, but without any sound."""
         if at >= len(data) or (not size and at != NOWHERE):
             self.packets += 1
         else:
             self.add(reader(data, at, size))
 
-    def audio(self, ending: str, said: int) -> Audio:
+    def audio(self, ending: str, claim: int) -> Audio:
         most = sum(in_milliseconds(count, rate) for rate, count in self._samples.items())
-        return Audio.claimed(ending, said, most, exact=self.exact)
+        return Audio.claimed(ending, claim, most, exact=self.exact)
 
 
 def opus_packet(data: bytes, at: int, size: int) -> Sound:
     if at == NOWHERE:
-        return PACKET_SAMPLES_MAX, RATE, False
-    return opus_samples(data[at : at + min(size, 2)]), RATE, True
+        return OPUS_SAMPLES_MAX, OPUS_RATE, False
+    return opus_samples(data[at : at + min(size, 2)]), OPUS_RATE, True
+
+
+def opus_samples(packet: bytes) -> int:
+    """Samples of a packet at 48 kHz, by its first two bytes (RFC 6716, 3.1)."""
+    if not packet:
+        return 0
+    frame, code = _OPUS_FRAMES[packet[0] >> 3], packet[0] & 3
+    count = (packet[1] & 63 if len(packet) > 1 else 0) if code == 3 else 1 + (code > 0)
+    return min(frame * count, OPUS_SAMPLES_MAX)
 
 
 def mpeg_packet(data: bytes, at: int, size: int) -> Sound:
-    """One frame of layer I, II or III: decoders would look for frames anywhere in what is not."""
+    """One frame of layer I, II or III. Raises AudioError for anything else: decoders would search it for frames."""
     frame = frame_at(data, at) if at >= 0 and size >= 4 else None
     if frame is None or (frame[0] != size and at + size < len(data)):
         raise AudioError("The MP3 in the file is not cut into frames: send it as an .mp3 file.")
@@ -66,14 +82,14 @@ def mpeg_packet(data: bytes, at: int, size: int) -> Sound:
 
 
 def ac3_packet(data: bytes, at: int, size: int) -> Sound:
-    """AC-3 and E-AC-3, cut into whole frames: decoders would look for frames anywhere in what is not."""
+    """Whole frames of AC-3 or E-AC-3. Raises AudioError for anything else: decoders would search it for frames."""
     end, samples, rates = min(at + size, len(data)), 0, set[int]()
     for number in range(_AC3_FRAMES_MAX):
         frame = _ac3_frame(data[at : at + 6]) if at >= 0 else None
         if frame is None:
             break
         length, count, rate, dependent = frame
-        # What depends on the frame before it only adds channels.
+        # A frame that depends on the one before it only adds channels.
         samples += 0 if number and dependent else count
         rates.add(rate)
         at += length
@@ -83,7 +99,7 @@ def ac3_packet(data: bytes, at: int, size: int) -> Sound:
 
 
 def _ac3_frame(head: bytes) -> tuple[int, int, int, bool] | None:
-    """Bytes, samples, samples per second, and whether it depends on another one (ATSC A/52, 5.4.1 and E.2.3.1)."""
+    """Bytes, samples, samples per second, and whether it depends on another frame (ATSC A/52, 5.4.1 and E.2.3.1)."""
     if len(head) < 6 or not head.startswith(_AC3_SYNC):
         return None
     code, identity = head[4] >> 6, head[5] >> 3
@@ -91,7 +107,7 @@ def _ac3_frame(head: bytes) -> tuple[int, int, int, bool] | None:
         kbits = (head[4] & 63) >> 1
         if code == 3 or kbits >= len(_AC3_KBITS):
             return None
-        # 1536 samples at so many thousand bits a second, in words of two bytes.
+        # The bits of 1536 samples, in words of two bytes.
         words = _AC3_KBITS[kbits] * 1000 * 96 // _AC3_RATES[code] + (head[4] & 1 if code == 1 else 0)
         return 2 * words, 6 * _AC3_BLOCK_SAMPLES, _AC3_RATES[code] >> max(0, identity - 8), False
     half = head[4] >> 4 & 3
@@ -100,20 +116,3 @@ def _ac3_frame(head: bytes) -> tuple[int, int, int, bool] | None:
     blocks, rate = (6, _AC3_RATES[half] // 2) if code == 3 else (_AC3_BLOCKS[half], _AC3_RATES[code])
     length = 2 * ((big(head, 2, 2) & 0x7FF) + 1)
     return length, blocks * _AC3_BLOCK_SAMPLES, rate, head[2] >> 6 == _DEPENDENT
-
-
-# Opus packets: the first byte tells how much sound is in one (RFC 6716, 3.1).
-
-RATE = 48_000
-PACKET_SAMPLES_MAX = 5760
-# By configuration: twelve of SILK, four hybrid ones, sixteen of CELT.
-_FRAMES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
-
-
-def opus_samples(packet: bytes) -> int:
-    """At 48 kHz; needs the packet's first two bytes."""
-    if not packet:
-        return 0
-    frame, code = _FRAMES[packet[0] >> 3], packet[0] & 3
-    count = (packet[1] & 63 if len(packet) > 1 else 0) if code == 3 else 1 + (code > 0)
-    return min(frame * count, PACKET_SAMPLES_MAX)

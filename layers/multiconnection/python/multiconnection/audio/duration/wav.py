@@ -1,38 +1,9 @@
-"""WAV: chunks, of which `fmt ` says what samples are and `data` holds them."""
+"""WAV: chunks, of which `fmt ` describes the samples and `data` holds them (RFC 2361)."""
 
 from dataclasses import dataclass
 
 from . import mpeg
 from .types import Audio, AudioError, Steps, in_milliseconds, little, occurrences
-
-# Compressed sound may be hidden in PCM (IEC 61937): players that look for it want its mark twice.
-HIDDEN = b"\x72\xf8\x1f\x4e"
-
-
-def measure(data: bytes, steps: Steps) -> Audio:
-    """Raises AudioError. A data chunk that claims nothing, or more than there is, reaches to the end of the file."""
-    at, size, start = 12, 0, 0
-    found: Format | None = None
-    while at + 8 <= len(data):
-        steps.take()
-        tag, claimed, body = data[at : at + 4], little(data, at + 4, 4), at + 8
-        left = len(data) - body
-        if tag == b"fmt " and found is None:
-            found = described(data, body)
-        elif tag == b"data":
-            claimed = claimed if 0 < claimed <= left else left
-            size, start = size + claimed, start or body
-        at = body + claimed + claimed % 2
-    if found is None or not size:
-        raise AudioError("The WAV file has no samples or does not say what they are.")
-    if found.codec in MPEG:
-        return mpeg.span("wav", data, start, steps)
-    if occurrences(data, HIDDEN, start, steps) > 1:
-        raise AudioError("The WAV file carries other sound than its samples.")
-    return found.length(size)
-
-
-# What the samples of a WAV file are: how many bytes make how much sound (RFC 2361).
 
 PCM, ADPCM, FLOAT, A_LAW, MU_LAW, IMA_ADPCM, GSM, EXTENSIBLE = 1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE
 MPEG = frozenset({0x50, 0x55})
@@ -41,11 +12,42 @@ BITS_MAX = 64
 GSM_SAMPLES, GSM_BYTES_MIN, GSM_BYTES_MAX = 320, 41, 65
 # Bytes and samples of a block's head, in each channel.
 _HEADS = {ADPCM: (7, 2), IMA_ADPCM: (4, 1)}
+# Compressed sound may be hidden in PCM (IEC 61937): players that look for it want this mark twice.
+_HIDDEN = b"\x72\xf8\x1f\x4e"
+
+
+def measure(data: bytes, steps: Steps) -> Audio:
+    """Measure all `data` chunks; one that claims no size, or more than the file has, reaches to its end.
+
+    Raises AudioError if there are none, if their format is missing or not supported, or if they hide other sound.
+    """
+    at, size, start = 12, 0, 0
+    found: Format | None = None
+    while at + 8 <= len(data):
+        steps.take()
+        tag, claimed, body = data[at : at + 4], little(data, at + 4, 4), at + 8
+        left = len(data) - body
+        if tag == b"fmt " and found is None:
+            found = _described(data, body)
+        elif tag == b"data":
+            claimed = claimed if 0 < claimed <= left else left
+            size, start = size + claimed, start or body
+        at = body + claimed + claimed % 2
+    if found is None or not size:
+        raise AudioError("The WAV file has no samples or does not say what they are.")
+    if found.codec in MPEG:
+        return mpeg.span("wav", data, start, steps)
+    if occurrences(data, _HIDDEN, start, steps) > 1:
+        raise AudioError("The WAV file hides other sound in its samples.")
+    return found.length(size)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`valid` is `bits`, or less: how many of them EXTENSIBLE says are used; some players take these for all."""
+    """The layout of the samples.
+
+    `valid` is the number of bits in use that EXTENSIBLE declares, at most `bits`; some players go by it alone.
+    """
 
     codec: int
     channels: int
@@ -55,7 +57,7 @@ class Format:
     valid: int
 
     def length(self, size: int) -> Audio:
-        """Of so many bytes; raises AudioError for codecs whose bytes do not tell."""
+        """The length of `size` bytes. Raises AudioError for codecs whose bytes do not determine it."""
         if self.codec in _HEADS:
             return self._adpcm(size)
         if self.codec == GSM:
@@ -71,11 +73,11 @@ class Format:
         )
 
     def _plain(self, size: int, width: int, width_min: int) -> Audio:
-        said, most = (size // (self.channels * bytes_) for bytes_ in (width, width_min))
-        return Audio.claimed("wav", in_milliseconds(said, self.rate), in_milliseconds(most, self.rate))
+        claim, most = (size // (self.channels * bytes_) for bytes_ in (width, width_min))
+        return Audio.claimed("wav", in_milliseconds(claim, self.rate), in_milliseconds(most, self.rate))
 
     def _adpcm(self, size: int) -> Audio:
-        """Four bits a sample, and a few of them in the head of every block; IMA's may be as few as two."""
+        """Four bits a sample, and a few samples in the head of every block; IMA has as few as two bits a sample."""
         head, samples = _HEADS[self.codec]
         bits = self.bits if self.codec == IMA_ADPCM and 2 <= self.bits <= 4 else 4
         most = in_milliseconds(8 * size // (min(bits, 4) * self.channels), self.rate)
@@ -87,8 +89,8 @@ class Format:
         return Audio.exact("wav", min(most, in_milliseconds(count, self.rate)))
 
 
-def described(data: bytes, at: int) -> Format:
-    """Raises AudioError."""
+def _described(data: bytes, at: int) -> Format:
+    """The content of a `fmt ` chunk. Raises AudioError if it is not valid."""
     codec, bits = little(data, at, 2), little(data, at + 14, 2)
     valid = bits
     if codec == EXTENSIBLE:

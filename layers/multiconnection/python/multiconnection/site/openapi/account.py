@@ -30,7 +30,6 @@ def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str])
 
 
 ACCOUNT = (
-    _public("GET", "/api/models", "Models with prices, context windows and capabilities", "PriceList"),
     _auth("sign-up", "Create an account", "SignUp", "Status", 202),
     _auth("confirm", "Confirm an e-mail address, and set the password", "Confirmation", "Status"),
     _auth("resend", "Send the confirmation code again", "Email", "Status", 202),
@@ -46,27 +45,4 @@ ACCOUNT = (
     _own("POST", "/api/auth/totp/enable", "Sign-in", "Switch one-time codes on", None, "Code", 204),
     _own("POST", "/api/auth/totp/disable", "Sign-in", "Switch one-time codes off", None, "TotpDisable", 204),
     _own("GET", "/api/auth/session", "Sign-in", "Who is signed in", "SignedIn"),
-    _own("GET", "/api/account", "Account", "Profile, limits, first steps", "Account"),
-    _own("PATCH", "/api/account", "Account", "Change the profile", "Account", "AccountChange"),
-    _own("GET", "/api/balance", "Account", "Available, in flight, credited, charged", "AccountBalance"),
-    _list("/api/credits", "Account", "Credits: grants, orders, adjustments, refunds", "CreditList", PAGE),
-    _list("/api/usage", "Usage", "List calls, newest first", "CallList", {**CALLS, **PAGE}),
-    _own("GET", "/api/usage/{request_id}", "Usage", "One call", "Call"),
-    _list(
-        "/api/usage/summary",
-        "Usage",
-        "Usage per day, stacked by model or key",
-        "UsageSummary",
-        {**SPAN, "group": "model or key", "model": "model id", "key_id": "API key id", "tz_offset_min": "minutes"},
-    ),
-    Operation(
-        "GET", "/api/usage.csv", "Usage", "Export calls", "session", None, None, media=("text/csv",), query=CALLS
-    ),
-    _list("/api/orders", "Recharge", "List recharge orders", "OrderList", PAGE),
-    _own("POST", "/api/orders", "Recharge", "Create a recharge order", "Order", "OrderRequest", 201),
-    _own("GET", "/api/orders/options", "Recharge", "Currencies, bounds, methods, bank details", "OrderOptions"),
-    _own("GET", "/api/orders/{id}", "Recharge", "One order with its timeline", "Order"),
-    _own("POST", "/api/orders/{id}/cancel", "Recharge", "Cancel an order", "Order"),
-    _own("POST", "/api/orders/{id}/receipt", "Recharge", "Get a URL for a receipt", "ReceiptUpload", "ReceiptRequest"),
-    _own("POST", "/api/orders/{id}/receipt/done", "Recharge", "The receipt has been sent", "Order"),
 )

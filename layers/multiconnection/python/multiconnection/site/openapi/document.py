@@ -8,12 +8,11 @@ from typing import Any
 import orjson
 
 from .account import ACCOUNT
-from .admin import ADMIN
 from .gateway import GATEWAY
 from .operation import EVENTS, JSON, Audience, Operation
 from .schemas import ALL, expanded
 
-OPERATIONS = (*GATEWAY, *ACCOUNT, *ADMIN)
+OPERATIONS = (*GATEWAY, *ACCOUNT)
 DESCRIPTION = (
     "An OpenAI-compatible gateway with prepaid billing. `/v1` takes an API key; `/api` is the console's own API: it "
     "takes the session cookie and, for anything but GET, the header `x-mc-csrf: 1`."

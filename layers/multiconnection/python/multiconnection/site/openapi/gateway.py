@@ -80,8 +80,4 @@ GATEWAY = (
         "Upload",
         errors=(400, 401, 403, 413, 429, 503),
     ),
-    Operation("GET", "/v1/models", "Models", "List the models this key may use", "api_key", None, "ModelList"),
-    Operation("GET", "/v1/models/{model}", "Models", "Retrieve a model", "api_key", None, "Model", errors=READ),
-    Operation("GET", "/v1/usage/{request_id}", "Usage", "What one call cost", "api_key", None, "UsageRow", errors=READ),
-    Operation("GET", "/v1/balance", "Usage", "Available balance, and what is in flight", "api_key", None, "Balance"),
 )

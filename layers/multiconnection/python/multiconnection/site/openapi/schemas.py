@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .schemas_account import ACCOUNT_SCHEMAS
-from .schemas_admin import ADMIN_SCHEMAS
 from .schemas_gateway import GATEWAY_SCHEMAS
 
 Fields = Mapping[str, str]
@@ -23,7 +22,7 @@ _SCALARS: Mapping[str, dict[str, Any]] = {
     "map": {"type": "object", "additionalProperties": True},
     "any": {},
 }
-ALL: Mapping[str, Fields] = {**GATEWAY_SCHEMAS, **ACCOUNT_SCHEMAS, **ADMIN_SCHEMAS}
+ALL: Mapping[str, Fields] = {**GATEWAY_SCHEMAS, **ACCOUNT_SCHEMAS}
 
 
 def expanded(fields: Fields) -> dict[str, Any]:
