@@ -220,7 +220,7 @@ def _why_refused(endpoint: str, name: str, model: "Model") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ParameterPolicy:
-    """What one provider takes. `accepted`: by endpoint, fields of its own that cost nothing beyond the hold.
+    """The fields that one provider takes. `accepted`: by endpoint, fields of its own that cost nothing beyond the hold.
 
     An accepted `a.b` is the member `b` of the object `a`, and no other member of it.
     `unknown_fields`: whether a field that is in no list refuses the call here, is dropped, or is passed on.
