@@ -46,7 +46,7 @@ def _orders(orders: Any, command: Add) -> None:
     approve.add_argument("--amount", required=True, help="repeats the order's amount")
     approve.add_argument("--account", required=True, help="repeats the order's account")
     approve.add_argument("--note", default="")
-    _reason(command(orders, "reject", admin.orders_reject, "reject an order; its user is told the reason"), "order")
+    _reason(command(orders, "reject", admin.orders_reject, "reject an order; its user is sent the reason"), "order")
 
 
 def _accounts(accounts: Any, command: Add) -> None:
@@ -66,7 +66,7 @@ def _adjustments(adjustments: Any, command: Add) -> None:
     listing = command(adjustments, "list", admin.adjustments_list, "adjustments of one status, oldest first")
     listing.add_argument("--status", type=AdjustmentStatus, default=AdjustmentStatus.AWAITING_SECOND)
     _limit(listing)
-    approve = command(adjustments, "approve", admin.adjustments_approve, "approve somebody else's adjustment")
+    approve = command(adjustments, "approve", admin.adjustments_approve, "approve another administrator's adjustment")
     approve.add_argument("adjustment")
     _reason(command(adjustments, "reject", admin.adjustments_reject, "reject an adjustment"), "adjustment")
 

@@ -101,34 +101,33 @@ async def adjustments_reject(workers: Workers, options: Namespace) -> Row:
 
 
 async def prices_show(workers: Workers, options: Namespace) -> Row:
-    return model_answer(await workers.prices.get(options.model)).model_dump()
+    return _row_of(model_answer(await workers.prices.get(options.model)))
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
     """What `prices set` would do."""
     change = await workers.prices.diff(options.model, await _price_body(workers, options))
-    return change_answer(change, dry_run=True).model_dump()
+    return _row_of(change_answer(change, dry_run=True))
 
 
 async def prices_set(workers: Workers, options: Namespace) -> Row:
     change = await workers.prices.publish(operator(), options.model, await _price_body(workers, options))
-    return change_answer(change, dry_run=False).model_dump()
+    return _row_of(change_answer(change, dry_run=False))
 
 
 async def model_switch(workers: Workers, options: Namespace) -> Row:
-    models = workers.prices
-    record = await models.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
-    return model_answer(record).model_dump()
+    record = await workers.prices.set_enabled(operator(), options.model, enabled=options.on, why=options.reason)
+    return _row_of(model_answer(record))
 
 
 async def provider_list(workers: Workers, _: Namespace) -> list[Row]:
-    return [provider_answer(record).model_dump() for record in await workers.providers.list()]
+    return [_row_of(provider_answer(record)) for record in await workers.providers.list()]
 
 
 async def provider_switch(workers: Workers, options: Namespace) -> Row:
     providers = workers.providers
     record = await providers.set_enabled(operator(), options.provider, enabled=options.on, why=options.reason)
-    return provider_answer(record).model_dump()
+    return _row_of(provider_answer(record))
 
 
 async def revenue(workers: Workers, options: Namespace) -> Row:

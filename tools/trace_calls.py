@@ -27,8 +27,8 @@ from tests.support.whole_world import Somebody
 
 ROOT = Path(__file__).resolve().parent.parent
 # At most so many files and functions: to be lowered whenever the code needs fewer.
-FILES_MAX: Mapping[str, int] = {"chat": 46, "image": 41, "key": 30, "order": 30, "approval": 33}
-FUNCTIONS_MAX: Mapping[str, int] = {"chat": 324}
+FILES_MAX: Mapping[str, int] = {"chat": 45, "image": 40, "key": 28, "order": 31, "approval": 32}
+FUNCTIONS_MAX: Mapping[str, int] = {"chat": 320, "key": 126}
 _NO_FUNCTIONS = frozenset({"<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"})
 
 

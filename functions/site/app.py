@@ -2,7 +2,7 @@
 
 from mangum import Mangum
 
-from multiconnection.bootstrap.site import build_site
+from multiconnection.bootstrap.gateway import build_site
 from multiconnection.config import Settings
 from multiconnection.site import routes as site_routes
 from multiconnection.site.render import TEXT_MEDIA_TYPES

@@ -37,7 +37,7 @@ ONE = {
         "\uff41nna.lee+1+2@example.com",
     ],
 }
-# Each of these is somebody else's.
+# Each of these belongs to another person.
 MANY = [
     *(name[0] for name in ONE.values()),
     *("annalee@outlook.com", "anna.lee@hotmail.com", "anna.lee@live.com", "anna.lee@msn.com", "anna-lee@outlook.com"),

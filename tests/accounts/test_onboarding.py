@@ -241,7 +241,7 @@ async def test_who_comes_without_a_configured_credit_claims_none() -> None:
     assert (await onboarding_on(memory).ensure(ADA, IP)).available == TEST_CREDIT_NANO
 
 
-async def test_claims_of_mailboxes_are_in_nobodys_books() -> None:
+async def test_claims_of_mailboxes_are_in_no_account() -> None:
     async with whole_world() as world:
         first, second = [await world.somebody(name) for name in ("ada", "ada+2")]
         boss = await world.somebody("boss", groups=("admin",))
@@ -258,7 +258,7 @@ async def test_claims_of_mailboxes_are_in_nobodys_books() -> None:
         assert len(listed["data"]) == 3
 
 
-async def test_a_database_that_is_down_is_told_as_such() -> None:
+async def test_a_database_that_is_down_is_unavailable() -> None:
     driver = WatchedDriver(MemoryDynamo(TABLES), failure=StoreUnavailable("down"))
     with pytest.raises(LedgerUnavailable):
         await onboarding_on(driver).ensure(ADA, IP)

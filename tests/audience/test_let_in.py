@@ -23,7 +23,6 @@ OTHERWISE = {
     "POST /v1/moderations": NO_MODEL,
     "POST /v1/images/generations": NO_MODEL,
     "POST /v1/images/edits": NO_MODEL,
-    "POST /v1/completions": PROVIDER,
     "POST /v1/embeddings": PROVIDER,
     "GET /assets/{name}": (404, "unknown_url"),
     # A page, for people.

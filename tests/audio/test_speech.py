@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from multiconnection.catalog.models import CatalogError, parse_model
-from multiconnection.errors import ModelNotAllowed, ModelNotFound, ParameterMissing, RateLimited, RequestInvalid
+from multiconnection.errors import ParameterMissing, RateLimited
 from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.fake_http import typed_reply
 from tests.support.scripted_world import SHIPPED
@@ -330,45 +330,3 @@ async def test_speech_without_a_model_is_spoken_by_the_usual_one() -> None:
 
 async def world_ignores(_chunk: bytes) -> None:
     """A caller who does not look."""
-
-
-async def test_a_balance_too_low_is_refused_with_what_is_needed() -> None:
-    world = SpeechWorld()
-    heard = await world.speak(await world.caller("0.000044"), input="abc")
-    assert heard.refused is not None
-    body = heard.refused.body()["error"]
-    assert isinstance(body, dict)
-    assert (heard.refused.http_status, body["code"]) == (402, "insufficient_balance")
-    assert (body["available"], body["required"]) == ("0.000044000", "0.000045000")
-    assert "affordable_max_tokens" not in body
-    assert world.http.posted == []
-
-
-async def test_a_balance_that_is_just_enough_is_spent_to_the_last() -> None:
-    world = SpeechWorld(audio())
-    assert (await world.speak(await world.caller("0.000045"), input="abc")).clean
-    assert (await world.account()).available == 0
-
-
-@pytest.mark.parametrize(("model", "kind"), [("nope", ModelNotFound), (HD, ModelNotAllowed)])
-async def test_only_models_of_the_key_may_speak(model: str, kind: type[Exception]) -> None:
-    world = SpeechWorld()
-    heard = await world.speak(await world.caller(models=[TTS]), model=model)
-    assert isinstance(heard.refused, kind)
-
-
-async def test_a_body_that_is_no_object_is_refused() -> None:
-    world = SpeechWorld()
-    with pytest.raises(RequestInvalid, match="must be a JSON object"):
-        await world.speech.speak(await world.caller(), ["tts-1"], world.arrival())
-
-
-async def test_a_body_nested_too_deeply_costs_nothing() -> None:
-    deep: list[Any] = []
-    for _ in range(2000):
-        deep = [deep]
-    world = SpeechWorld()
-    heard = await world.speak(await world.caller(), x=deep)
-    assert heard.refused is not None
-    assert heard.refused.http_status == 400
-    assert await world.rows() == []

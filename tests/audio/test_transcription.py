@@ -241,16 +241,6 @@ async def test_no_format_makes_a_lying_file_cheap(name: str, response_format: st
     assert row.overrun == 0
 
 
-async def test_too_little_money_is_refused_before_the_provider_is_asked() -> None:
-    world = TranscriptionWorld()
-    reader = await world.hear(await world.caller("0.0003"))
-    assert reader.refused is not None
-    assert (reader.refused.http_status, reader.refused.code) == (402, "insufficient_balance")
-    assert reader.refused.details["required"] == "0.000400000"
-    assert "affordable_max_tokens" not in reader.refused.details
-    assert (world.http.posted, await world.rows()) == ([], [])
-
-
 async def test_the_hold_of_tokens_covers_audio_text_and_answer() -> None:
     world = TranscriptionWorld(answer({"text": TEXT, "usage": TOKENS}))
     await world.hear(await world.caller(), GPT, prompt="abcd", language="en")
@@ -386,15 +376,6 @@ async def test_only_models_that_translate_translate() -> None:
     assert reader.refused is not None
     assert (reader.refused.http_status, reader.refused.param) == (400, "model")
     assert "whisper-1" in reader.refused.message
-
-
-async def test_an_unknown_model_is_404_and_a_forbidden_one_403() -> None:
-    world = TranscriptionWorld()
-    caller = await world.caller(models=("m-1",))
-    for model, status in (("nope", 404), (WHISPER, 403)):
-        reader = await world.hear(caller, model)
-        assert reader.refused is not None
-        assert reader.refused.http_status == status
 
 
 async def test_a_file_above_the_provider_s_limit_is_413() -> None:

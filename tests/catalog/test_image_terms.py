@@ -20,13 +20,13 @@ def test_every_image_entry_has_a_default_and_a_price_or_a_count_for_all_that_it_
     terms = model.image_terms
     assert (terms.size_default, terms.quality_default) in model.prices.images
     assert "service_tier" in model.refused_parameters
-    if model.is_drawn_by_tokens:
+    if model.bills_images_by_tokens:
         assert terms.output_tokens.keys() == model.prices.images.keys()
         assert model.image_tokens_max > 0
         assert {"input", "cached_input", "input_image"} <= model.quoted.keys()
 
 
-@pytest.mark.parametrize("model", [model for model in IMAGE if model.is_drawn_by_tokens], ids=named)
+@pytest.mark.parametrize("model", [model for model in IMAGE if model.bills_images_by_tokens], ids=named)
 def test_the_price_of_an_image_on_show_is_about_that_of_its_tokens(model: Model) -> None:
     for shape, tokens in model.image_terms.output_tokens.items():
         charged, shown = tokens * model.prices.units["output_image"], model.prices.images[shape]

@@ -22,7 +22,7 @@ COST = 2 * 1000 + 3 * 2000
 
 def world() -> ChatWorld:
     made = ChatWorld(a_model(capabilities=["completions"]), a_model(id="m-2", code="m02", aliases=[]))
-    made.speak_dialect()
+    made.connect(made.http)
     return made
 
 

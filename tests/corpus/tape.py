@@ -229,7 +229,7 @@ async def tape(seed: int = 1) -> AsyncIterator[Tape]:
         world.models.found += [a_model(**NOWHERE), *map(shipped, SHIPPED)]
         world.rng.reseed(seed)
         world.admin.rng.reseed(-seed)
-        world.speak_dialect()
+        world.connect(world.http)
         world.models.switched = world.admin.published
         world.http.replies = Script()
         await world.published.publish(MODELS)

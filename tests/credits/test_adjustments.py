@@ -116,7 +116,7 @@ async def test_a_refused_one_stays_refused_when_money_comes() -> None:
     await check_books(world, FUNDS + 950 * NANO_PER_USD)
 
 
-async def test_a_large_one_waits_for_somebody_else() -> None:
+async def test_a_large_one_waits_for_a_second_administrator() -> None:
     world, app = await opened()
     made = await proposed(app, "100.000000001")
     await check_books(world, FUNDS)
@@ -136,7 +136,7 @@ async def test_exactly_the_bound_needs_one_person() -> None:
     assert (await app.post(PATH, body("100")))["adjustment"]["status"] == "applied"
 
 
-async def test_a_rejected_one_moves_nothing_and_whoever_is_late_is_told() -> None:
+async def test_a_rejected_one_moves_nothing_and_a_late_approval_is_refused() -> None:
     world, app = await opened()
     made = await proposed(app)
     path = f"adjustments/{made['id']}"
@@ -145,7 +145,7 @@ async def test_a_rejected_one_moves_nothing_and_whoever_is_late_is_told() -> Non
     status, code, error = await app.refused(f"{path}/approve", user=THIRD)
     assert (status, code) == (409, "adjustment_not_pending")
     assert (error["status"], error["decided_by"]) == ("rejected", SECOND.email)
-    # The one that was told "no" does not turn into "yes" by asking again.
+    # Proposing it again does not change the rejection.
     assert (await app.post(PATH, body("500")))["adjustment"]["status"] == "rejected"
     await check_books(world, FUNDS)
 
@@ -177,7 +177,7 @@ async def test_of_approve_and_reject_at_once_one_wins(seed: int) -> None:
     await check_books(world, FUNDS + booked * 500 * NANO_PER_USD)
 
 
-async def test_nobody_adjusts_an_account_of_their_own() -> None:
+async def test_an_administrator_does_not_adjust_their_own_account() -> None:
     _, app = await opened()
     own = f"accounts/{SECOND.account_id}/adjust"
     assert (await app.refused(own, body(), SECOND))[:2] == (403, "self_approval_forbidden")

@@ -121,7 +121,7 @@ def test_every_image_model_is_documented() -> None:
     expected = [
         [
             model.id,
-            "tokens" if model.is_drawn_by_tokens else "image",
+            "tokens" if model.bills_images_by_tokens else "image",
             f"{model.image_terms.prompt_characters_max:,}",
             str(model.image_terms.images_max),
             yes("image_edits" in model.capabilities),

@@ -1,4 +1,4 @@
-"""How often somebody may try: over HTTP, across processes, at once, and with the store down."""
+"""Limits on guessing: over HTTP, across processes, concurrently, and while the store is down."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ class World:
         return Limiter(LimitsTable(self.driver, "limits"), self.clock, DEFAULTS, self.errors.append)
 
     async def admitted(self, count: int, ip: str = "192.0.2.1", email: str = ADA) -> int:
-        """How many of so many attempts at once, in turn by each process, are let in."""
+        """The number of concurrent attempts, spread over the processes, that are admitted."""
 
         async def one(number: int) -> bool:
             try:
@@ -105,7 +105,7 @@ async def test_passwords_codes_and_mails_are_counted_apart() -> None:
     await world.processes[0].admit("mail", "192.0.2.1", ADA)
 
 
-async def test_nobody_may_try_without_the_store() -> None:
+async def test_no_attempt_is_possible_without_the_store() -> None:
     world = World()
     attempt = await world.processes[0].admit("sign_in", "192.0.2.1", ADA)
     world.driver.failure = StoreUnavailable("down")
@@ -139,7 +139,7 @@ async def test_mails_to_one_person_are_few_from_wherever_they_are_asked_for() ->
         await attempts.admit("mail", "192.0.2.9", ADA)
 
 
-async def test_a_stranger_elsewhere_does_not_lock_somebody_out() -> None:
+async def test_a_stranger_elsewhere_does_not_lock_a_user_out() -> None:
     world = PeopleWorld(quotas=FEW)
     world.cognito.add(ADA, PASSWORD)
     async with world.browser(ip="198.51.100.9") as stranger, world.browser() as owner:

@@ -1,4 +1,4 @@
-"""Signing up, in and out over HTTP: what a browser sees, and what nobody can find out."""
+"""Signing up, in and out over HTTP, without revealing which addresses are known."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ async def test_wrong_unknown_and_unconfirmed_are_one_answer() -> None:
         ("reset", {"code": "111111", "password": PASSWORD}),
     ],
 )
-async def test_no_answer_tells_whether_an_address_is_known(path: str, body: dict[str, Any]) -> None:
+async def test_no_answer_reveals_whether_an_address_is_known(path: str, body: dict[str, Any]) -> None:
     world = PeopleWorld()
     world.cognito.add(ADA, PASSWORD)
     await world.cognito.sign_up(GRACE, PASSWORD, "")
@@ -110,7 +110,7 @@ async def test_a_provider_that_knows_the_address_and_refuses_does_not_betray_it(
         assert (await browser.post(f"/api/auth/{path}", {"email": ADA})).status_code == 202
 
 
-async def test_a_weak_password_is_told_before_the_provider_is_asked() -> None:
+async def test_a_weak_password_is_refused_before_the_provider_is_asked() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         for path, body in (("sign-up", {}), ("confirm", {"code": "1"}), ("reset", {"code": "1"})):
@@ -262,7 +262,7 @@ async def test_changing_a_password_needs_a_session() -> None:
             assert_error(await browser.post(f"/api/auth/{path}", {}), "session_required", 401)
 
 
-async def test_who_was_invited_chooses_a_password_at_the_first_sign_in() -> None:
+async def test_an_invited_user_chooses_a_password_at_the_first_sign_in() -> None:
     world = PeopleWorld()
     world.cognito.invite(ADA, PASSWORD, groups=("admin",))
     async with world.browser() as browser:

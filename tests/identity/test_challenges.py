@@ -1,4 +1,4 @@
-"""The second step of a sign-in belongs to the first: every wrong combination, also with a provider that checks none."""
+"""The second step of a sign-in is bound to the first, even with a provider that checks no combination."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ ANSWER_S = 7.0
 
 @pytest.fixture(params=[False, True], ids=["strict provider", "lax provider"])
 def world(request: pytest.FixtureRequest) -> PeopleWorld:
-    """Ada and an administrator have second factors, and somebody is invited."""
+    """Ada and an administrator have second factors, and a third user is invited."""
     found = PeopleWorld()
     found.cognito.lax = request.param
     populate(found.cognito)
@@ -78,7 +78,7 @@ async def browsing(world: PeopleWorld) -> AsyncIterator[Browser]:
 
 @pytest.mark.parametrize("email", [ADA, BOSS, "BOSS@EXAMPLE.COM", NEW, "nobody@example.com"])
 @pytest.mark.parametrize("session", ["x", "invented-session-of-some-length", "AAAA" * 40, "é", "=" * 8])
-async def test_an_invented_session_signs_nobody_in(world: PeopleWorld, session: str, email: str) -> None:
+async def test_an_invented_session_signs_no_one_in(world: PeopleWorld, session: str, email: str) -> None:
     async with browsing(world) as browser:
         world.cognito.calls.clear()
         assert_over(await totp(browser, session, code(world, BOSS), email=email), browser)
@@ -132,7 +132,7 @@ async def test_a_session_ends_after_five_minutes(world: PeopleWorld) -> None:
         assert_over(await new_password(browser, sessions[NEW]), browser)
 
 
-async def test_a_session_is_good_for_one_sign_in(world: PeopleWorld) -> None:
+async def test_a_session_serves_for_one_sign_in(world: PeopleWorld) -> None:
     async with browsing(world) as browser:
         session = await challenged(browser)
         assert (await totp(browser, session, code(world))).status_code == 200
@@ -174,7 +174,7 @@ async def test_a_session_that_was_tampered_with_opens_nothing() -> None:
     assert (await challenges.opened("totp", token)).session == "the provider's own"
 
 
-async def test_no_token_is_like_another_and_none_is_good_elsewhere() -> None:
+async def test_tokens_are_unique_and_valid_in_one_deployment_only() -> None:
     clock = HandClock()
     challenge = Challenge("totp", "ada", "s" * 2048)
     here, there = Challenges(secret("one"), clock), Challenges(secret("two"), clock)
@@ -206,7 +206,7 @@ async def test_the_spelling_of_an_address_does_not_matter(world: PeopleWorld) ->
 
 @pytest.mark.parametrize("who", ["somebody else", "the same address and another id", "another address and the same id"])
 @pytest.mark.parametrize("kind", ["totp", "new_password"])
-async def test_tokens_of_somebody_else_are_refused_revoked_and_reported(who: str, kind: ChallengeKind) -> None:
+async def test_tokens_of_another_user_are_refused_revoked_and_reported(who: str, kind: ChallengeKind) -> None:
     world = PeopleWorld()
     populate(world.cognito)
     email = ADA if kind == "totp" else NEW
@@ -259,7 +259,7 @@ def test_it_lives_as_long_as_the_providers_own() -> None:
     assert client["AuthSessionValidity"] * 60 == LIFE_S == SESSION_LIFE_S
 
 
-# What each public route is sent that depends on an address, and what somebody's own state makes of it.
+# The bodies of the public routes that depend on an address.
 WRONG = {
     "sign-up": [{"email": email, "password": PASSWORD} for email in (ADA, "nobody@example.com")],
     "confirm": [{"email": email, "code": "1", "password": PASSWORD} for email in (ADA, "nobody@example.com")],
@@ -270,12 +270,12 @@ WRONG = {
     "forgot": [{"email": email} for email in (ADA, "nobody@example.com")],
     "reset": [{"email": email, "code": "1", "password": PASSWORD} for email in (ADA, "nobody@example.com")],
 }
-# It ends what the cookies hold, and is told no address.
+# Signing out ends the session in the cookies and receives no address.
 SILENT = {"sign-out"}
 
 
 def test_every_public_route_takes_its_time() -> None:
-    """On a loop whose time passes only where something waits for it: what is not padded takes none."""
+    """On a loop whose time passes only while something waits for it: an answer that is not padded takes none."""
     from tests.audience.declared import routes_for
 
     public = {
@@ -309,7 +309,7 @@ async def times(path: str) -> list[float]:
     return found
 
 
-# The brothers: codes, secrets and tokens of one person in the hands of another.
+# The same for codes, secrets and tokens of one user in the hands of another.
 
 
 async def test_cookies_of_two_people_are_no_session(world: PeopleWorld) -> None:
@@ -333,7 +333,7 @@ async def test_cookies_of_two_people_are_no_session(world: PeopleWorld) -> None:
         assert (await browser.get("/api/guarded")).status_code == 200
 
 
-async def test_a_mailed_code_is_good_for_its_own_address_alone(world: PeopleWorld) -> None:
+async def test_a_mailed_code_is_valid_for_its_own_address_alone(world: PeopleWorld) -> None:
     async with browsing(world) as browser:
         await browser.post("/api/auth/forgot", {"email": ADA})
         body = {"email": BOSS, "code": world.cognito.mails[-1][1], "password": NEXT_PASSWORD}

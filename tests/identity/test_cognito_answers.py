@@ -1,4 +1,4 @@
-"""Cognito's answers as our errors, and what is never repeated of them."""
+"""Cognito's answers as our errors, which never repeat its words."""
 
 import asyncio
 import base64
@@ -37,14 +37,14 @@ CASES = {
 
 @pytest.mark.parametrize("prefix", ["", "com.amazonaws.cognito#"])
 @pytest.mark.parametrize("code", CASES)
-def test_refusals_are_told_apart(code: str, prefix: str) -> None:
+def test_refusals_are_distinguished(code: str, prefix: str) -> None:
     body = f'{{"__type": "{prefix}{code}", "message": "ada@example.com"}}'.encode()
     with pytest.raises(CASES[code]) as refused:
         answer_of("SignUp", 400, body)
     assert "ada" not in str(refused.value)
 
 
-def test_a_mail_that_could_not_be_sent_is_told_to_us_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mail_that_could_not_be_sent_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ports.RequestRefused):
         answer_of("SignUp", 400, b'{"__type": "CodeDeliveryFailureException", "message": "ada@example.com"}')
     (record,) = caplog.records
@@ -72,7 +72,7 @@ def test_everything_else_is_an_outage(status: int, body: bytes) -> None:
     assert "html" not in refused.value.message
 
 
-def test_a_good_answer_may_be_empty() -> None:
+def test_a_successful_answer_may_be_empty() -> None:
     assert answer_of("ConfirmSignUp", 200, b"") == {}
 
 
@@ -169,7 +169,7 @@ async def test_a_client_without_a_secret_is_an_outage_and_asked_about_again(wire
     await cognito.sign_in(ADA, "correct horse 1")
 
 
-async def test_somebody_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
+async def test_a_user_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
     server, cognito = wire
     server.answers["AdminGetUser"] = {"Username": "ada"}
     server.answer = {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}

@@ -1,4 +1,4 @@
-"""An address belongs to whoever receives its code, whoever signed up with it first."""
+"""An address belongs to the user who receives its code, not to the first one who signs up with it."""
 
 from multiconnection.errors import IdentityUnavailable
 from multiconnection.identity.models import CredentialsRefused
@@ -14,7 +14,7 @@ async def confirm(browser: Browser, password: str = PASSWORD) -> int:
     return (await browser.post("/api/auth/confirm", body)).status_code
 
 
-async def test_who_signed_up_with_somebodys_address_first_does_not_get_in() -> None:
+async def test_a_stranger_who_signed_up_with_an_address_first_does_not_get_in() -> None:
     world = PeopleWorld()
     async with world.browser() as stranger, world.browser() as owner:
         await stranger.post("/api/auth/sign-up", {"email": ADA, "password": THEIRS})
@@ -24,7 +24,7 @@ async def test_who_signed_up_with_somebodys_address_first_does_not_get_in() -> N
         assert (await owner.sign_in(ADA, PASSWORD)).status_code == 200
 
 
-async def test_a_password_that_was_typed_before_the_code_came_is_nobodys() -> None:
+async def test_a_password_that_was_typed_before_the_code_came_is_never_set() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         for email in (ADA, "grace@example.com"):

@@ -63,7 +63,7 @@ async def test_our_own_pages_are_served(method: str, headers: dict[str, str]) ->
 
 @pytest.mark.parametrize("method", UNSAFE)
 @pytest.mark.parametrize("headers", NOT_OURS, ids=str)
-async def test_everybody_else_is_refused_with_good_cookies(method: str, headers: dict[str, str]) -> None:
+async def test_every_other_origin_is_refused_even_with_valid_cookies(method: str, headers: dict[str, str]) -> None:
     world = PeopleWorld()
     world.cognito.add(ADA, PASSWORD)
     async with world.browser() as browser:
@@ -73,7 +73,7 @@ async def test_everybody_else_is_refused_with_good_cookies(method: str, headers:
 
 @pytest.mark.parametrize("path", SIGNING_IN)
 async def test_every_route_of_signing_in_is_guarded(path: str) -> None:
-    """Also those without a session: nobody is to be signed in to, or out of, an account by another site."""
+    """Also without a session: another site must not sign a user in to, or out of, an account."""
     world = PeopleWorld()
     async with world.browser() as browser:
         answer = await browser.http.post(f"/api/auth/{path}", json={}, headers={"x-mc-csrf": "1", "origin": OTHER})

@@ -1,4 +1,4 @@
-"""Which ID tokens are believed: those of our pool, for our client, in time, by a published RSA key."""
+"""Accepted ID tokens: of our pool, for our client, in time, signed by a published RSA key."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ def unsigned(token: str, **header: Any) -> str:
     return f"{head}.{token.split('.')[1]}."
 
 
-async def test_a_token_of_the_pool_tells_who_it_is() -> None:
+async def test_a_token_of_the_pool_identifies_its_user() -> None:
     world = World()
     assert await world.verifier.verify(world.token()) == await world.verifier.verify(world.token(nonce="x"))
     found = await world.verifier.verify(world.cognito.id_token(world.person))
@@ -163,7 +163,7 @@ async def test_nothing_else_does(groups: Any) -> None:
     assert not (await world.verifier.verify(world.token())).is_admin
 
 
-async def test_keys_are_fetched_once_however_many_ask() -> None:
+async def test_keys_are_fetched_once_for_concurrent_requests() -> None:
     world = World()
     world.cognito.gate = asyncio.Event()
     waiting = asyncio.gather(*(world.verifier.verify(world.token()) for _ in range(20)))

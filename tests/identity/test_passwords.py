@@ -1,4 +1,4 @@
-"""The rules for new passwords, and answers that take their time."""
+"""The rules for new passwords, and answers that take a minimum time."""
 
 import asyncio
 import time
@@ -41,7 +41,7 @@ def test_the_bounds_are_those_of_the_pool() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_good_and_bad_answers_take_the_same_time(fails: bool) -> None:
+async def test_successes_and_failures_take_the_same_time(fails: bool) -> None:
     async def work() -> int:
         await asyncio.sleep(0)
         if fails:

@@ -1,4 +1,4 @@
-"""What ends with a person's sessions: the playground's keys, and no others."""
+"""The end of a user's sessions ends the playground's keys and no others."""
 
 from collections.abc import Awaitable, Callable
 
@@ -43,7 +43,7 @@ async def with_keys(world: PeopleWorld, browser: Browser) -> str:
     for _ in range(2):
         await world.keys.issue(account_id, "Playground", kind=SESSION, expires_s=soon + 1800)
     await world.keys.issue(account_id, "laptop")
-    # A key of this very second could be missing in the index.
+    # A key that is younger than a second could be missing in the index.
     world.hand.at += 2
     return account_id
 
@@ -85,7 +85,7 @@ async def test_signing_out_everywhere_says_when_keys_are_left() -> None:
         assert await usable(world, account_id) == [API]
 
 
-async def test_signing_out_somebody_who_was_deleted_ends_the_keys() -> None:
+async def test_signing_out_a_deleted_user_ends_the_keys() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         account_id = await with_keys(world, browser)

@@ -1,4 +1,4 @@
-"""From cookies to a session over HTTP: renewed in time, once, and never believed without proof."""
+"""From cookies to a session over HTTP: renewed in time, once, and never accepted without proof."""
 
 import asyncio
 
@@ -115,7 +115,7 @@ async def test_a_provider_that_is_down_ends_no_session() -> None:
         assert (await browser.get("/api/guarded")).status_code == 200
 
 
-async def test_a_forged_token_is_no_session_and_hides_no_good_refresh_token() -> None:
+async def test_a_forged_token_is_no_session_and_hides_no_valid_refresh_token() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         await signed_in(world, browser)
@@ -187,7 +187,7 @@ async def test_made_up_refresh_tokens_are_asked_about_a_few_times_for_each_addre
         assert (await elsewhere.get("/api/guarded")).status_code == 200
 
 
-async def test_good_renewals_use_nothing_up_and_a_token_that_is_still_good_needs_none() -> None:
+async def test_successful_renewals_use_nothing_up_and_a_valid_token_needs_none() -> None:
     world = PeopleWorld(quotas=AttemptQuotas(ip_renewals=1))
     async with world.browser() as browser:
         await signed_in(world, browser)

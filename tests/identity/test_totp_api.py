@@ -95,7 +95,7 @@ async def test_with_a_second_factor_a_new_password_ends_this_session_too() -> No
         assert_error(await browser.get("/api/guarded"), "session_required", 401)
 
 
-async def test_one_in_force_is_not_replaced_by_whoever_holds_a_session() -> None:
+async def test_a_factor_in_force_is_not_replaced_by_the_holder_of_a_session() -> None:
     world = PeopleWorld()
     async with world.browser() as browser:
         secret = await enable(world, browser)

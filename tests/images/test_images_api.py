@@ -1,4 +1,7 @@
-"""Images over HTTP: JSON and forms on the routes that are deployed, with our errors."""
+"""Images over HTTP: JSON and forms on the routes that are deployed.
+
+What these routes share with all paid endpoints is in tests/calls/test_endpoints.py.
+"""
 
 from typing import Any
 
@@ -18,11 +21,8 @@ from tests.support.images_world import (
     USAGE,
     ImagesWorld,
     b64,
-    completed,
-    events,
     images,
     item,
-    partial,
 )
 
 pytestmark = pytest.mark.virtual_time
@@ -54,15 +54,6 @@ async def test_the_request_of_the_reference_is_answered_with_an_image_and_its_co
         assert (told["cost"], told["ended"], told["usage"]["images"]) == ("0.040000000", "complete", 1)
 
 
-async def test_a_stream_is_named_events_without_a_done() -> None:
-    async with app(events(partial(), completed())) as gateway:
-        response = await gateway.send(GENERATIONS, model=MINI, prompt="A cat", stream=True, partial_images=1)
-        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        names = [line for line in response.text.split("\n") if line.startswith("event: ")]
-        assert names == ["event: image_generation.partial_image", "event: image_generation.completed"]
-        assert "[DONE]" not in response.text
-
-
 async def test_forms_and_json_edit() -> None:
     async with app(images(usage=USAGE), images(usage=USAGE)) as gateway:
         files = [("image[]", ("a.png", PNG, "image/png")), ("image[]", ("b.png", PNG, "image/png"))]
@@ -73,39 +64,6 @@ async def test_forms_and_json_edit() -> None:
         assert [first.status_code, second.status_code] == [200, 200]
         assert first.json()["usage"] == second.json()["usage"]
         assert {row.endpoint for row in await gateway.world.rows()} == {"images.edits"}
-
-
-@pytest.mark.parametrize("path", [GENERATIONS, EDITS])
-async def test_without_a_key_nothing_is_read(path: str) -> None:
-    async with app() as gateway:
-        gateway.secret = "sk-live-wrong"
-        assert_error(await gateway.send(path, **BODY), "invalid_api_key", 401)
-
-
-async def test_errors_have_our_shape() -> None:
-    async with app() as gateway:
-        assert assert_error(await gateway.send(GENERATIONS, **BODY | {"n": 3}), None, 400)["param"] == "n"
-        assert assert_error(await edit(gateway, {"image": PNG}, model=MINI), "missing_required_parameter", 400)
-        assert_error(await edit(gateway, {"image": PNG}, {"content-encoding": "gzip"}), "unsupported_media_type", 415)
-        text = await gateway.http.post(
-            EDITS, content=b"x", headers={"content-type": "text/plain", "authorization": f"Bearer {gateway.secret}"}
-        )
-        assert_error(text, "unsupported_media_type", 415)
-        assert await gateway.world.rows() == []
-
-
-async def test_a_large_file_is_sent_to_uploads() -> None:
-    async with app() as gateway:
-        large = PNG + bytes(gateway.world.settings.body_bytes_max)
-        error = assert_error(await edit(gateway, {"image": large}, prompt="A hat"), "request_too_large", 413)
-        assert "POST /v1/uploads" in error["message"]
-
-
-async def test_an_empty_answer_is_a_502_and_free() -> None:
-    async with app(images({}), images({})) as gateway:
-        assert_error(await gateway.send(GENERATIONS, **BODY), "upstream_error", 502)
-        row = await gateway.world.settled_row()
-        assert (row.cost, row.ended) == (0, Ended.EMPTY)
 
 
 async def test_a_bucket_that_is_down_is_a_503_and_free() -> None:

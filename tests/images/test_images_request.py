@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from multiconnection.errors import ModelNotFound, ParameterUnsupported, RequestInvalid
+from multiconnection.errors import ParameterUnsupported, RequestInvalid
 from multiconnection.images.request import MODEL_DEFAULT
 from tests.support.images_world import DALLE, GPT, MINI, USAGE, ImagesWorld, images
 
@@ -55,16 +55,6 @@ async def test_what_is_wrong_is_named_before_any_hold(body: dict[str, Any], para
     await world.assert_untouched()
 
 
-@pytest.mark.parametrize("body", [None, [], "prompt", 7])
-async def test_a_body_that_is_no_object_is_refused(body: object) -> None:
-    world = ImagesWorld()
-    caller = await world.caller()
-    for answering in (world.images.generate, world.images.edit):
-        with pytest.raises(RequestInvalid):
-            await answering(caller, body, world.arrival())
-    await world.assert_untouched()
-
-
 async def test_a_size_without_a_price_is_answered_with_what_there_is() -> None:
     world = ImagesWorld()
     client = await world.draw(await world.caller(), size="512x512")
@@ -79,12 +69,6 @@ async def test_a_chat_model_is_told_where_to_go() -> None:
     client = await world.draw(await world.caller(), model="m-1")
     assert client.refused is not None
     assert "chat/completions" in client.refused.message
-
-
-async def test_an_unknown_model_is_not_found() -> None:
-    world = ImagesWorld()
-    client = await world.draw(await world.caller(), model="dall-e-9")
-    assert isinstance(client.refused, ModelNotFound)
 
 
 async def test_without_a_model_the_default_draws() -> None:

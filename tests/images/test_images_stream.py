@@ -1,13 +1,13 @@
-"""Image streams: partial images as they come, a usage that is what is charged, and every way to end early."""
+"""Image streams: partial images as they come, a usage that is what is charged, and images that are missing.
 
-from dataclasses import replace
+The endings that they share with the other endpoints are in tests/calls/test_endpoint_streams.py.
+"""
+
 from typing import Any
 
 import pytest
 
-from multiconnection.calls.streaming import COMMENT
 from multiconnection.errors import UpstreamFailed
-from multiconnection.providers.errors import AnswerTimedOut, ConnectionCut
 from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.fake_http import FakeReply, json_reply, named_event
 from tests.support.images_world import (
@@ -130,34 +130,18 @@ async def test_partial_images_that_were_not_asked_for_are_not_charged() -> None:
     assert (row.usage.output_image, row.ended) == (200, Ended.DEADLINE)
 
 
-async def test_silence_is_bridged_by_comments() -> None:
-    world = ImagesWorld(events(20.0, partial(), 40.0, completed()))
-    client = await world.draw(await world.caller(), **STREAM)
-    assert client.text.startswith(COMMENT)
-    assert client.text.count(COMMENT) == 3
-    assert [event["type"].rpartition(".")[2] for event in client.events] == ["partial_image", "completed"]
-    assert (await world.settled_row()).cost == 11_120_000
-
-
 @pytest.mark.parametrize(
     "reply",
     [
-        events(),
         events(named_event("image_generation.completed", usage=USAGE)),
         events(named_event("image_generation.completed", b64_json="", usage=USAGE)),
         events(named_event("image_generation.completed", b64_json="this is not base64!")),
         events(named_event("image_generation.partial_image", partial_image_index=0)),
         events(named_event("something.else", b64_json=b64(PNG))),
-        events(b'data: {"error": {"message": "no", "code": "server_error"}}\n\n'),
-        events(b"data: [1]\n\n"),
-        events(b"data: {\n\n"),
-        json_reply({"error": {"message": "no", "code": 500}}),
         json_reply({"created": 1, "data": [{"b64_json": b64(PNG)}]}),
-        FakeReply([b"no"], 500),
-        AnswerTimedOut("slow"),
     ],
 )
-async def test_a_stream_without_an_image_is_an_error_and_free(reply: Any) -> None:
+async def test_a_stream_without_an_image_is_an_error_and_free(reply: FakeReply) -> None:
     world = ImagesWorld(reply, events())
     client = await world.draw(await world.caller(), **STREAM)
     assert isinstance(client.refused, UpstreamFailed)
@@ -176,15 +160,12 @@ async def test_an_image_without_data_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     "break_",
     [
-        [],
-        [ConnectionCut("cut")],
-        [b'event: error\ndata: {"error": {"message": "no"}}\n\n'],
-        [named_event("image_generation.completed", b64_json="?", usage=USAGE)],
-        [named_event("image_generation.partial_image", b64_json=None)],
+        named_event("image_generation.completed", b64_json="?", usage=USAGE),
+        named_event("image_generation.partial_image", b64_json=None),
     ],
 )
-async def test_a_stream_that_breaks_before_its_first_whole_image_is_free_and_tells(break_: list[Any]) -> None:
-    world = ImagesWorld(events(partial(), *break_))
+async def test_an_event_without_its_image_breaks_the_stream_and_is_free(break_: bytes) -> None:
+    world = ImagesWorld(events(partial(), break_))
     client = await world.draw(await world.caller(), partial_images=1, **STREAM)
     first, last = client.events
     assert first["type"] == "image_generation.partial_image"
@@ -201,39 +182,11 @@ async def test_a_stream_that_breaks_after_a_whole_image_costs_that_image() -> No
     assert (row.cost, row.usage, row.ended) == (11_120_000, ONE, Ended.MID_STREAM_ERROR)
 
 
-async def test_the_deadline_charges_the_partial_images_that_came() -> None:
-    world = ImagesWorld(events(partial(), 10_000.0, completed()))
-    client = await world.draw(await world.caller(), partial_images=1, **STREAM)
-    assert client.events[-1]["type"] == "error"
-    row = await world.settled_row()
-    # {"prompt":"A cat","partial_images":1,"model"…: the prompt, the flag and the count have 51 bytes.
-    assert (row.usage, row.ended) == (Usage(input=13, output_image=100), Ended.DEADLINE)
-    assert row.usage_source is UsageSource.ESTIMATED
-
-
-async def test_a_provider_that_bills_broken_streams_is_paid_for_what_came() -> None:
-    world = ImagesWorld(events(partial(), partial()))
-    for name, provider in world.providers.items():
-        world.providers[name] = replace(provider, quirks=replace(provider.quirks, mid_stream_error_billed=True))
-    await world.draw(await world.caller(), partial_images=2, **STREAM)
-    row = await world.settled_row()
-    assert (row.usage.output_image, row.ended) == (200, Ended.MID_STREAM_ERROR)
-
-
 async def test_an_image_ends_the_stream_whatever_follows() -> None:
     world = ImagesWorld(events(completed(), completed(PNG_2)))
     client = await world.draw(await world.caller(), **STREAM)
     assert len(client.events) == 1
     assert (await world.settled_row()).cost == 11_120_000
-
-
-async def test_an_error_object_instead_of_events_is_that_error() -> None:
-    error = {"message": "Your prompt was blocked.", "type": "invalid_request_error", "code": "moderation_blocked"}
-    world = ImagesWorld(json_reply({"error": error}))
-    client = await world.draw(await world.caller(), **STREAM)
-    assert client.refused is not None
-    assert (client.refused.http_status, client.refused.code) == (400, "moderation_blocked")
-    assert (await world.settled_row()).cost == 0
 
 
 async def test_an_event_of_several_lines_is_one_line_for_the_caller() -> None:

@@ -24,7 +24,7 @@ from PIL import Image
 
 from local.demo_upstream.audio import wav
 from local.demo_upstream.images import picture
-from local.demo_upstream.testing import ONE_SECOND, PLACES, demo_process, demo_upstream, sample
+from local.demo_upstream.testing import ONE_SECOND, PLACES, demo_process, sample
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "good morning world"}]
 ECHO = "Hello from the demo model! You said: good morning world"
@@ -42,12 +42,6 @@ STREAMED: dict[str, tuple[str, dict[str, Any], int]] = {
     "completions": ("gpt-3.5-turbo-instruct", {"stream": True}, 3),
     "chat/completions": ("demo-chat", {"stream": True}, 4),
 }
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with demo_upstream() as url:
-        yield url
 
 
 @pytest.fixture

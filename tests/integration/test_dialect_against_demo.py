@@ -1,6 +1,6 @@
 """The OpenAI-compatible dialect against every behaviour of the demo upstream, over real sockets."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from local.demo_upstream import BEHAVIOURS
-from local.demo_upstream.testing import demo_upstream
 from multiconnection import errors
 from multiconnection.calls.upstream import Outcome, UpstreamError
 from multiconnection.catalog.models import Provider, Quirks
@@ -50,12 +49,6 @@ REFUSED: dict[str, tuple[type[GatewayError], bool]] = {
 BROKEN = {"demo-fail-midstream", "demo-cut", "demo-eof"}
 ELSEWHERE = {"demo-flaky", "demo-silent", "demo-big-event", "demo-tools-raw"}
 WELL = sorted(set(BEHAVIOURS) - set(REFUSED) - BROKEN - ELSEWHERE)
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with demo_upstream() as url:
-        yield url
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,14 @@ from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.errors import ApiKeyInvalid, ApiKeyRequired, IpNotAuthorized, LedgerUnavailable, RateLimited
 from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.models import ApiKey, Caller, hash_secret, new_secret
+from multiconnection.keys.store import KeysTable, item_of
 from multiconnection.limits.limiter import DefaultRates, Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.retry import OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 from tests.support.limit_world import (
+    BALANCES,
     DEFAULTS,
+    KEYS,
     LIMITS,
     START_S,
     HandClock,
@@ -28,8 +32,8 @@ SECRETS = [new_secret(SeededRng(seed)) for seed in range(200)]
 SECRET = SECRETS[0]
 
 
-class Keys:
-    """A key table that counts look-ups and can be held up."""
+class KeysDriver:
+    """A driver with key records alone, which counts look-ups and can be held up."""
 
     def __init__(self) -> None:
         self.rows: dict[str, ApiKey] = {}
@@ -43,23 +47,24 @@ class Keys:
         key_hash = hash_secret(secret)
         self.rows[key_hash] = some_key(key_hash=key_hash, last4=secret[-4:], **changes)
 
-    async def find(self, key_hash: str) -> ApiKey | None:
+    async def call(self, operation: str, payload: Any) -> dict[str, Any]:
+        assert (operation, payload["ConsistentRead"]) == ("GetItem", True)
         self.finds += 1
         if self.failure and self.failures_left:
             self.failures_left -= 1
             raise self.failure
-        found = self.rows.get(key_hash)
+        found = self.rows.get(payload["Key"]["key_hash"]["S"])
         await self.gate.wait()
-        return found
+        return {"Item": item_of(found)} if found else {}
 
 
 class World:
     def __init__(self, defaults: DefaultRates = DEFAULTS) -> None:
         self.clock = HandClock()
-        self.keys = Keys()
+        self.keys = KeysDriver()
         self.driver = WatchedDriver(memory_driver())
         limiter = Limiter(LimitsTable(self.driver, LIMITS), self.clock, defaults, lambda name: None)
-        self.door = Authenticator(self.keys, limiter, self.clock, cache_s=5.0)
+        self.door = Authenticator(KeysTable(self.keys, KEYS, BALANCES), limiter, self.clock, cache_s=5.0)
 
     async def call(self, secret: str = SECRET, ip: str = IP) -> Caller:
         return await self.door.authenticate(f"Bearer {secret}", None, ip)

@@ -1,4 +1,4 @@
-"""The limiter: exact for keys, lazy for accounts and addresses, and never in the way when its store fails."""
+"""The limiter: exact for keys, lazy for accounts and addresses, open when its store fails."""
 
 import asyncio
 from dataclasses import replace
@@ -23,7 +23,7 @@ IP = "192.0.2.1"
 
 
 class World:
-    """Any number of processes on one table and one clock."""
+    """Processes that share one table and one clock."""
 
     def __init__(self, defaults: DefaultRates = DEFAULTS) -> None:
         self.clock = HandClock()
@@ -78,7 +78,7 @@ async def test_a_key_without_limits_costs_no_write_far_from_the_accounts(world: 
     ("tokens", "reason", "limit_type", "served"),
     [(1, "key_requests", "requests", 10), (300, "key_tokens", "tokens", 3)],
 )
-async def test_a_keys_refusal_tells_what_ran_out_and_for_how_long(
+async def test_a_keys_refusal_names_the_quantity_that_ran_out_and_the_wait(
     world: World, tokens: int, reason: str, limit_type: str, served: int
 ) -> None:
     limiter = world.limiter()
@@ -195,7 +195,7 @@ async def test_several_processes_overshoot_by_at_most_a_twentieth_each(world: Wo
 
 
 async def test_one_after_the_other_the_overshoot_is_bounded_as_well(world: World) -> None:
-    """Each process meets the full account with nothing known, and notices after limit/20 units."""
+    """Each process starts without knowledge of the full account, and notices after limit / 20 units."""
     limits = AccountLimits(requests_per_minute=100)
     first = world.limiter()
     for _ in range(100):
@@ -220,7 +220,7 @@ async def test_when_the_account_refuses_the_key_gets_its_units_back(world: World
     assert limiter.state(LIMITED_KEY).tokens.remaining == int(1000 - 400 + 1000 * drained)
 
 
-async def test_more_than_a_whole_limit_is_told_not_to_be_tried_again(world: World) -> None:
+async def test_more_than_a_whole_limit_is_refused_for_good(world: World) -> None:
     limiter = world.limiter()
     with pytest.raises(RateLimited) as caught:
         await limiter.admit(LIMITED_KEY, 1001)
@@ -319,7 +319,7 @@ async def test_what_was_unshared_when_the_store_failed_is_shared_afterwards(worl
     assert state.requests.remaining == 100 - 7 - 6 + 1
 
 
-async def test_a_cancelled_take_leaves_nothing_in_the_air(world: World) -> None:
+async def test_a_cancelled_take_leaves_nothing_in_flight(world: World) -> None:
     limiter = world.limiter()
     task = asyncio.create_task(limiter.admit(LIMITED_KEY, 1))
     await asyncio.sleep(0)

@@ -80,7 +80,7 @@ async def test_units_given_back_never_leave_less_than_an_empty_queue(driver: Wat
     assert (await table.take("new", NOW, {"t": Demand(TOKENS, -900)})).tats == {"t": NOW}
 
 
-async def test_two_tables_objects_on_one_table_grant_exactly_the_limit_under_concurrency(driver: WatchedDriver) -> None:
+async def test_two_table_objects_on_one_table_grant_exactly_the_limit_under_concurrency(driver: WatchedDriver) -> None:
     rates = {"r": Demand(Rate(37), 1), "t": Demand(Rate(10_000), 7)}
     tables = [LimitsTable(driver, LIMITS), LimitsTable(driver, LIMITS)]
     results = await asyncio.gather(*(tables[n % 2].take("s", NOW + n, rates) for n in range(120)))
@@ -146,6 +146,6 @@ def test_any_sequence_of_takes_ends_where_the_arithmetic_says(taken: list[Any]) 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
-def test_so_it_does_in_moto(taken: list[Any]) -> None:
+def test_any_sequence_of_takes_does_so_in_moto(taken: list[Any]) -> None:
     with driver_named("moto") as moto:
         asyncio.run(agrees_with_the_arithmetic(WatchedDriver(moto), taken))

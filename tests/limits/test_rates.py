@@ -49,7 +49,7 @@ def test_a_whole_limit_fits_at_once_and_not_one_unit_more(rate: Rate) -> None:
 
 
 @given(rates, instants, st.integers(1, 10**6))
-def test_waiting_as_told_is_enough_and_not_longer_than_needed(rate: Rate, tat: int, units: int) -> None:
+def test_the_advised_wait_is_enough_and_no_longer_than_needed(rate: Rate, tat: int, units: int) -> None:
     wait_s = rate.retry_after_s(tat, NOW, units)
     if units > rate.limit:
         assert wait_s == rate.window_ns / 10**9

@@ -40,7 +40,7 @@ async def write(world: OrdersWorld, order: Order, **numbers: int) -> None:
     await world.tables.call("PutItem", {"TableName": "Orders", "Item": item})
 
 
-async def test_an_approved_order_is_credited_once_and_its_user_told(world: OrdersWorld) -> None:
+async def test_an_approved_order_is_credited_once_and_its_user_is_notified(world: OrdersWorld) -> None:
     order = await world.in_review()
     approved = await world.approved(order)
     assert (approved.status, approved.decided_by) == (OrderStatus.APPROVED, ADMIN.email)
@@ -94,7 +94,7 @@ async def test_a_double_click_is_one_decision(world: OrdersWorld) -> None:
     assert (await world.image()).available == HUNDRED
 
 
-async def test_whoever_is_late_is_told_what_happened_and_who_did_it(world: OrdersWorld) -> None:
+async def test_a_late_decision_is_refused_with_the_first_one_and_its_author(world: OrdersWorld) -> None:
     order = await world.in_review()
     await world.decisions.reject(ADMIN, order.order_id, "no")
     for late in (
@@ -115,19 +115,19 @@ async def test_whoever_is_late_is_told_what_happened_and_who_did_it(world: Order
 
 async def test_approve_against_reject_has_one_winner(world: OrdersWorld) -> None:
     order = await world.in_review()
-    told = await asyncio.gather(
+    results = await asyncio.gather(
         world.approved(order, ADMIN),
         world.decisions.reject(SECOND_ADMIN, order.order_id, "no"),
         world.orders.cancel(USER.account_id, order.order_id),
         return_exceptions=True,
     )
-    assert sum(isinstance(answer, Order) for answer in told) == 1
+    assert sum(isinstance(answer, Order) for answer in results) == 1
     final = await world.settled(order)
     assert final.is_final
     assert (await world.image()).available == (HUNDRED if final.status is OrderStatus.CREDITED else 0)
 
 
-async def test_nobody_decides_about_their_own_order(world: OrdersWorld) -> None:
+async def test_an_administrator_does_not_decide_about_their_own_order(world: OrdersWorld) -> None:
     order = await world.in_review()
     owner = replace(USER, is_admin=True)
     with pytest.raises(SelfApprovalForbidden):

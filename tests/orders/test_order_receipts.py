@@ -55,7 +55,7 @@ def put(world: OrdersWorld, order: Order, body: bytes, kind: str = PNG) -> None:
 
 
 async def handed_in(world: OrdersWorld, order: Order) -> None:
-    """A URL is asked for, and then told that it was used."""
+    """A receipt uploaded through its URL and handed in."""
     await world.receipts.upload(USER.account_id, order.order_id, PNG, 4)
     await done(world, order)
 
@@ -67,9 +67,9 @@ async def done(world: OrdersWorld, order: Order) -> Order:
 async def shown(world: OrdersWorld, order: Order) -> tuple[bytes, str] | None:
     """What an administrator is shown; what is recorded of it is true."""
     order = await world.read(order)
-    url = await receipt_url(world.objects, order)
-    if url is None or order.receipt is None:
+    if order.receipt is None:
         return None
+    url = await receipt_url(world.objects, order, order.receipt)
     async with world.objects.http() as http:
         answer = (await http.get(url)).raise_for_status()
     assert (len(answer.content), answer.headers["content-type"]) == (order.receipt.size, order.receipt.content_type)
@@ -169,7 +169,7 @@ async def test_a_file_that_grew_between_two_looks_is_refused(world: OrdersWorld)
 
 
 @pytest.mark.parametrize("operation", ["head", "get", "put", "presigned_put"])
-async def test_a_bucket_that_is_down_is_told_and_records_nothing(world: OrdersWorld, operation: str) -> None:
+async def test_a_bucket_that_is_down_is_a_503_and_records_nothing(world: OrdersWorld, operation: str) -> None:
     order = await world.in_review()
     put(world, order, b"paid")
 

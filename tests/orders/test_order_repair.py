@@ -44,7 +44,7 @@ async def test_an_order_that_waits_is_left_alone(world: OrdersWorld) -> None:
 
 
 @pytest.mark.parametrize("dies", ["before the decision", "after it", "never"])
-async def test_a_decision_that_nobody_heard_of_is_carried_out(world: OrdersWorld, dies: str) -> None:
+async def test_a_decision_that_the_workflow_missed_is_carried_out(world: OrdersWorld, dies: str) -> None:
     order = await world.in_review()
     if dies == "before the decision":
         world.engine.die()

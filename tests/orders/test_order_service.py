@@ -137,13 +137,13 @@ async def test_a_cursor_that_is_none_is_refused(world: OrdersWorld, cursor: str)
 
 async def test_another_accounts_order_is_as_missing_as_one_that_never_was(world: OrdersWorld) -> None:
     order = await world.in_review()
-    told = set()
+    messages = set()
     for order_id in (order.order_id, "ord_" + "0" * 16, "token#x"):
         for work in (world.orders.get, world.orders.cancel, world.receipts.done):
             with pytest.raises(OrderNotFound) as refused:
                 await work(OTHER.account_id, order_id)
-            told.add(str(refused.value).replace(order_id, "ID"))
-    assert len(told) == 1
+            messages.add(str(refused.value).replace(order_id, "ID"))
+    assert len(messages) == 1
     assert (await world.read(order)).status is OrderStatus.IN_REVIEW
 
 

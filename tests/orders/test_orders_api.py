@@ -32,7 +32,7 @@ START = int(START_S)
 
 
 class Console:
-    """The routes over one world; `user` is whoever is signed in."""
+    """The routes over one world; `user` is the signed-in one."""
 
     def __init__(self, world: OrdersWorld) -> None:
         self.world, self.user = world, USER
@@ -174,7 +174,7 @@ async def test_a_reason_that_is_none_is_400(console: Console, reason: str) -> No
     assert (await console.call("GET", f"/api/orders/{order['id']}")).json()["status"] == "in_review"
 
 
-async def test_whoever_is_late_gets_409_and_is_not_to_retry(console: Console) -> None:
+async def test_a_late_decision_is_a_409_that_says_not_to_retry(console: Console) -> None:
     order = await console.order()
     path = f"/api/admin/orders/{order['id']}"
     await console.call("POST", f"{path}/approve", APPROVAL, ADMIN)
@@ -255,12 +255,12 @@ async def test_a_receipt_goes_to_the_bucket_and_is_seen_by_the_administrator(con
 async def test_another_users_order_is_a_missing_one(console: Console, method: str, path: str) -> None:
     order = await console.order()
     body = {"content_type": "image/png", "bytes": 4}
-    told = set()
+    messages = set()
     for order_id in (order["id"], "ord_" + "0" * 16):
         answer = await console.call(method, path.format(id=order_id), body, OTHER)
         assert answer.status_code == 404
-        told.add(answer.text.replace(order_id, "ID"))
-    assert len(told) == 1
+        messages.add(answer.text.replace(order_id, "ID"))
+    assert len(messages) == 1
     assert (await console.call("GET", "/api/orders", user=OTHER)).json()["data"] == []
 
 

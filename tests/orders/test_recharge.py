@@ -23,7 +23,7 @@ async def world() -> AsyncIterator[OrdersWorld]:
     await world.stop()
 
 
-async def test_an_order_that_nobody_decides_about_expires(world: OrdersWorld) -> None:
+async def test_an_undecided_order_expires(world: OrdersWorld) -> None:
     order = await world.in_review()
     await asyncio.sleep(TTL_S - 10)
     assert (await world.settled(order)).status is OrderStatus.IN_REVIEW
@@ -85,7 +85,7 @@ async def test_the_workflow_started_twice_credits_once(world: OrdersWorld) -> No
     assert (await world.image()).available == HUNDRED
 
 
-async def test_a_wake_that_nobody_meant_changes_nothing(world: OrdersWorld) -> None:
+async def test_a_spurious_wake_changes_nothing(world: OrdersWorld) -> None:
     order = await world.in_review()
     assert order.token is not None
     assert await world.workflow.wake(order.token)
@@ -108,9 +108,9 @@ async def test_every_step_may_be_repeated_at_any_time(world: OrdersWorld, step: 
     world.workflow.down = True
     orders[OrderStatus.SUBMITTED] = await world.submitted("token-3")
     for status, order in orders.items():
-        told = [await world.steps.run(step, order.order_id) for _ in range(3)]
+        answers = [await world.steps.run(step, order.order_id) for _ in range(3)]
         expected = OrderStatus.IN_REVIEW if (step, status) == ("review", OrderStatus.SUBMITTED) else status
-        assert told == [{"order_id": order.order_id, "status": expected.value}] * 3
+        assert answers == [{"order_id": order.order_id, "status": expected.value}] * 3
     assert (await world.image()).available == 0
 
 
@@ -121,7 +121,7 @@ async def test_the_credit_step_again_finds_its_own_work_done(world: OrdersWorld)
     for _ in range(3):
         assert await world.steps.run("credit", order.order_id) == {"order_id": order.order_id, "status": "credited"}
     assert (await world.image()).available == HUNDRED
-    # also when it was told "approved" before
+    # also with an image that was read while it was approved
     stale = await world.read(order)
     for _ in range(3):
         assert (await world.steps.credit(stale)).status is OrderStatus.CREDITED

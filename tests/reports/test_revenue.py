@@ -1,4 +1,4 @@
-"""Revenue against upstream cost: finished days rolled up once a day, today counted when asked, gaps told."""
+"""Revenue against upstream cost: finished days rolled up once a day, today counted on request, gaps listed."""
 
 import asyncio
 from typing import Any
@@ -76,7 +76,7 @@ async def test_calls_that_were_not_charged_cost_what_they_cost() -> None:
     assert today == row("2027-01-15", 2, "0.000000000", "0.002000000", "-0.002000000")
 
 
-async def test_calls_of_a_version_that_nobody_can_read_are_counted_as_such() -> None:
+async def test_calls_of_an_unreadable_version_are_counted_as_unpriced() -> None:
     world, app = await opened()
     await world.called(at(0), price_version=99)
     (today,) = (await app.get(f"revenue?from={at(0)}"))["rows"]
@@ -112,7 +112,7 @@ async def test_days_without_figures_are_named() -> None:
     assert [each["name"] for each in found["rows"]] == ["2027-01-14", "2027-01-15"]
 
 
-async def test_too_much_for_one_request_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_for_one_request_is_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
     world, app = await opened()
     await world.called(at(0))
     await world.called(at(0), OTHER.account_id)

@@ -14,7 +14,10 @@ from multiconnection.keys.authenticate import Authenticator
 from multiconnection.keys.store import KeysTable
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.limits.accounts import KnownAccounts
+from multiconnection.limits.limiter import DefaultRates, Limiter
+from multiconnection.limits.store import LimitsTable
 from multiconnection.usage import Attempts, Ended, Usage, UsageSource
+from tools.memory_dynamo.driver import MemoryDynamo, TableKeys
 
 from .audit import BALANCES, KEYS
 from .calls import Call, Reply, ask_upstream
@@ -40,20 +43,8 @@ MODEL = parse_model(
 NOT_ENDED = Outcome(Usage(), UsageSource.NONE, Ended.INTERNAL_ERROR)
 
 
-class NoIpLimits:
-    """Implements `IpLimits`: this simulation is about money."""
-
-    async def admit_ip(self, ip: str) -> None:
-        return
-
-    def check_failed_auth(self, ip: str) -> None:
-        return
-
-    def count_failed_auth(self, ip: str) -> None:
-        return
-
-    async def note_failed_auth(self, ip: str) -> None:
-        return
+# Nothing is refused for its rate: this simulation is about money.
+NO_LIMITS = DefaultRates(*4 * [10**6])
 
 
 class Environment:
@@ -65,7 +56,9 @@ class Environment:
         self.in_flight = InFlightCalls()
         seen = KnownAccounts(self.ledger.store.account)
         keys = KeysTable(world.driver(process), KEYS, BALANCES)
-        self.authenticator = Authenticator(keys, NoIpLimits(), world.clock)
+        limits = LimitsTable(MemoryDynamo({"limits": TableKeys("subject")}), "limits")
+        limiter = Limiter(limits, world.clock, NO_LIMITS, lambda name: None)
+        self.authenticator = Authenticator(keys, limiter, world.clock)
         lifetime_s = world.deadline_s + world.margins.hold_s
         self.reserver = Reserver(self.ledger, self.authenticator, seen, world.clock, world.in_flight_max, lifetime_s)
 

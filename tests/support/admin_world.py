@@ -211,7 +211,7 @@ class AdminWorld:
 
 
 class AdminApp:
-    """The routes over one world; `user` is whoever is signed in."""
+    """The routes over one world; `user` is the signed-in one."""
 
     def __init__(self, world: AdminWorld) -> None:
         self.world, self.user = world, ADMIN

@@ -41,6 +41,7 @@ from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
 from multiconnection.observability.metrics import Emf, RequestMetrics
+from multiconnection.providers.http import Http
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
 from multiconnection.web.app import Process
@@ -222,21 +223,17 @@ class ChatWorld:
         )
         self.objects = FakeObjects(self.clock)
         self.uploads = UploadService(self.objects, self.clock, self.rng, UploadConfig())
-        self.chat = ChatService(self.calls, self.upstream, self.uploads)
         self.http = FakeHttp([])
-        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(self.http))
-        self.images = ImagesService(
-            self.calls,
-            OpenAiImages(self.http),
-            self.uploads,
-            self.settings.inline_result_bytes_max,
-        )
-        self.speech = SpeechService(self.calls, OpenAiSpeech(self.http))
-        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(self.http), self.uploads)
+        self.connect(self.http)
+        self.chat = ChatService(self.calls, self.upstream, self.uploads)
 
-    def speak_dialect(self) -> None:
-        """Chat reaches its providers as everything else does: through its real dialect, over `http`."""
-        self.chat = ChatService(self.calls, OpenAiCompatible(self.http), self.uploads)
+    def connect(self, http: Http) -> None:
+        """Let every service, chat included, reach its providers over `http` through its real dialect."""
+        self.chat = ChatService(self.calls, OpenAiCompatible(http), self.uploads)
+        self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(http))
+        self.images = ImagesService(self.calls, OpenAiImages(http), self.uploads, self.settings.inline_result_bytes_max)
+        self.speech = SpeechService(self.calls, OpenAiSpeech(http))
+        self.transcription = TranscriptionService(self.calls, OpenAiTranscription(http), self.uploads)
 
     def config(self) -> CallConfig:
         return CallConfig(
@@ -330,3 +327,9 @@ class ChatWorld:
         assert image.charged == row.cost
         assert all(stream.closed for stream in self.upstream.streams)
         return row
+
+    async def assert_untouched(self) -> None:
+        """No money was set aside, and nothing was sent to a provider."""
+        assert (self.http.posted, self.upstream.calls) == ([], [])
+        assert await self.rows() == []
+        assert (await self.account()).holds == {}

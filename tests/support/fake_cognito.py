@@ -40,7 +40,7 @@ PASSWORD_CHARS_MIN = 10
 
 @cache
 def rsa_key(number: int) -> RSAPrivateKey:
-    """Keys are dear; the same number is the same key."""
+    """An RSA key per number, cached because generation is slow."""
     return generate_private_key(65537, 2048)
 
 
@@ -61,7 +61,7 @@ class Person:
 
 @dataclass(frozen=True)
 class IssuedSession:
-    """A challenge that waits for its answer."""
+    """A challenge that has not been answered."""
 
     person: Person
     kind: ChallengeKind
@@ -72,8 +72,8 @@ class IssuedSession:
 class FakeCognito:
     """`calls` counts operations; `gate` holds them up until it is set.
 
-    `failure` is raised by the next ones, `failures` by the next ones of that name. With `lax` it looks at no session
-    of a challenge, as MiniStack does; it answers one with the tokens of `impostor` where there is one.
+    `failure` is raised by every operation, `failures` by those of that name. With `lax` the sessions of challenges are
+    not checked, as in MiniStack. If there is an `impostor`, challenges are answered with that user's tokens.
     """
 
     clock: Clock
@@ -93,7 +93,7 @@ class FakeCognito:
     _challenges: dict[str, IssuedSession] = field(default_factory=dict)
 
     def add(self, email: str, password: str, *, name: str = "", groups: tuple[str, ...] = ()) -> Person:
-        """Somebody who is confirmed already."""
+        """A user who is confirmed already."""
         person = self.people[email] = Person(email, password, name, "CONFIRMED", groups=list(groups), code=None)
         return person
 

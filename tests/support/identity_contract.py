@@ -1,4 +1,4 @@
-"""What the use cases rely on in an identity provider: held to by the fake, and by Cognito as MiniStack has it."""
+"""The contract of an identity provider, which the fake and MiniStack's Cognito pass."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ class WallClock:
 
 @dataclass
 class Pool:
-    """One provider under test, with a person of its own for each case."""
+    """A provider under test, with a user of its own for each case."""
 
     provider: IdentityProvider
     verifier: IdTokens

@@ -1,4 +1,4 @@
-"""What tests of limits, keys and authentication share: tables, a clock set by hand, a driver that can fail."""
+"""Fixtures of limits, keys and authentication: tables, a clock set by hand, a driver that can fail."""
 
 import asyncio
 import random
@@ -46,7 +46,7 @@ class SeededRng:
 
 @dataclass
 class WatchedDriver:
-    """Gives way to other coroutines before and after each call, counts the calls, and fails when told to."""
+    """Yields to other coroutines before and after each call, counts the calls, and raises `failure` if there is one."""
 
     driver: Driver
     calls: list[str] = field(default_factory=list)

@@ -133,7 +133,7 @@ class PeopleWorld:
         self.app = create_browser_app(self.set_up, [identity_routes.router, accounts_routes.router, guarded])
 
     def set_up(self, state: State) -> Process:
-        """Accounts and sessions, and of the console the quota that every session has."""
+        """Accounts and sessions, and the console quota that every session needs."""
         process = ChatWorld().set_up(state)
         put_identity(state, self.identity)
         state.clock = self.clock
@@ -147,7 +147,7 @@ class PeopleWorld:
             yield Browser(http, base_url)
 
     async def account_of(self, email: str) -> Account:
-        """The image of somebody's account; its books are right."""
+        """The image of a user's account, with its invariants checked."""
         items = [item for item in self._memory().items("balances") if item.get("email") == {"S": email}]
         (image,) = [ledger_items.parse_account(item) for item in items]
         assert breaches(image) == []
@@ -163,7 +163,7 @@ class PeopleWorld:
 
 
 class Browser:
-    """Keeps cookies as a browser does and says where its requests come from."""
+    """Keeps cookies as a browser does and names the origin of its requests."""
 
     def __init__(self, http: httpx.AsyncClient, origin: str) -> None:
         self.http = http
@@ -190,7 +190,7 @@ class Browser:
         return self.http.cookies.get(REFRESH_COOKIE)
 
     def present(self, id_token: str | None = None, refresh_token: str | None = None) -> None:
-        """Exactly these cookies."""
+        """Replace all cookies by these."""
         self.http.cookies.clear()
         for name, value in ((ID_COOKIE, id_token), (REFRESH_COOKIE, refresh_token)):
             if value is not None:

@@ -144,7 +144,7 @@ class RechargeStack:
         return await self.decisions.approve(ADMIN, order.order_id, "100.00", USER.account_id)
 
     async def closed(self, order: Order) -> Order:
-        """The order, once the step that told the user of it has ended as well."""
+        """The order, once its last step has ended as well."""
         return await self.eventually(
             order, lambda found: found.notified_s is not None and self.steps_run[-1:] == ["notify"]
         )

@@ -81,9 +81,3 @@ class ScriptedWorld(ChatWorld):
         asked = [reply for reply in self.scripted if isinstance(reply, FakeReply) and reply not in self.http.replies]
         assert all(reply.closed for reply in asked)
         return await super().settled_row(account_id)
-
-    async def assert_untouched(self) -> None:
-        """No money was set aside, and nothing was sent to a provider."""
-        assert self.http.posted == []
-        assert await self.rows() == []
-        assert (await self.account()).holds == {}

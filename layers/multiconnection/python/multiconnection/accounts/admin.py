@@ -41,7 +41,7 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AdminAccounts:
-    """Without `people`, as in command-line tools, no account is found by e-mail address."""
+    """No account is found by e-mail address without `people`, as in command-line tools."""
 
     table: AdminAccountsTable
     people: People | None

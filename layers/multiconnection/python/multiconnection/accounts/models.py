@@ -29,7 +29,7 @@ class CreditTerms:
 
 
 def granted_row(account_id: str, nano: int, actor: str, now_s: float) -> CreditRow:
-    """The test credit under its fixed id: the ledger accepts it once, whoever grants it."""
+    """The test credit under its fixed id: the ledger accepts it once."""
     return CreditRow(account_id, TEST_CREDIT_ID, nano, "grant", "Test credit", actor, int(now_s * 1000))
 
 

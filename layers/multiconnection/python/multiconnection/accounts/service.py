@@ -80,7 +80,7 @@ class Onboarding:
         await self._retry(lambda: self._profiles.remember(session.account_id, session.email, name), ATTEMPTS_MAX)
 
     async def _granted(self, account: Account, email: str, ip: str) -> bool:
-        """Whether the account was credited. The fixed id makes the ledger refuse a second grant at any time.
+        """True if the account was credited. The fixed id makes the ledger refuse a second grant at any time.
 
         A mailbox is granted one credit: its claim is written first and names the account, so that the next sign-in
         repairs a crash in between. The same holds for the network's slot of the day.
@@ -108,7 +108,7 @@ class Onboarding:
         return None if await self._has_slot(account_id, ip) else "network_limit"
 
     async def _has_slot(self, account_id: str, ip: str) -> bool:
-        """Whether the account is among the first of its network today."""
+        """True if the account is among the first of its network today."""
         now_s = int(self._clock.now())
         subject, most = f"credit:{_network(ip)}:{now_s // 86400}", self._terms.per_network
         return await self._retry(

@@ -54,7 +54,7 @@ class AdminAccountsTable:
         )
 
     async def _awaiting(self, scan: dict[str, Any], limit: int, after: str | None) -> AccountPage:
-        """Up to `limit` accounts that one read of the table finds."""
+        """The first `limit` accounts that one read of the table finds."""
         scan |= {"FilterExpression": _IS_AWAITED, "ExpressionAttributeValues": _AWAITED}
         if after is not None:
             scan["ExclusiveStartKey"] = ledger_items.account_key(after)
@@ -115,7 +115,7 @@ class ProfilesTable:
         self._credits = credits_table
 
     async def claim(self, mailbox: str, account_id: str) -> bool:
-        """Whether this account is the first one of the mailbox to ask, however often it asks.
+        """True for the first account of the mailbox to ask, however often it asks.
 
         The claim lies beside the credits under a key of its own, so that no account's credits include it.
         """

@@ -1,4 +1,4 @@
-"""/v1: each function's services on `app.state`, over one asynchronous driver and two pools of connections.
+"""Services of /v1 and of the pages on `app.state`, over one asynchronous driver and two pools of connections.
 
 A function imports the rooms that it serves and no other: the imports are most of its cold start.
 """
@@ -12,6 +12,7 @@ from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.config import Settings
 from multiconnection.ledger.ledger import Standing
+from multiconnection.money import nano_to_usd
 from multiconnection.observability.metrics import RequestMetrics
 from multiconnection.ports import Alarms
 from multiconnection.providers.http import AiohttpClient
@@ -83,6 +84,28 @@ def build_models(state: State, settings: Settings) -> Process:
 def build_uploads(state: State, settings: Settings) -> Process:
     base = build_base(settings)
     state.uploads = base.uploads
+    return serve(state, base)
+
+
+def build_site(state: State, settings: Settings) -> Process:
+    """The pages: the catalog and the health of the providers, without keys, money or people."""
+    from multiconnection.catalog.health import CloudWatchMetrics, ProviderHealth
+    from multiconnection.catalog.providers import provider_names
+    from multiconnection.catalog.service import ListingService
+    from multiconnection.site.pages import SiteConfig, SiteService
+
+    base = build_base(settings)
+    config = SiteConfig(
+        settings.legal_entity,
+        nano_to_usd(0 if settings.test_credit_mode == "off" else settings.test_credit_nano),
+        settings.public_base_url,
+        settings.upload_origin,
+        settings.test_credit_mode,
+    )
+    metrics = CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
+    health = ProviderHealth(metrics, provider_names(), base.clock)
+    listing = ListingService(base.catalog, settings.markup_basis_points)
+    state.site = SiteService(config, base.catalog, listing, health)
     return serve(state, base)
 
 

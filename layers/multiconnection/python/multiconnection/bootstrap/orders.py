@@ -9,7 +9,7 @@ from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.s3 import PayloadStore
 from multiconnection.config import Settings
 from multiconnection.orders.decisions import ReceiptUrl
-from multiconnection.orders.models import Order, OrderTerms
+from multiconnection.orders.models import Order, OrderTerms, Receipt
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
 from multiconnection.orders.receipts import DOWNLOAD_URL_S, ReceiptService, receipt_key
 from multiconnection.orders.service import OrderAccess, OrderService
@@ -53,10 +53,8 @@ def boto_receipt_url(settings: Settings) -> ReceiptUrl:
 
         return client("s3", settings.region, settings.aws_endpoint_url)
 
-    async def url(order: Order) -> str | None:
-        if order.receipt is None:
-            return None
-        place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, order.receipt)}
+    async def url(order: Order, receipt: Receipt) -> str:
+        place = {"Bucket": settings.payload_bucket, "Key": receipt_key(order, receipt)}
         return str(s3().generate_presigned_url("get_object", Params=place, ExpiresIn=DOWNLOAD_URL_S))
 
     return url

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from multiconnection.bounded import Bounded
+from cachetools import TTLCache
+
 from multiconnection.catalog.bounds import OUTPUT_TOKENS_MIN, CostBound
 from multiconnection.context import RequestContext
 from multiconnection.errors import (
@@ -65,7 +66,7 @@ class Reserver:
         self._clock = clock
         self._in_flight_max = in_flight_max
         self._hold_lifetime_s = hold_lifetime_s
-        self._short: Bounded[str, tuple[float, Account]] = Bounded(SHORT_ACCOUNTS_MAX)
+        self._short: TTLCache[str, Account] = TTLCache(SHORT_ACCOUNTS_MAX, SHORT_OF_FUNDS_S, clock.now)
 
     async def reserve(self, caller: Caller, call: PricedCall, context: RequestContext) -> Reservation:
         """Raises InsufficientBalance, RateLimited, AccountSuspended, ApiKeyInvalid or LedgerUnavailable."""
@@ -124,7 +125,7 @@ class Reserver:
         process: only what the read shows refuses a call.
         """
         known = self._short.get(caller.account_id)
-        if known is None or known[0] <= self._clock.now() or _affords(known[1], caller, call.bound):
+        if known is None or _affords(known, caller, call.bound):
             return call.bound
         try:
             image = await self._seen.read(caller.account_id)
@@ -150,7 +151,7 @@ class Reserver:
         )
 
     def _remember_short(self, image: Account) -> None:
-        self._short.put(image.account_id, (self._clock.now() + SHORT_OF_FUNDS_S, image))
+        self._short[image.account_id] = image
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from .models import (
     Head,
     HeadChanged,
     PriceVersion,
-    SwitchMoved,
+    SwitchChanged,
     parse_costs,
     parse_model,
 )
@@ -95,7 +95,7 @@ class AdminModels:
     reliable: Reliable
 
     async def list(self) -> list[ModelRecord]:
-        """By id."""
+        """Every model with its versions, by id. Raises LedgerUnavailable."""
         heads = sorted(await self.reliable(self.table.heads), key=lambda head: head.model_id)
         return list(await asyncio.gather(*(self._with_versions(head) for head in heads)))
 
@@ -168,7 +168,7 @@ class AdminProviders:
     reliable: Reliable
 
     async def list(self) -> list[ProviderRecord]:
-        """In the order of the configuration. Raises LedgerUnavailable or NoAvailableUpstream."""
+        """Every provider, in the order of the configuration. Raises LedgerUnavailable or NoAvailableUpstream."""
         await self.refresh()
         off = await self._switched_off()
         models = _models_of(await self.reliable(self.table.heads))
@@ -191,7 +191,7 @@ class AdminProviders:
             log = self.entries.of(admin.email, action, name, {"enabled": was}, {"enabled": enabled}, why)
             try:
                 await self.reliable(lambda: self.table.set_provider(name, enabled, log))
-            except SwitchMoved as exc:
+            except SwitchChanged as exc:
                 raise AdminConflict("The switch was moved meanwhile; look at it again.") from exc
         return next(record for record in await self.list() if record.name == name)
 

@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api/admin", tags=["Admin"])
 
 @router.get("/models", summary="List all models")
 async def list_models(models: ModelsDep, admin: AdminDep) -> Page[AdminModelAnswer]:
-    """By id, disabled ones too."""
+    """Every model by id, disabled ones too."""
     return Page(data=[model_answer(record) for record in await models.list()])
 
 

@@ -1,4 +1,4 @@
-"""How the providers are doing, as the metrics of the last quarter of an hour tell."""
+"""Health of the providers, from the metrics of the last quarter of an hour."""
 
 import asyncio
 import logging
@@ -11,11 +11,13 @@ from multiconnection.ports import Clock
 
 State = Literal["ok", "degraded", "down", "unknown"]
 WINDOW_S = 900
-# Metrics are paid for by the request, and are minutes old anyway.
+# Requests for metrics are billed, and the metrics are minutes old anyway.
 KEPT_S = 60.0
-# Fewer attempts than this tell nothing about a share.
+# Fewer attempts than this say nothing about a share.
 ATTEMPTS_MIN = 5
 DOWN_SHARE, DEGRADED_SHARE = 0.5, 0.1
+# Metric → (prefix of its query ids, statistic).
+_METRICS = {"UpstreamAnswers": ("a", "Sum"), "UpstreamErrors": ("e", "Sum"), "UpstreamLatency": ("l", "p90")}
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +27,7 @@ class MetricsUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProviderFigures:
-    """Attempts that a provider answered and that it failed; `p90_ms` of its answers, None without any."""
+    """Attempts that a provider answered and that it failed; `p90_ms` is the latency of its answers."""
 
     answers: int = 0
     errors: int = 0
@@ -40,11 +42,11 @@ class Health:
 
 class ProviderMetrics(Protocol):
     async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
-        """By provider; one without data may be missing. Raises MetricsUnavailable."""
+        """Figures by provider; one without data may be missing. Raises MetricsUnavailable."""
 
 
 class ProviderHealth:
-    """One per process. Implements `site.ProviderStates` for the providers that it is made with."""
+    """Health of the named providers, kept for a minute. Implements `ProviderStates` of the site."""
 
     def __init__(self, metrics: ProviderMetrics, names: Sequence[str], clock: Clock) -> None:
         self._metrics = metrics
@@ -54,7 +56,7 @@ class ProviderHealth:
         self._fresh_until_s = 0.0
 
     async def health(self) -> Mapping[str, Health]:
-        """Of every provider; unknown where there is no data, or none can be read."""
+        """Health by provider; unknown if there is no data, or it cannot be read."""
         now_s = self._clock.now()
         if now_s >= self._fresh_until_s:
             self._known, self._fresh_until_s = await self._read(int(now_s)), now_s + KEPT_S
@@ -73,6 +75,7 @@ class ProviderHealth:
 
 
 def judged(figures: ProviderFigures) -> Health:
+    """The state that the share of failed attempts means."""
     attempts = figures.answers + figures.errors
     if not attempts:
         return Health("unknown", figures)
@@ -82,14 +85,11 @@ def judged(figures: ProviderFigures) -> Health:
     return Health("down" if share >= DOWN_SHARE else "degraded" if share >= DEGRADED_SHARE else "ok", figures)
 
 
-# What CloudWatch knows about the providers; boto3 is loaded at the first use.
-
-# Metric → (its name in a query's id, statistic).
-_METRICS = {"UpstreamAnswers": ("a", "Sum"), "UpstreamErrors": ("e", "Sum"), "UpstreamLatency": ("l", "p90")}
-
-
 class CloudWatchMetrics:
-    """Implements `ProviderMetrics` with one GetMetricData: three metrics a provider, 500 at most."""
+    """Implements `ProviderMetrics` with one GetMetricData, which takes 500 metrics; three belong to each provider.
+
+    boto3 is loaded at the first use.
+    """
 
     def __init__(self, namespace: str, region: str, endpoint_url: str | None = None) -> None:
         self._namespace = namespace

@@ -13,7 +13,7 @@ from multiconnection.usage import Usage
 from .parameters import ParameterPolicy
 
 KINDS = ("chat", "speech", "image", "embedding", "transcription", "moderation")
-# Priced usage fields that are quoted per 1M units, and the field whose price stands in where one is not quoted.
+# Usage fields that are priced per 1M units, and the field whose price applies if a model quotes none.
 _PER_MILLION = {
     "input": None,
     "cached_input": "input",
@@ -25,14 +25,30 @@ _PER_MILLION = {
     "output_image": None,
     "characters": None,
 }
-# What a price can be for: by units, by image and by second.
+# Kinds of price: by units, by image and by second.
 PRICE_KINDS = frozenset({*_PER_MILLION, "images", "seconds"})
+LONG = "long_context"
+# OpenAI's limit for one call.
+IMAGES_MAX = 10
 _OUTPUT_KINDS = ("output", "output_audio", "output_image")
 _INPUT_KINDS = ("input", "cached_input", "cache_write", "input_image", "input_audio")
+
+Entry = Mapping[str, Any]
+"""A model as data/catalog.json and the table have it."""
+Shape = tuple[str, str]
+"""Size and quality of an image, as the provider spells them."""
 
 
 class CatalogError(ValueError):
     """A catalog entry that cannot be trusted with money."""
+
+
+class HeadChanged(Exception):
+    """The model's entry is not as it was read, or the price version exists already."""
+
+
+class SwitchChanged(Exception):
+    """The switch is not as it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +130,18 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class LongContext:
-    """Other prices for the whole call once its prompt is longer than `above_input_tokens`."""
+    """Prices of the whole call once its prompt is longer than `above_input_tokens`."""
 
     above_input_tokens: int
     prices: Prices
     quoted: Mapping[str, Any]
 
 
-# What an image model takes and how much it makes: the terms that prices alone do not tell.
-
-# OpenAI: at most so many images in one call.
-IMAGES_MAX = 10
-Shape = tuple[str, str]
-"""Size and quality of an image, as the provider spells them."""
-
-
 @dataclass(frozen=True, slots=True)
 class ImageTerms:
-    """`output_tokens` is the usual count of one image, for models that are priced by tokens.
+    """Limits and defaults of an image model. `output_tokens` is the usual count of one image, if priced by tokens.
 
-    The default size and quality are those of a request that names none, or "auto", where images are priced each.
+    The defaults are for a request without size or quality, or with "auto", if there is a price per image.
     """
 
     size_default: str = ""
@@ -150,7 +158,7 @@ NO_IMAGE_TERMS = ImageTerms()
 class Model:
     """One catalog entry at one price version. `code` is its three-character name in packed holds.
 
-    `preamble_tokens`: most that the provider puts before every prompt and bills.
+    `preamble_tokens` is the most that the provider adds to every prompt and bills.
     """
 
     id: str
@@ -176,12 +184,12 @@ class Model:
     preamble_tokens: int = 0
 
     @property
-    def is_drawn_by_tokens(self) -> bool:
-        """Images are priced by their tokens; `prices.images` is then for display only."""
+    def bills_images_by_tokens(self) -> bool:
+        """True if images are charged by their tokens; `prices.images` is then for display only."""
         return "output_image" in self.prices.units
 
     def prices_for(self, prompt_tokens: int) -> Prices:
-        """The prices of a call whose prompt has (for a bound: can have) this many tokens."""
+        """The prices of a call whose prompt has, or for a bound can have, this many tokens."""
         long = self.long_context
         return long.prices if long and prompt_tokens > long.above_input_tokens else self.prices
 
@@ -217,12 +225,118 @@ class Catalog:
         return cls(entries, by_name, by_code)
 
 
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Providers and models that the operator has taken out of service.
+
+    `disabled_models` are ids by code: calls that began before still have to be named.
+    """
+
+    providers_off: frozenset[str] = frozenset()
+    disabled_models: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A model's current entry; `body` is the entry as stored, and the condition of every change."""
+
+    entry: Entry
+    enabled: bool
+    body: str = field(repr=False)
+
+    @property
+    def model_id(self) -> str:
+        return str(self.entry["id"])
+
+    @property
+    def price_version(self) -> int:
+        return int(self.entry["price_version"])
+
+
+@dataclass(frozen=True, slots=True)
+class PriceVersion:
+    """An entry as published; `created_s` is None and `created_by` empty if it came from a file."""
+
+    entry: Entry
+    created_s: int | None
+    created_by: str
+
+    @property
+    def number(self) -> int:
+        return int(self.entry["price_version"])
+
+
 def parse_model(entry: Mapping[str, Any]) -> Model:
     """A Model from its JSON entry (see data/catalog.json); raises CatalogError naming the model."""
     try:
         return _model(entry)
     except (KeyError, TypeError, ValueError) as exc:
         raise CatalogError(f"catalog entry {entry.get('id')!r}: {exc!r}") from exc
+
+
+def parse_costs(entry: Entry) -> Model:
+    """A Model at the prices that we pay upstream, `cost_prices`; a kind without one costs what the list says.
+
+    Raises CatalogError.
+    """
+    costs: Entry = entry.get("cost_prices", {})
+    base = {kind: price for kind, price in costs.items() if kind != LONG}
+    made = {**entry, "prices": {**entry["prices"], **base}}
+    if LONG in entry:
+        made[LONG] = {**entry[LONG], "prices": {**entry[LONG]["prices"], **costs.get(LONG, {})}}
+    return parse_model(made)
+
+
+def parse_prices(quoted: Mapping[str, Any]) -> Prices:
+    """Convert quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs.
+
+    Raises CatalogError or MoneyError.
+    """
+    if unknown := sorted(quoted.keys() - PRICE_KINDS):
+        # Ignored, it would make its usage free.
+        raise CatalogError(f"unknown kinds of price: {', '.join(map(str, unknown))}")
+    units: dict[str, int] = {}
+    for kind, base in _PER_MILLION.items():
+        if kind in quoted:
+            units[kind] = _not_negative(money.usd_per_million_to_pico(quoted[kind]))
+        elif base in units:
+            units[kind] = units[base]
+    images = {
+        (size, quality): _not_negative(money.usd_to_pico(price))
+        for size, qualities in quoted.get("images", {}).items()
+        for quality, price in qualities.items()
+    }
+    per_second = _not_negative(money.usd_to_pico(quoted.get("seconds", "0")))
+    if per_second % 1000:
+        raise CatalogError("a price per second needs whole pico-dollars per millisecond")
+    return Prices(units, images, per_second // 1000)
+
+
+def parse_image_terms(entry: Mapping[str, Any]) -> ImageTerms:
+    """Read the `image_terms` of a catalog entry; raises ValueError, KeyError or TypeError."""
+    given = entry.get("image_terms", {})
+    plain = ImageTerms()
+    return ImageTerms(
+        size_default=str(given.get("size_default", plain.size_default)),
+        quality_default=str(given.get("quality_default", plain.quality_default)),
+        images_max=_positive(given.get("images_max", plain.images_max)),
+        prompt_characters_max=_positive(given.get("prompt_characters_max", plain.prompt_characters_max)),
+        output_tokens={
+            (size, quality): _positive(tokens)
+            for size, qualities in given.get("output_tokens", {}).items()
+            for quality, tokens in qualities.items()
+        },
+    )
+
+
+def with_markup(quoted: Mapping[str, Any], basis_points: int) -> dict[str, Any]:
+    """Quoted prices as they are charged, exact; those of images are tables in the table."""
+    if not basis_points:
+        return dict(quoted)
+    return {
+        kind: with_markup(price, basis_points) if isinstance(price, Mapping) else _with_markup(price, basis_points)
+        for kind, price in quoted.items()
+    }
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
@@ -266,7 +380,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
 
 
 def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
-    """Dearer than the base prices in every kind, so that a bound taken at these prices holds for any prompt."""
+    """Read prices that are at least the base prices in every kind, so that a bound at them holds for any prompt."""
     if "long_context" not in entry:
         return None
     base = parse_prices(entry["prices"])
@@ -275,38 +389,6 @@ def _long_context(entry: Mapping[str, Any]) -> LongContext | None:
     if any(long.prices.units.get(kind, 0) < price for kind, price in base.units.items()):
         raise CatalogError("a long prompt is never cheaper than a short one")
     return long
-
-
-def parse_prices(quoted: Mapping[str, Any]) -> Prices:
-    """Quoted USD strings to integer p$ per unit; a kind without a quote costs what its base kind costs."""
-    if unknown := sorted(quoted.keys() - PRICE_KINDS):
-        # Left out, it would make free what it is meant for.
-        raise CatalogError(f"unknown kinds of price: {', '.join(map(str, unknown))}")
-    units: dict[str, int] = {}
-    for kind, base in _PER_MILLION.items():
-        if kind in quoted:
-            units[kind] = _not_negative(money.usd_per_million_to_pico(quoted[kind]))
-        elif base in units:
-            units[kind] = units[base]
-    images = {
-        (size, quality): _not_negative(money.usd_to_pico(price))
-        for size, qualities in quoted.get("images", {}).items()
-        for quality, price in qualities.items()
-    }
-    per_second = _not_negative(money.usd_to_pico(quoted.get("seconds", "0")))
-    if per_second % 1000:
-        raise CatalogError("a price per second needs whole pico-dollars per millisecond")
-    return Prices(units, images, per_second // 1000)
-
-
-def with_markup(quoted: Mapping[str, Any], basis_points: int) -> dict[str, Any]:
-    """Quoted prices as they are charged, exact; those of images are tables in the table."""
-    if not basis_points:
-        return dict(quoted)
-    return {
-        kind: with_markup(price, basis_points) if isinstance(price, Mapping) else _with_markup(price, basis_points)
-        for kind, price in quoted.items()
-    }
 
 
 def _with_markup(price: str, basis_points: int) -> str:
@@ -320,90 +402,7 @@ def _not_negative(price: int) -> int:
     return price
 
 
-def parse_image_terms(entry: Mapping[str, Any]) -> ImageTerms:
-    """From the `image_terms` of a catalog entry; raises ValueError, KeyError or TypeError."""
-    given = entry.get("image_terms", {})
-    plain = ImageTerms()
-    return ImageTerms(
-        size_default=str(given.get("size_default", plain.size_default)),
-        quality_default=str(given.get("quality_default", plain.quality_default)),
-        images_max=_positive(given.get("images_max", plain.images_max)),
-        prompt_characters_max=_positive(given.get("prompt_characters_max", plain.prompt_characters_max)),
-        output_tokens={
-            (size, quality): _positive(tokens)
-            for size, qualities in given.get("output_tokens", {}).items()
-            for quality, tokens in qualities.items()
-        },
-    )
-
-
 def _positive(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{value!r} is not a whole number above 0")
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What the operator has taken out of service.
-
-    `disabled_models`: code → id, as calls that began before still have to be named.
-    """
-
-    providers_off: frozenset[str] = frozenset()
-    disabled_models: Mapping[str, str] = field(default_factory=dict)
-
-
-Entry = Mapping[str, Any]
-LONG = "long_context"
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A model's current entry; `body` is the entry as stored, which every change has as its condition."""
-
-    entry: Entry
-    enabled: bool
-    body: str = field(repr=False)
-
-    @property
-    def model_id(self) -> str:
-        return str(self.entry["id"])
-
-    @property
-    def price_version(self) -> int:
-        return int(self.entry["price_version"])
-
-
-@dataclass(frozen=True, slots=True)
-class PriceVersion:
-    """An entry as published; None and "" where it was published by a file."""
-
-    entry: Entry
-    created_s: int | None
-    created_by: str
-
-    @property
-    def number(self) -> int:
-        return int(self.entry["price_version"])
-
-
-class HeadChanged(Exception):
-    """Somebody else changed the model, or made the version, since it was read."""
-
-
-class SwitchMoved(Exception):
-    """Somebody else moved the switch since it was read."""
-
-
-def parse_costs(entry: Entry) -> Model:
-    """A Model at the prices that we pay upstream, `cost_prices`; a kind without one costs what the list says.
-
-    Raises CatalogError.
-    """
-    costs: Entry = entry.get("cost_prices", {})
-    base = {kind: price for kind, price in costs.items() if kind != LONG}
-    made = {**entry, "prices": {**entry["prices"], **base}}
-    if LONG in entry:
-        made[LONG] = {**entry[LONG], "prices": {**entry[LONG]["prices"], **costs.get(LONG, {})}}
-    return parse_model(made)

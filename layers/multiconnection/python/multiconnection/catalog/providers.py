@@ -1,4 +1,4 @@
-"""The providers as this process knows them: the environment's, completed by a secret that may change at any time."""
+"""Configured providers: data/providers.json completed by the environment, and by a secret that may change any time."""
 
 import asyncio
 import logging
@@ -20,10 +20,11 @@ from .parameters import ENDPOINTS, REFUSE, UNKNOWN_FIELDS, ParameterPolicy
 
 log = logging.getLogger(__name__)
 REFRESH_S = 300.0
-# Older than this is not used without asking first: a snapshot of a process (SnapStart) wakes up with keys of days ago.
+# Older values are not used before a new fetch: a process restored from a snapshot (SnapStart) has keys of days ago.
 TRUSTED_S = 2 * REFRESH_S
-# A secret that cannot be read is tried again soon, but not by every call.
+# After a failed fetch; not every call tries again.
 RETRY_S = 10.0
+AUTHS = ("bearer", "api-key", "none")
 Configure = Callable[[Mapping[str, str]], Mapping[str, Provider]]
 """Providers of the environment completed by a secret's values; raises SettingsError."""
 FetchSecret = Callable[[], Awaitable[Mapping[str, str]]]
@@ -31,7 +32,7 @@ FetchSecret = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 class ProviderDirectory(Mapping[str, Provider]):
-    """A mapping that changes. A provider that was taken out is not contained, but running calls still find it."""
+    """Providers by name, as the secret last read configures them. Running calls still find a provider that has gone."""
 
     def __init__(self, configure: Configure, fetch: FetchSecret | None, clock: Clock, alarms: Alarms) -> None:
         """Raises SettingsError. Without a secret to fetch the environment alone decides."""
@@ -47,9 +48,10 @@ class ProviderDirectory(Mapping[str, Provider]):
         self._loaded = fetch is None
 
     async def refresh(self) -> None:
-        """No I/O while fresh; a new copy behind the caller's back while trusted; waits for one before and after.
+        """Make sure that the secret was read recently.
 
-        Raises NoAvailableUpstream until the secret has been read for the first time.
+        No I/O while it is fresh; then it is fetched in the background as long as the old values are trusted, and the
+        caller waits otherwise. Raises NoAvailableUpstream until the secret has been read for the first time.
         """
         if self._fetch is None:
             return
@@ -64,7 +66,7 @@ class ProviderDirectory(Mapping[str, Provider]):
             raise NoAvailableUpstream("The providers' credentials cannot be read at the moment.", retry_after_s=2)
 
     async def aclose(self) -> None:
-        """Before the network is gone under a fetch."""
+        """Cancel a fetch before its connection is closed."""
         if (loading := self._loading) is not None:
             loading.cancel()
             with suppress(asyncio.CancelledError):
@@ -96,7 +98,7 @@ class ProviderDirectory(Mapping[str, Provider]):
             self._loading = None
 
     def _failed(self, exc: Exception) -> None:
-        """What is known stays in use. One failure is no alarm: a process may be frozen in the middle of a fetch."""
+        """Keep the known values. A single failure raises no alarm: a process may be frozen during a fetch."""
         now = self._clock.now()
         self._next_s = now + RETRY_S
         if now >= self._trusted_until_s:
@@ -105,15 +107,10 @@ class ProviderDirectory(Mapping[str, Provider]):
             log.warning("secret_unreadable", extra={"error": str(exc)})
 
 
-# The configured providers: data/providers.json completed by the environment.
-
-AUTHS = ("bearer", "api-key", "none")
-
-
 def configured_providers(settings: Settings, document: bytes | None = None) -> Mapping[str, Provider]:
-    """By name, those with a base URL and, where one is required, a key. Raises SettingsError.
+    """Providers by name that have a base URL and, if it is required, a key. Raises SettingsError.
 
-    `document` stands in for data/providers.json.
+    `document` replaces data/providers.json.
     """
     if document is None:
         document = files("multiconnection").joinpath("data/providers.json").read_bytes()
@@ -122,7 +119,7 @@ def configured_providers(settings: Settings, document: bytes | None = None) -> M
 
 
 def provider_names() -> tuple[str, ...]:
-    """All that there are, configured or not."""
+    """The names of all providers, configured or not."""
     entries = orjson.loads(files("multiconnection").joinpath("data/providers.json").read_bytes())["providers"]
     return tuple(entry["name"] for entry in entries)
 
@@ -152,7 +149,7 @@ def _provider(entry: Mapping[str, Any], settings: Settings) -> Provider | None:
 
 
 def parameter_policy(entry: Mapping[str, Any]) -> ParameterPolicy:
-    """The fields that an entry of data/providers.json takes. Raises SettingsError."""
+    """The request fields that a provider takes, from its entry of data/providers.json. Raises SettingsError."""
     unknown_fields, accepted = entry.get("unknown_fields", REFUSE), entry.get("accepted_fields", {})
     if unknown_fields not in UNKNOWN_FIELDS or accepted.keys() - ENDPOINTS.keys():
         raise SettingsError(f"provider {entry['name']}: `unknown_fields` or `accepted_fields` is wrong")
@@ -167,7 +164,7 @@ def _checked_url(url: str, variable: str) -> str:
 
 
 def _checked_key(api_key: str | None, variable: str) -> str | None:
-    """Never prints the key: a line break in one would be a header of its own."""
+    """Refuse a key that would break out of its header, without printing it."""
     if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
         raise SettingsError(f"{variable} holds characters that no header can carry")
     return api_key

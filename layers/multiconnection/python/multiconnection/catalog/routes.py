@@ -25,7 +25,7 @@ async def list_models(listing: ListingDep, caller: CallerDep) -> ModelListAnswer
 
 @router.get("/v1/models/{model:path}", summary="Retrieve a model", tags=["Models"], responses=refuses(404))
 async def retrieve_model(model: str, listing: ListingDep, caller: CallerDep) -> ModelAnswer:
-    """By id or alias; ids contain `/` and `:`, percent-encoded or raw."""
+    """The model by its id or an alias; ids contain `/` and `:`, percent-encoded or raw."""
     return await listing.model(caller.api_key, model)
 
 

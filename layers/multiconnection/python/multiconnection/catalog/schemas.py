@@ -182,7 +182,7 @@ class PriceChangeAnswer(AnswerModel):
 
 
 class ProviderHealthAnswer(AnswerModel):
-    """Of the last quarter of an hour: attempts that were answered and that failed."""
+    """Attempts of the last quarter of an hour that were answered and that failed."""
 
     state: State
     answers: int

@@ -1,11 +1,12 @@
-"""The catalog as this process knows it: one query a minute, and a stale copy rather than an outage."""
+"""The catalog as a process knows it, the lists of models and prices, and the models that past calls were priced by."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.errors import LedgerUnavailable, ModelNotFound, NoAvailableUpstream
 from multiconnection.keys.models import ApiKey
 from multiconnection.ledger.models import UsageRow
@@ -32,11 +33,14 @@ class CatalogSource(Protocol):
 
 
 async def never_changing() -> None:
-    """Providers that are fixed need no refreshing."""
+    """`refresh_providers` of providers that are fixed."""
 
 
 class CatalogService:
-    """Models that can be served by a configured provider, and their upstreams in order."""
+    """Models that a configured provider serves, and their upstreams in order.
+
+    One query per `cache_s`; while the table cannot be read, a stale copy is used.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class CatalogService:
         self._loading = asyncio.Lock()
 
     async def catalog(self) -> Catalog:
-        """Raises LedgerUnavailable when there has never been a readable catalog."""
+        """All enabled models. Raises LedgerUnavailable if none could ever be read."""
         if self._catalog is None or self._clock.now() >= self._fresh_until:
             async with self._loading:
                 if self._catalog is None or self._clock.now() >= self._fresh_until:
@@ -74,9 +78,10 @@ class CatalogService:
         return model.id if model else None
 
     async def find(self, name: str) -> Model:
-        """Raises ModelNotFound, also for a model that no configured provider serves.
+        """A model by id or alias.
 
-        Raises NoAvailableUpstream where the operator has switched off every provider of a model.
+        Raises ModelNotFound, also if no configured provider serves it, or NoAvailableUpstream if the operator has
+        switched off all of its providers.
         """
         await self._refresh_providers()
         model = (await self.catalog()).by_name.get(name)
@@ -87,11 +92,12 @@ class CatalogService:
         return model
 
     async def served(self) -> list[Model]:
+        """Models that have an upstream now. Raises LedgerUnavailable or NoAvailableUpstream."""
         await self._refresh_providers()
         return [model for model in (await self.catalog()).models if self.upstreams(model)]
 
     def upstreams(self, model: Model) -> tuple[UpstreamRef, ...]:
-        """In order: those that are configured and not switched off."""
+        """Those that are configured and not switched off, in order of preference."""
         off = self._switches.providers_off
         refs = model.only(self._providers)
         return tuple(ref for ref in refs if ref.provider not in off) if off else refs
@@ -100,7 +106,7 @@ class CatalogService:
         return self._providers[name]
 
     async def model_name(self, code: str) -> str:
-        """The id behind a packed hold's code; the code itself when the catalog cannot tell."""
+        """The id behind a packed hold's code, or the code itself if the catalog does not have it."""
         try:
             known = (await self.catalog()).by_code.get(code)
         except LedgerUnavailable:
@@ -149,7 +155,7 @@ class PriceBook:
         """`parse_costs` instead of `parse_model` gives the prices that we pay upstream."""
         self._table = table
         self._parse = parse
-        self._known: Bounded[Version, Model] = Bounded(VERSIONS_MAX)
+        self._known: LRUCache[Version, Model] = LRUCache(VERSIONS_MAX)
 
     async def of(self, rows: Iterable[UsageRow]) -> Mapping[Version, Model]:
         """The models of these rows, without those that cannot be read any more. Raises StoreError."""
@@ -158,7 +164,7 @@ class PriceBook:
         return {version: model for version, model in zip(versions, found, strict=True) if model is not None}
 
     async def model(self, version: Version) -> Model | None:
-        """None if the version is missing or has no valid prices. Raises StoreError."""
+        """The model at this version, None if it is missing or has no valid prices. Raises StoreError."""
         if (known := self._known.get(version)) is not None:
             return known
         entry = await self._table.version(*version)
@@ -168,7 +174,7 @@ class PriceBook:
             model = self._parse(entry)
         except CatalogError:
             return None
-        self._known.put(version, model)
+        self._known[version] = model
         return model
 
 

@@ -19,8 +19,8 @@ from .models import (
     HeadChanged,
     Model,
     PriceVersion,
+    SwitchChanged,
     Switches,
-    SwitchMoved,
     parse_model,
 )
 
@@ -152,14 +152,14 @@ class AdminCatalogTable(CatalogTable):
         await self._change_head(log, {"Update": update}, {"Put": switch})
 
     async def set_provider(self, name: str, enabled: bool, log: AuditEntry) -> None:
-        """A provider without a switch is on. Raises SwitchMoved."""
+        """A provider without a switch is on. Raises SwitchChanged."""
         put = self._switch(f"{_PROVIDER}{name}", enabled, log)
         was = "enabled = :was" if enabled else "attribute_not_exists(pk) OR enabled = :was"
         put |= {"ConditionExpression": was, "ExpressionAttributeValues": {":was": a.flag(not enabled)}}
         try:
             await self._writes.write(log, {"Put": put})
         except WriteRefused as exc:
-            raise SwitchMoved from exc
+            raise SwitchChanged from exc
 
     async def _change_head(self, log: AuditEntry, *actions: Mapping[str, Any]) -> None:
         try:

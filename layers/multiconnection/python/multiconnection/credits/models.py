@@ -112,7 +112,7 @@ class TooLittleAvailable(Exception):
 
 
 def adjustment_id_of(account_id: str, client_token: str) -> str:
-    """The same request is the same adjustment, whoever repeats it."""
+    """The same for every repetition of a request, by any administrator."""
     digest = int.from_bytes(sha256(f"{account_id}\n{client_token}".encode()).digest())
     return ADJUSTMENT_PREFIX + ids.encode(digest % 62**_ID_CHARS, _ID_CHARS)
 
@@ -122,7 +122,7 @@ def is_adjustment_id(text: str) -> bool:
 
 
 def is_place(text: str) -> bool:
-    """Whether a cursor belongs to the list of adjustments."""
+    """True for a cursor of the list of adjustments."""
     return ids.is_base62(text[:_CREATED_CHARS]) and is_adjustment_id(text[_CREATED_CHARS:])
 
 

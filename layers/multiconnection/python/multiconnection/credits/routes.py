@@ -70,7 +70,7 @@ async def retrieve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, a
 
 @admin_router.post("/adjustments/{adjustment_id}/approve", summary="Approve an adjustment", responses=refuses(404, 409))
 async def approve_adjustment(adjustment_id: str, adjustments: AdjustmentsDep, admin: AdminDep) -> AdjustedAnswer:
-    """Only for an administrator who has not proposed it."""
+    """Refused to the administrator who proposed it."""
     return AdjustedAnswer(adjustment=AdjustmentAnswer.of(await adjustments.approve(admin, adjustment_id)))
 
 

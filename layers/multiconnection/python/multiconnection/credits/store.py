@@ -92,7 +92,7 @@ class AdjustmentsTable:
         return AdjustmentPage(found, found[-1].place if answer.get("LastEvaluatedKey") and found else None)
 
     async def move(self, adjustment: Adjustment, from_: AdjustmentStatus, entry: AuditEntry) -> None:
-        """From `from_` into the state that `adjustment` has, with its decision. Raises AdjustmentMoved."""
+        """Step from `from_` to the state of `adjustment`, with its decision. Raises AdjustmentMoved."""
         try:
             await self._writes.write(entry, {"Update": self._step(adjustment, from_)})
         except WriteRefused as exc:

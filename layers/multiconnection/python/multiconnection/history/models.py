@@ -28,11 +28,11 @@ class UsageFilter:
 
     @property
     def is_selective(self) -> bool:
-        """Whether rows of the range can fail to match."""
+        """True if rows of the range can fail to match."""
         return not (self.model is None and self.key_id is None and self.ended is None)
 
     def has(self, hold_id: str) -> bool:
-        """Whether such an id is in the range of time, as a cursor of this list has to be."""
+        """True if an id is in the range of time, as a cursor of this list has to be."""
         return bool(_HOLD_ID.fullmatch(hold_id)) and id_bound(self.since_s) <= hold_id < id_bound(self.until_s)
 
 

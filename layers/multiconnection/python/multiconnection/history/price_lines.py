@@ -1,6 +1,6 @@
-"""What a call cost, line by line: quantities times the prices of the call's own version, adding up to the charge.
+"""The charge of a call, line by line and in one sentence: quantities times the prices of the call's own version.
 
-Amounts are exact. The unit inside is 10⁻¹⁶ USD: a pico-dollar times a basis point, so that no markup is rounded.
+Amounts are exact. The unit inside is 10⁻¹⁶ USD, a pico-dollar times a basis point, so that no markup is rounded.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,33 @@ from multiconnection.usage import Ended, Usage, UsageSource
 
 UNITS_PER_NANO = PICO_PER_NANO * BASIS_POINTS
 _DIGITS = 16
-# Every amount has at least the nine places that a charge has.
+# Places of every amount, at least: those of a charge.
 _PLACES = 9
 MILLION = 10**6
 
 
+ENDINGS = {
+    Ended.COMPLETE: "The answer was complete",
+    Ended.UPSTREAM_ERROR: "The provider failed before it had answered anything",
+    Ended.EMPTY: "The provider's answer was empty",
+    Ended.MID_STREAM_ERROR: "The provider failed in the middle of its answer",
+    Ended.DEADLINE: "The answer was still coming at the gateway's deadline and was cut off there",
+    Ended.KILLED: "The gateway's process died during the call",
+    Ended.UNDELIVERED: "The answer was made but could not be delivered to you",
+    Ended.INTERNAL_ERROR: "The gateway itself failed during the call",
+}
+SOURCES = {
+    UsageSource.UPSTREAM: "the usage that the provider reported",
+    UsageSource.REQUEST: "what was counted, exactly, in your own request",
+    UsageSource.PARTIAL: "the last usage that the provider reported before the end",
+    UsageSource.ESTIMATED: "an estimate from what was delivered, because the provider reported no plausible usage",
+    UsageSource.NONE: "no usage at all",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`price` in USD for each `per`; `units` is the amount in 10⁻¹⁶ USD, below 0 where something is taken off."""
+    """`price` in USD for each `per`; `units` is the amount in 10⁻¹⁶ USD, negative for a deduction."""
 
     kind: str
     quantity: int | float
@@ -34,14 +53,27 @@ class Line:
 
 
 def price_lines(row: UsageRow, model: Model | None) -> list[Line]:
-    """The lines of a charge; their amounts add up to `row.cost` exactly. `model` is None where it is not known."""
+    """The lines of a charge; their amounts add up to `row.cost` exactly. `model` is None if its version is unknown."""
     factor = BASIS_POINTS + row.markup_basis_points
     priced = [] if model is None else list(_priced(row.usage, _prices(model, row.usage), factor))
     return priced + _balancing(row, sum(line.units for line in priced))
 
 
+def why(row: UsageRow) -> str:
+    """The reason for a charge in one sentence: how the call ended, and where its usage comes from."""
+    ending = ENDINGS[row.ended]
+    if not row.cost:
+        return f"{ending}; {_free(row)}."
+    charged = f"{ending}; the charge is for {SOURCES[row.usage_source]}"
+    if row.overrun and row.cost < row.hold:
+        return f"{charged}; what the provider reported beyond that is not charged to you."
+    if row.overrun:
+        return f"{charged}, up to the amount that had been set aside: the rest is not charged to you."
+    return f"{charged}."
+
+
 def exact_usd(units: int, places: int = _PLACES) -> str:
-    """Every digit there is, and at least `places` of them."""
+    """All digits after the point, at least `places` of them."""
     sign, units = ("-", -units) if units < 0 else ("", units)
     whole, rest = divmod(units, 10**_DIGITS)
     return f"{sign}{whole}.{f'{rest:0{_DIGITS}d}'.rstrip('0').ljust(places, '0')}"
@@ -75,9 +107,9 @@ def _images(usage: Usage, prices: Prices, factor: int) -> Iterator[Line]:
 
 
 def _balancing(row: UsageRow, priced: int) -> list[Line]:
-    """From the sum of the priced lines to what was charged: rounded up to a nano-dollar, never above the hold.
+    """The lines between the sum of the priced lines and the charge, which is rounded up and never above the hold.
 
-    An overrun is either the part of the lines that is above the hold, or a usage that was not believed and is in none.
+    An overrun is either the part of the lines that is above the hold, or usage that was not plausible and has no line.
     """
     due, charged = (row.cost + row.overrun) * UNITS_PER_NANO, row.cost * UNITS_PER_NANO
     if 0 <= charged - priced < UNITS_PER_NANO:
@@ -89,46 +121,13 @@ def _balancing(row: UsageRow, priced: int) -> list[Line]:
     if charged - priced < 0 and (row.overrun or not row.cost):
         lines.append(_single("not_charged", charged - priced))
     elif charged != priced:
-        # Charged by a version that cannot be read any more.
+        # Charged by a version that can no longer be read.
         lines.append(_single("adjustment", charged - priced))
     return lines
 
 
 def _single(kind: str, units: int) -> Line:
     return Line(kind, 1, exact_usd(units), "call", units)
-
-
-# Why a call was charged as it was, in one sentence: how it ended, and how its usage became known.
-
-ENDINGS = {
-    Ended.COMPLETE: "The answer was complete",
-    Ended.UPSTREAM_ERROR: "The provider failed before it had answered anything",
-    Ended.EMPTY: "The provider's answer was empty",
-    Ended.MID_STREAM_ERROR: "The provider failed in the middle of its answer",
-    Ended.DEADLINE: "The answer was still coming at the gateway's deadline and was cut off there",
-    Ended.KILLED: "The gateway's process died during the call",
-    Ended.UNDELIVERED: "The answer was made but could not be delivered to you",
-    Ended.INTERNAL_ERROR: "The gateway itself failed during the call",
-}
-SOURCES = {
-    UsageSource.UPSTREAM: "the usage that the provider reported",
-    UsageSource.REQUEST: "what was counted, exactly, in your own request",
-    UsageSource.PARTIAL: "the last usage that the provider reported before the end",
-    UsageSource.ESTIMATED: "an estimate from what was delivered, because the provider reported no plausible usage",
-    UsageSource.NONE: "no usage at all",
-}
-
-
-def why(row: UsageRow) -> str:
-    ending = ENDINGS[row.ended]
-    if not row.cost:
-        return f"{ending}; {_free(row)}."
-    charged = f"{ending}; the charge is for {SOURCES[row.usage_source]}"
-    if row.overrun and row.cost < row.hold:
-        return f"{charged}; what the provider reported beyond that is not charged to you."
-    if row.overrun:
-        return f"{charged}, up to the amount that had been set aside: the rest is not charged to you."
-    return f"{charged}."
 
 
 def _free(row: UsageRow) -> str:

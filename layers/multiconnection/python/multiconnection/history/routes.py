@@ -91,7 +91,7 @@ class CsvDownload(Response):
 
 @router.get("/usage/{request_id}", summary="What one call cost", responses=refuses(404))
 async def retrieve_usage(request_id: str, usage: UsageDep, caller: CallerDep) -> UsageRowAnswer:
-    """By the `x-request-id` of the call's answer."""
+    """The usage row of a call, by the `x-request-id` of its answer."""
     return UsageRowAnswer.of(await usage.row(caller.account_id, request_id))
 
 

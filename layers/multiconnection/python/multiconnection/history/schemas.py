@@ -19,7 +19,7 @@ ExactMoney = Annotated[str, Field(description="A decimal string in USD, with eve
 
 
 class UsageRowAnswer(AnswerModel):
-    """What one call consumed and cost; `overrun` is the part of its cost that is not charged."""
+    """Consumption and cost of one call; `overrun` is the part of its cost that is not charged."""
 
     object: Literal["usage"] = "usage"
     request_id: str

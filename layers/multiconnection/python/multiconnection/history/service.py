@@ -116,7 +116,7 @@ class UsageHistory:
             after = batch.after
 
     async def figures(self, account_id: str, wanted: UsageFilter, rows_max: int) -> AsyncIterator[Batch[CallFigures]]:
-        """At most `rows_max` rows; the last one's `after` tells whether there are more. Raises LedgerUnavailable."""
+        """Figures of at most `rows_max` rows; the last `after` is None if those were all. Raises LedgerUnavailable."""
         after: str | None = None
         read = 0
         while True:
@@ -201,7 +201,7 @@ class CallHistory:
         return (await self._explained([await self.rows.row(account_id, request_id)]))[0]
 
     async def summary(self, account_id: str, wanted: UsageFilter, group: Group | None, tz_offset_min: int) -> Summary:
-        """By day, and by model or key within each day. Raises RequestInvalid."""
+        """Totals by day, and by model or key within each day. Raises RequestInvalid."""
         wanted = self._bounded(wanted, SUMMARY_S)
         summary = await summarise(self.history, account_id, wanted, group, tz_offset_min)
         return replace(summary, labels=await self._key_names(account_id)) if group == "key" else summary

@@ -5,7 +5,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ValidationError
@@ -220,7 +220,3 @@ async def reason_of(request: Request) -> str:
 async def small_body_of(request: Request, schema: type[B]) -> B:
     """Raises as `body_of` does."""
     return await body_of(request, schema, SMALL_BODY_BYTES_MAX)
-
-
-def list_object(data: list[dict[str, Any]], next_cursor: str | None = None) -> dict[str, Any]:
-    return {"object": "list", "data": data, "next_cursor": next_cursor}

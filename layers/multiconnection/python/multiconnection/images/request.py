@@ -79,7 +79,7 @@ class ImageCall(PricedCall):
     @property
     def by_tokens(self) -> bool:
         """Priced by tokens, not by image."""
-        return self.model.is_drawn_by_tokens
+        return self.model.bills_images_by_tokens
 
     def usage_max(self, images: int) -> Usage:
         """The most that so many images of this call can consume, where they are priced by their tokens."""
@@ -149,7 +149,7 @@ class ImageRequest:
         Raises RequestInvalid for a size and quality without a price.
         """
         shapes = self._shapes(model)
-        if model.is_drawn_by_tokens:
+        if model.bills_images_by_tokens:
             return self._bound_by_tokens(model, markup_basis_points, shapes, pictures * model.image_tokens_max)
         size, quality = shapes[0]
         each = max(model.prices.image(*shape) for shape in shapes)
@@ -192,7 +192,7 @@ class ImageRequest:
     def _shapes(self, model: Model) -> tuple[Shape, ...]:
         terms = model.image_terms
         usual = (terms.size_default, terms.quality_default)
-        if not model.is_drawn_by_tokens:
+        if not model.bills_images_by_tokens:
             asked = (_named(self.size) or usual[0], _named(self.quality) or usual[1])
             return (asked,) if asked in model.prices.images else _refused(self, model, model.prices.images)
         found = [shape for shape in terms.output_tokens if self._allows(shape)]

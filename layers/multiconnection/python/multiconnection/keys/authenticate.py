@@ -1,4 +1,4 @@
-"""Who is calling: from the presented key to the caller, with as little I/O as is safe.
+"""Authentication of API callers: from the presented key to the caller, with as little I/O as is safe.
 
 Revocation. A key record is cached for a few seconds, so what stops a revoked key is not the cache but the account's
 key epoch, which rises with every change of a key and is compared in the reserve. A caller therefore carries an epoch
@@ -10,12 +10,12 @@ higher epoch (`note_epoch`) makes every record of that account that was read bef
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
+from cachetools import LRUCache, TTLCache
 from fastapi import Depends, Request
 from starlette.datastructures import State
 
-from multiconnection.bounded import Bounded
 from multiconnection.context import RequestContext
 from multiconnection.errors import ApiKeyInvalid, IpNotAuthorized, LedgerUnavailable
 from multiconnection.limits.accounts import KnownAccounts
@@ -26,22 +26,9 @@ from multiconnection.retry import TRANSIENT, StoreError
 from multiconnection.web.context import SCOPE_KEY, header
 
 from .models import ApiKey, Caller, hash_secret, invalid_key, is_well_formed, presented_secret
+from .store import KeysTable
 
 ENTRIES_MAX = 10_000
-
-
-class KeyFinder(Protocol):
-    async def find(self, key_hash: str) -> ApiKey | None:
-        """Strongly consistent; raises StoreError."""
-
-
-class IpLimits(Protocol):
-    """The part of `Limiter` that guards this door."""
-
-    async def admit_ip(self, ip: str) -> None: ...
-    def check_failed_auth(self, ip: str) -> None: ...
-    def count_failed_auth(self, ip: str) -> None: ...
-    async def note_failed_auth(self, ip: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +39,23 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Epoch:
-    """The highest key epoch seen in an image of an account, and when in the order of this process's notes."""
+    """The highest key epoch seen in an account's images; `note` is its place in the order of this process's notes."""
 
     number: int
     note: int
 
 
 class Authenticator:
-    """One per process: its caches are what makes a look-up rare."""
+    """One per process: its caches make look-ups rare."""
 
-    def __init__(self, keys: KeyFinder, limiter: IpLimits, clock: Clock, cache_s: float = 5.0) -> None:
+    def __init__(self, keys: KeysTable, limiter: Limiter, clock: Clock, cache_s: float = 5.0) -> None:
         self._keys = keys
         self._limiter = limiter
         self._clock = clock
         self._cache_s = cache_s
-        self._known: Bounded[str, _Known] = Bounded(ENTRIES_MAX)
-        self._unusable_until: Bounded[str, float] = Bounded(ENTRIES_MAX)
-        self._epochs: Bounded[str, _Epoch] = Bounded(ENTRIES_MAX)
+        self._known: LRUCache[str, _Known] = LRUCache(ENTRIES_MAX)
+        self._unusable: TTLCache[str, bool] = TTLCache(ENTRIES_MAX, cache_s, clock.now)
+        self._epochs: LRUCache[str, _Epoch] = LRUCache(ENTRIES_MAX)
         self._notes = 0
 
     async def authenticate(self, authorization: str | None, x_api_key: str | None, ip: str) -> Caller:
@@ -76,7 +63,7 @@ class Authenticator:
         await self._limiter.admit_ip(ip)
         secret = presented_secret(authorization, x_api_key)
         key_hash = hash_secret(secret)
-        if not is_well_formed(secret) or self._is_known_unusable(key_hash):
+        if not is_well_formed(secret) or key_hash in self._unusable:
             self._limiter.check_failed_auth(ip)
             self._limiter.count_failed_auth(ip)
             raise invalid_key(secret)
@@ -88,9 +75,9 @@ class Authenticator:
         return caller
 
     async def renew(self, caller: Caller, image_epoch: int) -> Caller:
-        """After the ledger refused the caller's epoch: the key read again, behind that image.
+        """Read the key again after the ledger has refused the caller's epoch, later than the image of its refusal.
 
-        Raises ApiKeyInvalid when the key has been revoked.
+        Raises ApiKeyInvalid if the key has been revoked.
         """
         self.note_epoch(caller.account_id, image_epoch)
         self.invalidate(caller.api_key.key_hash)
@@ -100,20 +87,17 @@ class Authenticator:
         return renewed
 
     def note_epoch(self, account_id: str, epoch: int) -> None:
-        """Every account image that comes by may be shown here."""
+        """Take note of an account image that was read; any image may be noted, in any order."""
         noted = self._epochs.get(account_id)
         if noted is None or epoch > noted.number:
             self._notes += 1
-            self._epochs.put(account_id, _Epoch(epoch, self._notes))
+            self._epochs[account_id] = _Epoch(epoch, self._notes)
 
     def invalidate(self, key_hash: str) -> None:
-        """The next call with this key reads its record again."""
+        """Make the next call with this key read its record again."""
         if known := self._known.get(key_hash):
-            self._known.put(key_hash, _Known(known.caller, 0.0))
-        self._unusable_until.drop(key_hash)
-
-    def _is_known_unusable(self, key_hash: str) -> bool:
-        return self._clock.now() < (self._unusable_until.get(key_hash) or 0.0)
+            self._known[key_hash] = _Known(known.caller, 0.0)
+        self._unusable.pop(key_hash, None)
 
     def _cached(self, key_hash: str) -> Caller | None:
         known, now = self._known.get(key_hash), self._clock.now()
@@ -123,7 +107,7 @@ class Authenticator:
         return known.caller if noted is None or noted.number <= known.caller.epoch else None
 
     async def _look_up(self, key_hash: str, ip: str) -> Caller | None:
-        """A key that has been valid here is looked up whatever else its address has tried."""
+        """A key that has been valid in this process is looked up even if its address has failed too often."""
         if self._known.get(key_hash) is None:
             self._limiter.check_failed_auth(ip)
         caller = await self._read(key_hash)
@@ -139,16 +123,16 @@ class Authenticator:
             raise LedgerUnavailable("The API key could not be checked, please try again.", retry_after_s=1) from exc
         now = self._clock.now()
         if api_key is None or not api_key.is_usable(now):
-            self._known.drop(key_hash)
-            self._unusable_until.put(key_hash, now + self._cache_s)
+            self._known.pop(key_hash, None)
+            self._unusable[key_hash] = True
             return None
         caller = Caller(api_key.account_id, api_key, self._epoch_before(api_key, notes_before))
-        self._known.put(key_hash, _Known(caller, now + self._cache_s))
-        self._unusable_until.drop(key_hash)
+        self._known[key_hash] = _Known(caller, now + self._cache_s)
+        self._unusable.pop(key_hash, None)
         return caller
 
     async def _find(self, key_hash: str) -> ApiKey | None:
-        """A read is repeated once: a single lost reply is no reason to refuse a caller."""
+        """Repeat a failed read once: a single lost reply is no reason to refuse a caller."""
         try:
             return await self._keys.find(key_hash)
         except TRANSIENT:

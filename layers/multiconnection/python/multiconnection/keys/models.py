@@ -94,7 +94,7 @@ class ApiKey:
         return self.status == ACTIVE and (self.expires_s is None or now_s < self.expires_s)
 
     def is_over(self, now_s: float) -> bool:
-        """Whether a replaced secret is never accepted again, even if its key is enabled or extended."""
+        """True if a replaced secret is never accepted again, even if its key is enabled or extended."""
         end_s = self.expires_s if self.retires_s is None else self.retires_s
         return self.status == DELETED or (end_s is not None and now_s >= end_s)
 
@@ -102,7 +102,7 @@ class ApiKey:
         return not self.models or model in self.models
 
     def allows_ip(self, ip: str) -> bool:
-        """Whether the caller's address is inside one of the key's ranges; no ranges allow all."""
+        """True if the caller's address is inside one of the key's ranges; no ranges allow all."""
         return not self.ip_ranges or ip_in_ranges(ip, self.ip_ranges)
 
     def rotated(

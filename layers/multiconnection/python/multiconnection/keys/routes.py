@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/keys", tags=["Keys"])
 
 @router.get("", summary="List your API keys")
 async def list_keys(keys: KeysDep, user: UserDep, session: bool = False) -> Page[KeyAnswer]:
-    """All of them, newest first; those of the playground only with `session=true`."""
+    """Your keys, newest first; those of the playground only with `session=true`."""
     found = await keys.views(user.account_id, with_sessions=session)
     return Page(data=[KeyAnswer.of(view) for view in found])
 

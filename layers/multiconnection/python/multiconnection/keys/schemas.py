@@ -108,7 +108,7 @@ class KeyBody(KeySettings):
 
 
 class KeyPatch(KeySettings):
-    """Only the members that are sent are changed."""
+    """Changes of a key; members that are left out stay as they are."""
 
     name: Name | None = None
     disabled: bool = False

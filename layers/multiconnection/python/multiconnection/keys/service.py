@@ -84,7 +84,7 @@ class KeyService:
     """Keys of one account at a time; another account's key is not found.
 
     Methods for the console raise GatewayErrors. `list`, `issue` and `end_session_keys` are for other rooms and for
-    tools: StoreErrors pass through after bounded repetition.
+    tools, and let StoreErrors pass. Transient StoreErrors of writes are answered with bounded repetition.
     """
 
     def __init__(

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.ledger.models import Account, AccountLimits
 from multiconnection.retry import StoreError
 
@@ -19,12 +20,12 @@ class KnownAccounts:
 
     def __init__(self, read_account: Callable[[str], Awaitable[Account | None]]) -> None:
         self._read_account = read_account
-        self._limits: Bounded[str, AccountLimits] = Bounded(ACCOUNTS_MAX)
+        self._limits: LRUCache[str, AccountLimits] = LRUCache(ACCOUNTS_MAX)
         self._reading: dict[str, asyncio.Task[Account | None]] = {}
         self._waiting: dict[str, asyncio.Task[Account | None]] = {}
 
     def note(self, image: Account) -> None:
-        self._limits.put(image.account_id, image.limits)
+        self._limits[image.account_id] = image.limits
 
     def limits(self, account_id: str) -> AccountLimits:
         """The account's own limits, or the deployment's while they are unknown."""

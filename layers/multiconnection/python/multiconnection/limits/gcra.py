@@ -83,7 +83,8 @@ class Demand:
     pending: Shift = NO_SHIFT
 
     def shift(self, now_ns: int) -> Shift:
-        return self.pending.then(arrival(now_ns, self.rate.increment_ns(self.units)))
+        entering = arrival(now_ns, self.rate.increment_ns(self.units))
+        return entering if self.pending is NO_SHIFT else self.pending.then(entering)
 
     def ceiling_ns(self, now_ns: int) -> int | None:
         """The largest TAT this demand may leave behind; None when it cannot be refused."""

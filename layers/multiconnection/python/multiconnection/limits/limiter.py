@@ -15,8 +15,10 @@ limits that must not fail open.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from multiconnection.bounded import Bounded
+from cachetools import LRUCache
+
 from multiconnection.errors import RateLimited
 from multiconnection.ledger.models import AccountLimits
 from multiconnection.ports import Clock
@@ -73,7 +75,7 @@ class Limiter:
         }
         self._ip_rates = {REQUESTS: Rate(defaults.ip_requests_per_minute)}
         self._failed_auth_rates = {REQUESTS: Rate(defaults.ip_failed_auth_per_minute)}
-        self._windows: Bounded[str, Window] = Bounded(SUBJECTS_MAX)
+        self._windows: LRUCache[str, Window] = LRUCache(SUBJECTS_MAX)
         self._paused_until_ns = 0
 
     async def take(
@@ -149,9 +151,9 @@ class Limiter:
 
     def _call_limits(self, key: KeyRates, own: AccountLimits) -> "Sequence[_CallLimit]":
         """The limits of the key if it has any, then those of the account."""
-        account_rates = self._account_rates
+        account_rates: Mapping[str, Rate] = self._account_rates
         if own.requests_per_minute or own.tokens_per_minute:
-            account_rates = account_rates | _rates(own.requests_per_minute or None, own.tokens_per_minute or None)
+            account_rates = {**account_rates, **_rates(own.requests_per_minute or None, own.tokens_per_minute or None)}
         account = _CallLimit("account", f"acct:{key.account_id}", account_rates)
         if key.requests_per_minute is None and key.tokens_per_minute is None:
             return [account]
@@ -230,8 +232,7 @@ class Limiter:
     def _window(self, subject: str, rates: Mapping[str, Rate]) -> Window:
         window = self._windows.get(subject)
         if window is None:
-            window = Window()
-            self._windows.put(subject, window)
+            window = self._windows[subject] = Window()
         window.rates = rates
         return window
 
@@ -292,7 +293,9 @@ _CONSOLE_RATES = {REQUESTS: Rate(CONSOLE_PER_MINUTE)}
 _HEAVY_RATES = {REQUESTS: Rate(HEAVY_PER_MINUTE)}
 
 
-def _rates(requests_per_minute: int | None, tokens_per_minute: int | None) -> dict[str, Rate]:
+@lru_cache(1024)
+def _rates(requests_per_minute: int | None, tokens_per_minute: int | None) -> Mapping[str, Rate]:
+    """Rates per minute by attribute; cached, because every call asks for those of its key twice."""
     limits = {REQUESTS: requests_per_minute, TOKENS: tokens_per_minute}
     return {attribute: Rate(limit) for attribute, limit in limits.items() if limit is not None}
 

@@ -11,7 +11,7 @@ from multiconnection.ledger.models import Account
 from multiconnection.ledger.store import Store
 from multiconnection.money import MoneyError, nano_to_usd
 
-from .models import Order, OrderRefused, OrderStatus, amount_text, credit_of, parse_amount
+from .models import Order, OrderRefused, OrderStatus, Receipt, amount_text, credit_of, parse_amount
 from .service import OrderAccess, checked_cursor, not_pending
 
 # Orders of one account that are counted; an account with more is shown as having this many.
@@ -21,8 +21,8 @@ _REACHED = {
     OrderStatus.APPROVED: (OrderStatus.APPROVED, OrderStatus.CREDITED),
     OrderStatus.REJECTED: (OrderStatus.REJECTED,),
 }
-ReceiptUrl = Callable[[Order], Awaitable[str | None]]
-"""A URL at which an administrator sees an order's receipt; None when there is none."""
+ReceiptUrl = Callable[[Order, Receipt], Awaitable[str]]
+"""A URL at which an administrator sees an order's receipt. Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class OrderDecisions:
         account_id = order.account_id
         account = await self._access.reliably(lambda: self._ledger.account(account_id))
         page = await self._access.reliably(lambda: self._access.table.of_account(account_id, COUNTED_MAX))
-        return ReviewedOrder(order, account, len(page.orders), await self._receipt_url(order))
+        url = await self._receipt_url(order, order.receipt) if order.receipt else None
+        return ReviewedOrder(order, account, len(page.orders), url)
 
     async def _decidable(self, admin: Session, order_id: str) -> Order:
         order = await self._access.get(order_id)
@@ -116,7 +117,7 @@ class OrderDecisions:
         )
 
     async def _require_own_decision(self, admin: Session, order: Order, to: OrderStatus, exc: OrderRefused) -> None:
-        """A repeated click finds its own decision; another administrator's click is told who decided."""
+        """A repeated click finds its own decision; another administrator's click is refused with the author."""
         if order.status in _REACHED[to] and order.decider_id == admin.user_id:
             return
         if order.status is OrderStatus.IN_REVIEW:

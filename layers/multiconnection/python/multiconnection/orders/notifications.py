@@ -39,7 +39,7 @@ class StepFunctionsWorkflow:
     """Implements `Workflow`. The execution's name is the order's id, so an order's workflow is started once."""
 
     def __init__(self, state_machine_arn: str | None, region: str, endpoint_url: str | None = None) -> None:
-        """Without an ARN every call is refused: most functions have nothing to do with orders."""
+        """Every call is refused without an ARN, which most functions do not have."""
         self._arn = state_machine_arn
         self._clients = _Clients(region, endpoint_url)
 

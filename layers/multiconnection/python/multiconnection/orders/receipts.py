@@ -104,12 +104,10 @@ class ReceiptService:
             raise _unavailable() from exc
 
 
-async def receipt_url(payloads: PayloadStore, order: Order) -> str | None:
-    """A URL at which an administrator sees the receipt; None when there is none. Raises StorageUnavailable."""
-    if order.receipt is None:
-        return None
+async def receipt_url(payloads: PayloadStore, order: Order, receipt: Receipt) -> str:
+    """A URL at which an administrator sees the copy. Raises StorageUnavailable."""
     try:
-        return await payloads.presigned_get(receipt_key(order, order.receipt), DOWNLOAD_URL_S)
+        return await payloads.presigned_get(receipt_key(order, receipt), DOWNLOAD_URL_S)
     except PayloadStoreError as exc:
         raise _unavailable() from exc
 

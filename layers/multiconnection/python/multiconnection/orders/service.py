@@ -208,7 +208,7 @@ def not_found(order_id: str) -> OrderNotFound:
 
 
 def not_pending(order: Order, *, to_admin: bool = False) -> OrderNotPending:
-    """The refusal of a change that comes too late; users are not told which administrator decided."""
+    """The refusal of a change that comes too late; it does not name the administrator to users."""
     status = order.status.value
     decided_by = order.decided_by if to_admin else "administrator"
     details = {

@@ -225,7 +225,7 @@ class OrderRepair:
                 return
 
     async def _repair(self, listed: Order) -> bool:
-        """Whether there was something to repair. The index may be behind, so the table is read again."""
+        """True if there was something to repair. The index may be behind, so the table is read again."""
         order = await self._orders.get(listed.order_id)
         if order is None or order.status is not listed.status:
             return False

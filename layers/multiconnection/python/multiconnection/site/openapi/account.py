@@ -2,14 +2,6 @@
 
 from .operation import Operation
 
-PAGE = {"limit": "1 to 100, default 25", "cursor": "next_cursor of the page before"}
-SPAN = {"from": "first moment, epoch seconds", "to": "end, epoch seconds, not included"}
-CALLS = {**SPAN, "model": "model id", "key_id": "API key id", "ended": "how the call ended"}
-
-
-def _public(method: str, path: str, summary: str, answer: str | None, body: str | None = None) -> Operation:
-    return Operation(method, path, "Public", summary, "public", body, answer)
-
 
 def _auth(name: str, summary: str, body: str | None, answer: str | None, status: int = 200, *errors: int) -> Operation:
     return Operation(
@@ -23,10 +15,6 @@ def _own(
     found = (404, 409) if "{" in path and method != "GET" else (404,) if "{" in path else ()
     errors = (400, 404, 409) if body else found
     return Operation(method, path, tag, summary, "session", body, answer, status, errors=errors)
-
-
-def _list(path: str, tag: str, summary: str, answer: str, query: dict[str, str]) -> Operation:
-    return Operation("GET", path, tag, summary, "session", None, answer, query=query, errors=(400,))
 
 
 ACCOUNT = (

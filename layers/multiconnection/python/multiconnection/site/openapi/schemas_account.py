@@ -2,33 +2,7 @@
 
 from collections.abc import Mapping
 
-_KEY = {
-    "id*": "str",
-    "name*": "str",
-    "prefix*": "str",
-    "last4*": "str",
-    "created*": "time",
-    "last_used*": "time?",
-    "unused_since*": "time?",
-    "replaced*": "bool",
-    "status*": "active|disabled|expired",
-    "expires_at*": "time?",
-    "budget*": "money?",
-    "budget_left*": "money?",
-    "requests_per_minute*": "int?",
-    "tokens_per_minute*": "int?",
-    "models*": "[str]",
-    "ips*": "[str]",
-    "kind*": "api|session",
-}
-
-
-def _page(of: str) -> dict[str, str]:
-    return {"object*": "str", "data*": f"[{of}]", "next_cursor*": "str?"}
-
-
 ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
-    "Key": _KEY,
     "Status": {"status": "str"},
     "Email": {"email*": "str"},
     "Code": {"code*": "str"},
@@ -50,6 +24,4 @@ ACCOUNT_SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "created*": "time",
     },
     "SignedIn": {"user": "User", "status": "totp_required|new_password_required", "session": "str"},
-    "Site": {"base_url*": "str", "legal_entity*": "str", "test_credit*": "money", "status*": "[ProviderStatus]"},
-    "ProviderStatus": {"provider*": "str", "state*": "ok|degraded|down|unknown"},
 }

@@ -96,7 +96,7 @@ function go(path) {
 function check() {
   let first = null;
   for (const input of form.querySelectorAll("input:not([data-show-password])")) {
-    const text = !input.required || input.value.trim() ? (input.validity.typeMismatch ? "This is not an e-mail address." : "") : "This is needed.";
+    const text = !input.required || input.value.trim() ? (input.validity.typeMismatch ? "This is no e-mail address." : "") : "This is needed.";
     mark(input, text);
     if (text && !first) first = input;
   }

@@ -1,59 +1,39 @@
-"""Speech over HTTP: its own endpoint, the chat endpoint as the product's reference has it, and what goes where."""
+"""Audio over HTTP: speech at both of its endpoints, what goes where, and forms of transcriptions.
+
+What these routes share with all paid endpoints is in tests/calls/test_endpoints.py.
+"""
 
 from typing import Any
 
 import httpx
 import pytest
 
-from multiconnection.audio import routes as audio_routes
-from multiconnection.catalog import routes as catalog_routes
-from multiconnection.chat import routes as chat_routes
-from multiconnection.history import routes as history_routes
-from multiconnection.usage import Ended
-from multiconnection.web.app import create_app
-from tests.support.assertions import assert_common_headers, assert_error
+from tests.support.assertions import assert_error
+from tests.support.audio_files import wav
 from tests.support.chat_app import ChatApp
 from tests.support.chat_world import MESSAGES
-from tests.support.fake_http import json_reply
-from tests.support.speech_world import AUDIO, MINI, TTS, USAGE, SpeechWorld, audio, events
+from tests.support.speech_world import TTS, SpeechWorld, audio
+from tests.support.transcription_world import TEXT, WHISPER, TranscriptionWorld, answer
+
+PATH = "/v1/audio/transcriptions"
 
 pytestmark = pytest.mark.virtual_time
 
 
 SPEECH, CHAT = "/v1/audio/speech", "/v1/chat/completions"
-ROUTERS = (chat_routes.router, audio_routes.router, catalog_routes.router, history_routes.router)
 BODY: dict[str, Any] = {"model": TTS, "input": "The quick brown fox jumped over the lazy dog.", "voice": "alloy"}
-COST = 45 * 15_000
 
 
 def app(*replies: Any) -> ChatApp:
-    """Chat on the hot path as it is deployed, speech on FastAPI's own way."""
-    return ChatApp(SpeechWorld(*replies), ROUTERS)
+    return ChatApp(SpeechWorld(*replies))
 
 
 @pytest.mark.parametrize("path", [SPEECH, CHAT])
-async def test_both_endpoints_answer_with_the_bytes_of_an_mp3(path: str) -> None:
+async def test_the_characters_of_a_call_are_shown(path: str) -> None:
     async with app(audio()) as gateway:
         response = await gateway.send(path, **BODY)
-        assert (response.status_code, response.content) == (200, b"".join(AUDIO))
-        assert response.headers["content-type"] == "audio/mpeg"
-        assert response.headers["cache-control"] == "no-cache"
-        assert_common_headers(response)
-        row = await gateway.world.settled_row()
-        assert (row.cost, row.endpoint, row.ended) == (COST, "audio.speech", Ended.COMPLETE)
-        told = (await gateway.get(f"/v1/usage/{response.headers['x-request-id']}")).json()
-        assert told["cost"] == "0.000675000"
-        assert told["usage"]["characters"] == 45
-
-
-@pytest.mark.parametrize("path", [SPEECH, CHAT])
-async def test_both_endpoints_stream_events(path: str) -> None:
-    async with app(events()) as gateway:
-        response = await gateway.send(path, **{**BODY, "model": MINI, "stream_format": "sse"})
-        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        assert response.text.count("event: speech.audio.delta\n") == len(AUDIO)
-        assert '"cost":"0.001220400"' in response.text.split("\n\n")[-2]
-        assert (await gateway.world.settled_row()).usage.output_audio == USAGE["output_tokens"]
+        found = (await gateway.get(f"/v1/usage/{response.headers['x-request-id']}")).json()
+        assert (found["cost"], found["usage"]["characters"]) == ("0.000675000", 45)
 
 
 @pytest.mark.parametrize("path", [SPEECH, CHAT])
@@ -126,39 +106,25 @@ async def test_the_chat_endpoint_has_no_default_voice(model: object, code: str |
         assert assert_error(response, code, status)["param"] == param
 
 
-@pytest.mark.parametrize("path", [SPEECH, CHAT])
-async def test_a_body_that_is_no_object_is_refused(path: str) -> None:
-    async with app() as gateway:
-        response = await gateway.http.post(path, json=["input"], headers={"authorization": f"Bearer {gateway.secret}"})
-        assert_error(response, None, 400)
+async def transcribed(gateway: ChatApp, **body: Any) -> httpx.Response:
+    return await gateway.http.post(PATH, headers={"authorization": f"Bearer {gateway.secret}"}, **body)
 
 
-async def test_speech_without_a_key_is_refused() -> None:
-    async with app() as gateway:
-        assert_error(await gateway.http.post(SPEECH, json=BODY), "api_key_required", 401)
+@pytest.mark.parametrize("kind", ["text", "srt", "vtt"])
+async def test_text_formats_are_plain_text(kind: str) -> None:
+    said = answer({"text": "Grüße"}) if kind == "text" else answer("Grüße\n".encode())
+    async with ChatApp(TranscriptionWorld(said)) as gateway:
+        files = {"file": ("speech.wav", wav(), "audio/wav")}
+        reply = await transcribed(gateway, data={"model": WHISPER, "response_format": kind}, files=files)
+    assert (reply.content, reply.headers["content-type"]) == ("Grüße\n".encode(), "text/plain; charset=utf-8")
 
 
-async def test_only_posts_are_taken() -> None:
-    async with app() as gateway:
-        response = await gateway.get(SPEECH)
-        assert_error(response, "method_not_allowed", 405)
-        assert response.headers["allow"] == "POST"
-
-
-async def test_a_providers_refusal_reaches_the_caller_in_our_shape() -> None:
-    refusal = {"error": {"message": "Bad voice.", "type": "invalid_request_error", "param": "voice", "code": "bad"}}
-    async with app(json_reply(refusal, 400)) as gateway:
-        error = assert_error(await gateway.send(SPEECH, **BODY), "bad", 400)
-        assert (error["message"], error["param"]) == ("Bad voice.", "voice")
-        assert (await gateway.world.settled_row()).cost == 0
-
-
-async def test_the_hot_path_and_fastapi_answer_alike() -> None:
-    world = SpeechWorld(audio(), audio())
-    async with ChatApp(world, ROUTERS) as gateway:
-        slow = await gateway.send(SPEECH, **BODY)
-        hot = httpx.ASGITransport(app=create_app(world.set_up, ROUTERS, audio_routes.hot_routes))
-        async with httpx.AsyncClient(transport=hot, base_url="http://gateway") as client:
-            fast = await client.post(SPEECH, json=BODY, headers={"authorization": f"Bearer {gateway.secret}"})
-    assert (slow.status_code, slow.content) == (fast.status_code, fast.content)
-    assert slow.headers.keys() == fast.headers.keys()
+async def test_the_model_may_come_after_the_file_and_must_come() -> None:
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n' + wav()
+    model = b'\r\n--edge\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1'
+    async with ChatApp(TranscriptionWorld(answer())) as gateway:
+        gateway.http.headers["content-type"] = "multipart/form-data; boundary=edge"
+        reply = await transcribed(gateway, content=head + b"\r\n--edge--\r\n")
+        assert assert_error(reply, "missing_required_parameter", 400)["param"] == "model"
+        reply = await transcribed(gateway, content=head + model + b"\r\n--edge--\r\n")
+    assert reply.json()["text"] == TEXT
