@@ -14,6 +14,8 @@ from tests.support.audio_files import encoded, wav
 from tests.support.served_gateway import ServedGateway
 from tests.support.transcription_world import DIARIZE, GPT, WHISPER
 
+PATH = "/v1/audio/transcriptions"
+
 # The SDK calls translations deprecated; they work.
 deprecated = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 HEARD = "Received audio.wav: 2.500 seconds of audio."
@@ -127,5 +129,5 @@ async def test_what_we_measure_agrees_with_what_is_decoded(
 
 
 async def test_curl_without_a_key_or_a_model(gateway: ServedGateway) -> None:
-    answer = await gateway.http.post("/v1/audio/transcriptions", files={"file": ("a.wav", wav())})
+    answer = await gateway.http.post(PATH, files={"file": ("a.wav", wav())})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

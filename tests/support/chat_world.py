@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiconnection.calls.routing import Router
-from multiconnection.calls.telemetry import Telemetry
 from starlette.datastructures import State
 
 from multiconnection.audio.speech import SpeechService
@@ -13,7 +11,7 @@ from multiconnection.audio.speech_upstream import OpenAiSpeech
 from multiconnection.audio.transcription import TranscriptionService
 from multiconnection.audio.transcription_upstream import OpenAiTranscription
 from multiconnection.bootstrap.base import default_rates, hold_lifetime_s, ledger_margins
-from multiconnection.calls.pipeline import CallConfig, Calls
+from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
@@ -42,7 +40,7 @@ from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
 from multiconnection.limits.store import LimitsTable
 from multiconnection.money import usd_to_nano
-from multiconnection.observability.metrics import Emf
+from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.providers.http import Http
 from multiconnection.retry import StoreError
 from multiconnection.uploads.service import UploadConfig, UploadService
@@ -233,8 +231,7 @@ class ChatWorld:
         """Let every service, chat included, reach its providers over `http` through its real dialect."""
         self.chat = ChatService(self.calls, OpenAiCompatible(http), self.uploads)
         self.embeddings = EmbeddingsService(self.calls, OpenAiInputs(http))
-        inline_bytes_max = self.settings.inline_result_bytes_max
-        self.images = ImagesService(self.calls, OpenAiImages(http), self.uploads, inline_bytes_max)
+        self.images = ImagesService(self.calls, OpenAiImages(http), self.uploads, self.settings.inline_result_bytes_max)
         self.speech = SpeechService(self.calls, OpenAiSpeech(http))
         self.transcription = TranscriptionService(self.calls, OpenAiTranscription(http), self.uploads)
 
@@ -265,7 +262,7 @@ class ChatWorld:
             clock=self.clock,
             rng=self.rng,
             ip_limits=lambda ip: self.limiter.ip_state(ip).headers(),
-            on_answered=Telemetry(Emf("MultiConnection"), 0.0).call,
+            on_answered=RequestMetrics(Emf("MultiConnection")).call,
             aclose=aclose,
         )
 
@@ -296,7 +293,7 @@ class ChatWorld:
 
     async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.chat(caller, whole, arrival or self.arrival())
+        return await self.chat.answer(caller, whole, arrival or self.arrival())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""

@@ -79,7 +79,7 @@ class SpeechRequest:
 
     def bind(self, model: Model, markup_basis_points: int) -> SpeechCall:
         """All of the cost is fixed: no provider takes a limit for the length of what it says."""
-        counted = Usage(characters=len(self.text)) if by_characters(model) else None
+        counted = Usage(characters=len(self.text)) if priced_by_characters(model) else None
         most, estimate = (counted, Usage()) if counted is not None else self._tokens(model)
         return SpeechCall(
             endpoint=SPEECH,
@@ -136,15 +136,15 @@ def require_speech_model(request: SpeechRequest, model: Model) -> None:
         asked, offered = request.voice[:SHOWN_CHARACTERS], ", ".join(model.voices)
         raise RequestInvalid(f"`{model.id}` has no voice {asked!r}. Its voices are {offered}.", param="voice")
     refuse_costly(SPEECH, request.body, model)
-    if request.events and by_characters(model):
+    if request.events and priced_by_characters(model):
         raise ParameterUnsupported(
             f"`{model.id}` speaks in bytes only: leave `stream_format` out, or set it to 'audio'.",
             param="stream_format",
         )
 
 
-def by_characters(model: Model) -> bool:
-    """Priced by the text, not by tokens."""
+def priced_by_characters(model: Model) -> bool:
+    """True for prices by the text, False for prices by tokens."""
     return "characters" in model.prices.units
 
 

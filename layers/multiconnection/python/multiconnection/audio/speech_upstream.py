@@ -57,7 +57,7 @@ class OpenAiSpeech:
 
 
 class SpeechMeter:
-    """What one spoken answer has consumed so far, and what is charged for each way in which it can end.
+    """The consumption of one spoken answer so far, and the charge for each way in which it can end.
 
     It counts delivered audio and keeps the provider's usage, if there is any. There is always some audio: an answer
     without any is an error before it is a stream.
@@ -82,7 +82,7 @@ class SpeechMeter:
         return self._measured(Ended.DEADLINE)
 
     def failed(self, error: GatewayError) -> Outcome:
-        """After the first audio the vendor's policy decides, for characters and tokens alike."""
+        """Charges by the vendor's policy, characters and tokens alike: there has been some audio."""
         if not self._quirks.mid_stream_error_billed:
             return Outcome(Usage(), UsageSource.NONE, Ended.MID_STREAM_ERROR, error)
         return self._measured(Ended.MID_STREAM_ERROR, error)

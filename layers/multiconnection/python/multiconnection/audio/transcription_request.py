@@ -83,10 +83,10 @@ class TranscriptionCall(PricedCall):
 
     @property
     def by_seconds(self) -> bool:
-        return by_seconds(self.model)
+        return priced_by_seconds(self.model)
 
     def estimated(self, text_bytes: int) -> Usage:
-        """When the provider does not say: the input, and the text that came of it where that is priced."""
+        """The usage when the provider does not say: the input, and the text that came of it where that is priced."""
         if self.by_seconds:
             return self.input_estimate
         output = -(-text_bytes // TEXT_BYTES_PER_TOKEN)
@@ -124,7 +124,7 @@ class TranscriptionRequest:
         pico += usage_max.milliseconds * prices.millisecond
         estimate = self._input_estimate(model, file.audio)
         # Time is counted in the file; tokens, and the length of what cannot be counted, are guessed.
-        exact = by_seconds(model) and file.audio.measured
+        exact = priced_by_seconds(model) and file.audio.measured
         return TranscriptionCall(
             endpoint=self.endpoint,
             model=model,
@@ -141,7 +141,7 @@ class TranscriptionRequest:
         )
 
     def _input_estimate(self, model: Model, audio: Audio) -> Usage:
-        if by_seconds(model):
+        if priced_by_seconds(model):
             return Usage(milliseconds=_whole_seconds(audio.milliseconds) * 1000)
         written = sum(-(-len(text) // TEXT_BYTES_PER_TOKEN) for text in self._texts())
         return Usage(input=written, input_audio=_tokens(audio.milliseconds, model))
@@ -152,7 +152,7 @@ class TranscriptionRequest:
         A context window's worth of audio is answered with `max_output_tokens` at most; a file that the provider cuts
         into more pieces than that still has no more words in it than audio tokens.
         """
-        if by_seconds(model):
+        if priced_by_seconds(model):
             return Usage(milliseconds=1000 * (-(-audio.milliseconds_max // 1000) + SECONDS_MARGIN))
         references = len(self.form.fields.get(REFERENCES, ()))
         spoken = _tokens(audio.milliseconds_max + references * REFERENCE_MS_MAX, model)
@@ -198,8 +198,8 @@ def require_transcription_model(request: TranscriptionRequest, model: Model) -> 
     refuse_costly(request.endpoint, request.named, model)
 
 
-def by_seconds(model: Model) -> bool:
-    """Priced by the length of the audio, not by tokens."""
+def priced_by_seconds(model: Model) -> bool:
+    """True for prices by the length of the audio, False for prices by tokens."""
     return not model.audio_tokens_per_second
 
 

@@ -140,7 +140,7 @@ class TranscriptEvents:
         return self._transcript.outcome
 
     async def aclose(self) -> None:
-        """Nothing is open any more."""
+        """Does nothing: the reply has been read and closed."""
 
     def _body(self) -> dict[str, Any]:
         given, outcome = self._transcript.body, self._transcript.outcome

@@ -120,7 +120,7 @@ def build_console_services(base: Base) -> Console:
 
 
 def build_identity(base: Base, keys: KeyService) -> Identity:
-    """Nothing is fetched before the first request that has to do with a person."""
+    """Fetches nothing before the first request of a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
     # Functions without sessions have no pool and never ask.
     pool = UserPool(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from multiconnection.catalog.models import Model, Provider, UpstreamRef
@@ -111,14 +112,7 @@ class Calls:
         reservation = await self._reserver.reserve(caller, call, context)
         if reservation.bound is not call.bound:
             call = replace(call, bound=reservation.bound)
-
-        def on_settled(row: UsageRow) -> None:
-            """The token limit counts what the call really used, and the metrics know its price."""
-            context.charged = charged_members(row)
-            used = row.usage.prompt_tokens + row.usage.completion_tokens
-            self._limiter.settle(limits.subjects, estimate, used)
-
-        attempts = context.attempts = Attempts()
+        context.attempts = Attempts()
         charge = Charge(
             ledger=self._ledger,
             clock=self._clock,
@@ -127,8 +121,8 @@ class Calls:
             hold=reservation.hold,
             secret=caller.api_key.digits,
             started_s=context.started_s,
-            attempts=attempts,
-            on_settled=on_settled,
+            attempts=context.attempts,
+            on_settled=partial(self._note_settled, context, limits.subjects, estimate),
         )
         deadline_s = self._deadline_s(context)
         return ReservedCall(
@@ -140,6 +134,12 @@ class Calls:
             min(deadline_s, context.started_s + self._config.whole_answer_timeout_s),
             self._config.keep_alive_s,
         )
+
+    def _note_settled(self, context: RequestContext, subjects: tuple[str, ...], estimate: int, row: UsageRow) -> None:
+        """The token limits count what the call really used, and the metrics know its price."""
+        context.charged = charged_members(row)
+        used = row.usage.prompt_tokens + row.usage.completion_tokens
+        self._limiter.settle(subjects, estimate, used)
 
     def _deadline_s(self, context: RequestContext) -> float:
         """Our own deadline, early enough to answer and settle before the function ends."""
@@ -205,7 +205,7 @@ class ReservedCall(Generic[CallT]):
         operation: Callable[[Provider, CallT, CostOf], Awaitable[UpstreamStream]],
         framing: Framing,
     ) -> StreamedAnswer:
-        """Up to the first good event (or to silence); the result has to be relayed. Raises GatewayError, settled."""
+        """The answer from its first good event (or from silence) on, to be relayed. Raises GatewayError, settled."""
 
         async def attempt(provider: Provider, ref: UpstreamRef) -> UpstreamStream:
             return await operation(provider, replace(self.call, upstream_model=ref.model), self.charge.cost_usd)

@@ -1,4 +1,4 @@
-"""What the requests of paid endpoints have in common: the priced call that each becomes, and prompts that are lists."""
+"""The common parts of paid requests: the priced call that each becomes, and prompts that are lists of inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

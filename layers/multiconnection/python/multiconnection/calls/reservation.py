@@ -156,7 +156,7 @@ class Reserver:
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What one account image says about money: `available` now, `potential` once every call in flight has ended."""
+    """The money in one account image: `available` now, `potential` once every call in flight has ended."""
 
     available: int
     potential: int
@@ -177,7 +177,7 @@ class Funds:
 
 
 def shortened(bound: CostBound, funds: Funds, limit: int | None) -> CostBound:
-    """The bound of the longest answer that the funds afford; raises the 402 or 429 that tells the caller what to do.
+    """The bound of the longest answer that the funds afford; raises a 402 or 429 that says what to do.
 
     `limit` is what the caller asked for, None when open-ended: only then may the answer be shortened.
     """
@@ -238,7 +238,7 @@ def _affords(image: Account, caller: Caller, bound: CostBound) -> bool:
 
 
 def _advice(funds: Funds, affordable_tokens: int | None) -> str:
-    """Only what helps: no shorter answer makes up for a prompt that is too dear by itself."""
+    """Advice that helps: no shorter answer makes up for a prompt that is too dear by itself."""
     pay = "raise the key's budget" if funds.reason == "key_budget" else "recharge"
     return f"{pay.capitalize()}, or lower `max_tokens`." if affordable_tokens else f"{pay.capitalize()}."
 

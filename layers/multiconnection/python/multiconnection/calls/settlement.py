@@ -19,7 +19,7 @@ _ONE_USD_NANO = 10**9
 
 
 class InFlightCalls:
-    """The calls of this process that hold money, so that a process told to stop can settle them first.
+    """The calls of this process that hold money, so that a process that has to stop can settle them first.
 
     A call begins after its reserve and ends after its settlement.
     """
@@ -66,7 +66,7 @@ class Charge:
         self.in_flight.begin(self.hold.hold_id)
 
     def cost_usd(self, usage: Usage) -> str:
-        """What this usage will be charged: never more than the hold."""
+        """The charge for this usage as decimal USD: never more than the hold."""
         return nano_to_usd(min(self._cost(usage), self.hold.amount))
 
     async def settle(self, outcome: Outcome) -> Settlement:
@@ -124,7 +124,7 @@ class Charge:
 
 
 def charged_members(row: UsageRow) -> Mapping[str, object]:
-    """What the metrics line of a settled call says about its charge."""
+    """Members of the metrics line of a settled call."""
     return {
         "TokensIn": row.usage.prompt_tokens,
         "TokensOut": row.usage.completion_tokens,

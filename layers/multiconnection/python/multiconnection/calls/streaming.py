@@ -37,7 +37,7 @@ def deadline_error(advice: str = "") -> UpstreamTimeout:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a body that comes in pieces reports a failure.
+    """The media type of a body that comes in pieces, and its way to report a failure.
 
     `error` writes it as an event; None where a body has no room for one and can only be cut off.
     """
@@ -47,7 +47,7 @@ class Framing:
 
     @property
     def is_events(self) -> bool:
-        """Only between events is there room for a keep-alive."""
+        """True if there is room for a keep-alive: between events there is."""
         return self.error is not None
 
 

@@ -14,7 +14,7 @@ CostOf = Callable[[Usage], str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call consumed and how it ended; `error` is what went wrong in mid-stream.
+    """The consumption and the end of a call; `error` is what went wrong in mid-stream.
 
     `disbelieved` is what the provider reported where that is more than the call can have consumed: it is not charged,
     and what it would cost beyond the charge is recorded as the operator's.
@@ -57,7 +57,7 @@ class UpstreamError(Exception):
         self.ended = ended
 
     def outcome(self) -> Outcome:
-        """Nothing is charged for a call that ends with this error."""
+        """The outcome of a call that ends with this error: nothing is charged."""
         return Outcome(Usage(), UsageSource.NONE, self.ended, self.error)
 
 

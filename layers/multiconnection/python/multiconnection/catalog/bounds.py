@@ -25,7 +25,7 @@ OUTPUT_TOKENS_MIN = 64
 
 @dataclass(frozen=True, slots=True)
 class CostBound:
-    """What a call can cost at most: `fixed_pico` for its input, `per_token_pico` for each output token."""
+    """The most that a call can cost: `fixed_pico` for its input, `per_token_pico` for each output token."""
 
     fixed_pico: int
     per_token_pico: int
@@ -78,9 +78,6 @@ def chat_cost_bound(
         output_tokens=output_tokens,
         markup_basis_points=markup_basis_points,
     )
-
-
-# From usage to money, at one price version.
 
 
 def cost_nano(model: Model, usage: Usage, markup_basis_points: int) -> int:

@@ -1,4 +1,4 @@
-"""How many bytes a text can gain under Unicode's NFKC normalisation, in time linear in its length.
+"""Bytes that a text can gain under Unicode's NFKC normalisation, in time linear in its length.
 
 Normalising itself sorts runs of combining marks, which takes quadratic time, and can make a text eleven times as long.
 """
@@ -74,7 +74,7 @@ def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _gains(text: str) -> tuple[list[int], bool]:
-    """What each character gains that can, and whether a mark may stand at the start, behind what was cut off."""
+    """The gain of each character that can grow, and whether a mark may stand at the start, behind what was cut off."""
     tables = _tables()
     if not tables.noteworthy.search(text):
         return [], False
@@ -117,7 +117,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _class_of(chars: Iterable[str]) -> str:
-    """Those of the Basic Multilingual Plane as ranges inside the brackets of a pattern."""
+    """The characters of the Basic Multilingual Plane as ranges inside the brackets of a pattern."""
     ranges: list[list[int]] = []
     for code in sorted(ord(char) for char in chars if char < BEYOND):
         if ranges and code == ranges[-1][1] + 1:

@@ -220,7 +220,7 @@ def _why_refused(endpoint: str, name: str, model: "Model") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ParameterPolicy:
-    """What one provider takes. `accepted`: by endpoint, fields of its own that cost nothing beyond the hold.
+    """The fields that one provider takes. `accepted`: by endpoint, fields of its own that cost nothing beyond the hold.
 
     An accepted `a.b` is the member `b` of the object `a`, and no other member of it.
     `unknown_fields`: whether a field that is in no list refuses the call here, is dropped, or is passed on.
@@ -230,7 +230,7 @@ class ParameterPolicy:
     accepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def refusal(self, endpoint: str, body: Mapping[str, Any]) -> ParameterUnsupported | None:
-        """Why this provider cannot be sent `body`, which has passed `refuse_costly`."""
+        """The error if this provider does not take `body`, which has passed `refuse_costly`."""
         if self.unknown_fields == DROP:
             return None
         for name, value in self._unknown(endpoint, body):

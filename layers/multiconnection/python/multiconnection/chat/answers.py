@@ -22,12 +22,12 @@ TEXT_COMPLETION = "text_completion"
 FINISHED_BY_ERROR = "error"
 BYTES_PER_TOKEN = 4
 TextAt = tuple[dict[str, Any], str]
-"""Where a delivered text is: the object that holds it and the member's name."""
+"""The place of a delivered text: the object that holds it and the member's name."""
 
 
 @dataclass(slots=True)
 class Choice:
-    """What one choice has sent so far."""
+    """The state of one choice after the chunks so far."""
 
     role_sent: bool = False
     finished: bool = False
@@ -37,7 +37,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Seen:
-    """What one chunk contained. `settled`: nothing in it is new but its text; `began`: a tool call began.
+    """The content of one chunk. `settled`: nothing in it is new but its text; `began`: a tool call began.
 
     `call` is the one tool call of a settled chunk, and whether the provider named it.
     """

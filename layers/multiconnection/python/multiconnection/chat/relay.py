@@ -57,7 +57,7 @@ class Relay:
 
     @property
     def stopped(self) -> bool:
-        """Nothing after a [DONE] or an error is read."""
+        """True after a [DONE] or an error: nothing more is read."""
         return self.done or self._error is not None
 
     @property
@@ -65,7 +65,7 @@ class Relay:
         return self._meter.substance
 
     def outcome(self) -> Outcome:
-        """Before the end: what is known so far."""
+        """Valid at any time; before the end it is what is known so far."""
         return self._outcome or self._meter.so_far()
 
     def accept(self, payloads: Sequence[bytes]) -> bytes:
@@ -85,7 +85,7 @@ class Relay:
         return b""
 
     def refusal(self, failure: UpstreamError | None) -> UpstreamError:
-        """Why there is no answer, when there is no substance."""
+        """The error of an answer without substance."""
         return self._error or failure or empty_answer()
 
     def end(self, failure: UpstreamError | None) -> list[bytes]:
@@ -194,7 +194,7 @@ class Relay:
 
 
 class Meter:
-    """What one streamed answer has consumed so far, and what is charged for each way in which it can end.
+    """The consumption of one streamed answer so far, and the charge for each way in which it can end.
 
     It counts delivered text and keeps the last usage that can be right. `substance`: a token, a call, a refusal or a
     finish_reason was seen, so there is an answer to charge for. `final`: the provider has reported its last usage,
@@ -249,7 +249,7 @@ class Meter:
         return self._measured(Ended.DEADLINE)
 
     def failed(self, error: GatewayError) -> Outcome:
-        """Before the first token nothing is charged; after it, usage if given, else what the vendor's policy is."""
+        """Charges nothing before the first token; after it the usage if given, else by the vendor's policy."""
         if not self.substance:
             return self.nothing(Ended.UPSTREAM_ERROR, error)
         if self.usage is None and not self._quirks.mid_stream_error_billed:

@@ -83,7 +83,7 @@ class ChatCall(PricedCall):
 
     @property
     def output_tokens_max(self) -> int:
-        """What the hold covers of each choice; always sent upstream."""
+        """Output tokens of each choice that the hold covers; always sent upstream."""
         return self.bound.output_tokens
 
     @property
@@ -206,7 +206,7 @@ def chat_request_steps(body: object) -> Steps[ChatRequest]:
 
 
 def _validated_messages(body: Mapping[str, Any]) -> Steps[None]:
-    """What pydantic makes of a message takes many times its size, so it is looked at and dropped."""
+    """Validates in steps. Pydantic's copy of a message takes many times its size, so it is dropped at once."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not MESSAGES_STEP < len(messages) <= MESSAGES_MAX:
         validated(ChatMessages, body)
@@ -395,7 +395,7 @@ def require_completions_model(request: CompletionsRequest, model: Model) -> None
 
 
 def prompt_tokens_typical(body: Mapping[str, Any]) -> int:
-    """How many tokens a chat request without its images typically is: what a model reads, not the JSON around it."""
+    """Typical tokens of a chat request without its images: the parts that a model reads, not the JSON around them."""
     messages = body["messages"]
     read = sum(len(orjson.dumps(body[name])) for name in _AS_JSON if body.get(name))
     read += sum(map(_message_bytes, messages))

@@ -99,7 +99,7 @@ class Call:
         return self.arguments.begun if self.custom else self.arguments.complete
 
     def passes(self, text: bytes, *, named: bool) -> bool:
-        """Whether a delta like those before it, but for this piece of the arguments, belongs to this call too."""
+        """True when a delta that differs from those before it only in its arguments belongs to this call too."""
         if self.again or (named and self.complete):
             return False
         self.arguments.feed_raw(text)
@@ -284,7 +284,7 @@ def _function(entry: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _holder(entry: dict[str, Any]) -> dict[str, Any]:
-    """What holds the name and the arguments, or the input of a custom tool."""
+    """The object that holds the name and the arguments, or the input of a custom tool."""
     given = entry.get("custom" if "custom" in entry else "function")
     return given if isinstance(given, dict) else {}
 

@@ -88,7 +88,7 @@ def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = T
 
 
 def _callers_stream_options(call: ChatCall) -> dict[str, Any]:
-    """What the caller put into stream_options besides include_usage."""
+    """Members of the caller's stream_options besides include_usage."""
     options = call.body.get("stream_options")
     if not isinstance(options, Mapping):
         return {}
@@ -163,7 +163,7 @@ class ChatStream:
         return self._relay.accept(payloads)
 
     async def _finish(self) -> None:
-        """After a [DONE] only the end of the body is missing, and then the connection can serve another call."""
+        """Keeps the connection for another call after a [DONE], when only the end of the body is missing."""
         if self._relay.done:
             await self._reply.drain()
         else:

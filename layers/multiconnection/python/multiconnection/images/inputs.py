@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """At least one picture; the mask says where to paint, the markup is drawn over the first picture as a guide."""
+    """At least one picture; the mask marks where to paint, the markup is a guide that lies over the first picture."""
 
     pictures: tuple[Source, ...]
     mask: Source | None
@@ -178,7 +178,7 @@ def _value(name: str, form: Form) -> Any:
 
 
 def _typed(name: str, value: str) -> str | int | bool | None:
-    """What is no number stays a text, which validation refuses. An empty field is as if it were absent."""
+    """A number or flag from its text; any other text stays one, for validation to refuse. Empty counts as absent."""
     if not value and name != "prompt":
         return None
     if name in _INTEGERS and value.isascii() and value.lstrip("-").isdecimal() and len(value) < len("10" * 8):

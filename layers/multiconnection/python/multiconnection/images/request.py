@@ -111,7 +111,7 @@ class ImageCall(PricedCall):
         )
 
     def _shape(self, metadata: Mapping[str, Any], known: Iterable[Shape]) -> Shape:
-        """As the answer says, where that has a price; else as it was asked for."""
+        """Size and quality as the answer says, where these have a price; else as they were asked for."""
         size, quality = self.shapes[0]
         shape = (_word(metadata.get("size"), size), _word(metadata.get("quality"), quality))
         return shape if shape in known else self.shapes[0]

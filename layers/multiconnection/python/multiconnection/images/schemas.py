@@ -18,9 +18,9 @@ Url = Annotated[str, Field(min_length=1, max_length=URL_CHARACTERS_MAX)]
 
 
 class ImagesBody(Open):
-    """What both endpoints have in common; `model` has a default.
+    """The common fields of both endpoints; `model` has a default.
 
-    SVG is drawn by another model for tokens of another price, so it is not among the formats.
+    SVG is not among the formats: another model makes it, at another price.
     """
 
     prompt: Annotated[str, Field(min_length=1)]

@@ -167,7 +167,7 @@ def shown_usage(usage: Usage, source: UsageSource, cost: str) -> dict[str, Any]:
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provider says of all images at once; what has another type is not passed on."""
+    """Members about all images at once; those of another type are not passed on."""
     metadata: dict[str, Any] = {name: body[name] for name in METADATA if isinstance(body.get(name), str)}
     created = body.get("created")
     if isinstance(created, int) and not isinstance(created, bool):
@@ -188,7 +188,7 @@ def decoded(given: object) -> bytes:
 
 
 def image_outcome(usage: object, metadata: Mapping[str, Any], delivered: int, made: int, call: ImageCall) -> Outcome:
-    """Of `made` images the provider counted, `delivered` are paid for."""
+    """The outcome of an answer: of `made` images that the provider counted, `delivered` are paid for."""
     estimate, source = call.counted(delivered, metadata)
     reported = read_image_usage(usage, call.model) if call.by_tokens else None
     if reported is None:

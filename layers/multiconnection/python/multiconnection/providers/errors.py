@@ -1,4 +1,4 @@
-"""Failures of a provider in our error tree: what the caller is told and how the provider is treated."""
+"""Failures of a provider in our error tree: the caller's error, and how the provider is treated."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from multiconnection.web.json import decode, decode_plain
 
 
 class TransportFailure(Exception):
-    """The exchange with a provider broke below HTTP; the subclass says where."""
+    """The exchange with a provider failed below HTTP; the subclass says where."""
 
 
 class ConnectFailed(TransportFailure):
@@ -41,7 +41,7 @@ class AnswerTimedOut(TransportFailure):
 
 
 class ConnectionCut(TransportFailure):
-    """The connection broke after the request was sent."""
+    """The connection was lost after the request was sent."""
 
 
 class BodyTooLarge(TransportFailure):
@@ -59,6 +59,87 @@ REQUEST_AT_FAULT = frozenset({400, 413, 422})
 ENDED_EARLY = "The provider's stream ended before the answer was complete."
 EMPTY_ANSWER = "The provider sent an empty answer."
 NOT_AN_ANSWER = "The provider sent something that is not an answer to the request."
+MESSAGE_CHARS_MAX = 2000  # what is searched; the bound keeps hostile text from costing time
+WORD_CHARS_MAX = 200
+# Of a list of details or the steps of a path, more say nothing new.
+DETAILS_MAX = 16
+STATUS_BY_WORD = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "invalid_api_key": 401,
+    "api_key_invalid": 401,
+    "insufficient_quota": 402,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "resource_exhausted": 429,
+    "rate_limited": 429,
+}
+# The text may quote the caller, so it decides only the error of that caller, never how the provider is treated.
+_TOO_LONG = re.compile(
+    r"maximum context length|context.?length.?exceeded|context.?window|exceed\w{0,8} the (?:available )?context"
+    r"|exceed_context_size|prompt is too long|input is too long|input token count .{0,100} exceeds"
+    r"|reduce the length of the (?:messages|prompt|input)",
+    re.IGNORECASE,
+)
+_OUR_KEY = re.compile(r"api.?key not valid|(?:incorrect|invalid) api.?key", re.IGNORECASE)
+_NO_SUCH_MODEL = re.compile(r"\bmodel\b.{0,200}(?:not exist|not found|not supported)", re.IGNORECASE)
+SCRUBBED_CHARS_MAX = 500
+# Callers cut between words; this only bounds the work.
+TEXT_CHARS_MAX = 2000
+REDACTED = "[redacted]"
+_KEY_CHARS_MIN = 4
+_SECRET = re.compile(
+    r"""\bbearer\s+[^\s"',;]+
+      | \b[a-z]+://[^\s"'<>]+
+      | \b(?:sk|gsk|xai|pk|rk|org|proj)[-_][\w*.-]{6,}
+      | \bAIza[\w-]{10,}
+      | \b(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?\b
+      | (?<![a-z0-9-])(?:[a-z0-9-]{1,63}\.){1,10}(?:com|ai|net|io|org|dev|cloud|local|internal)(?::\d+)?\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_CODE = re.compile(r"[\w.:-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An error in whatever shape a provider stated it: its message, and the machine-readable parts as they were."""
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    status: int | None = None
+    moderated: bool = False
+
+    @property
+    def words(self) -> frozenset[str]:
+        return frozenset(word.lower() for word in (self.code, self.type) if word)
+
+    @property
+    def too_long(self) -> bool:
+        coded = self.words & {"context_length_exceeded", "exceed_context_size_error"}
+        return bool(coded) or bool(_TOO_LONG.search(self.message or ""))
+
+    @property
+    def names_our_key(self) -> bool:
+        return bool(_OUR_KEY.search(self.message or ""))
+
+    @property
+    def no_such_model(self) -> bool:
+        if "model_not_found" in self.words:
+            return True
+        return self.code in (None, "invalid_request_error") and bool(_NO_SUCH_MODEL.search(self.message or ""))
 
 
 def transport_error(failure: TransportFailure) -> UpstreamError:
@@ -90,38 +171,55 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes, provider:
     return _mapped(status, headers, body_complaint(body), provider)
 
 
-# The shapes in which providers say that something went wrong, read into one.
+def reported_error(error: object, provider: Provider) -> UpstreamError:
+    """An error object inside a 200: a body, a first event, or an event in mid-stream."""
+    complaint = complaint_of(error)
+    return _mapped(complaint.status or 502, {}, complaint, provider)
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """What a provider said: its words, and the machine-readable parts as they were."""
+def answer_body(raw: bytes, provider: Provider) -> dict[str, Any]:
+    """The JSON object of a 200 answer that is no error; raises UpstreamError."""
+    if not raw or raw.isspace():
+        raise empty_answer()
+    try:
+        body = decode_plain(raw)
+    except ValueError as exc:
+        raise not_an_answer() from exc
+    error = error_in(body)
+    if error is not None:
+        raise reported_error(error, provider)
+    if not isinstance(body, dict):
+        raise not_an_answer()
+    return body
 
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | None = None
-    status: int | None = None
-    moderated: bool = False
 
-    @property
-    def words(self) -> frozenset[str]:
-        return frozenset(word.lower() for word in (self.code, self.type) if word)
+def error_in(value: object) -> object:
+    """The error that an event or a 200 body carries, or None. `"error": null` in a chunk is none."""
+    if isinstance(value, list):
+        return error_in(value[0]) if value else None
+    if not isinstance(value, dict):
+        return None
+    if value.get("error"):
+        return value["error"]
+    x_groq = value.get("x_groq")
+    if isinstance(x_groq, dict) and x_groq.get("error"):
+        return x_groq["error"]
+    return value if "choices" not in value and _is_flat_error(value) else None
 
-    @property
-    def too_long(self) -> bool:
-        coded = self.words & {"context_length_exceeded", "exceed_context_size_error"}
-        return bool(coded) or bool(_TOO_LONG.search(self.message or ""))
 
-    @property
-    def names_our_key(self) -> bool:
-        return bool(_OUR_KEY.search(self.message or ""))
-
-    @property
-    def no_such_model(self) -> bool:
-        if "model_not_found" in self.words:
-            return True
-        return self.code in (None, "invalid_request_error") and bool(_NO_SUCH_MODEL.search(self.message or ""))
+def complaint_of(body: object) -> Complaint:
+    """Any of: {"error": {…}}, {"error": "…"}, {"detail": …}, [{"error": …}], {"message": …}, a string."""
+    if isinstance(body, list):
+        return complaint_of(body[0]) if body else Complaint()
+    if isinstance(body, str):
+        return Complaint(message=_bounded(body) or None)
+    if not isinstance(body, dict):
+        return Complaint()
+    for name in ("error", "detail"):
+        if body.get(name):
+            inner = body[name]
+            return _object(inner) if isinstance(inner, dict) else complaint_of(inner)
+    return _object(body)
 
 
 def body_complaint(body: bytes) -> Complaint:
@@ -132,10 +230,32 @@ def body_complaint(body: bytes) -> Complaint:
         return Complaint()
 
 
-def reported_error(error: object, provider: Provider) -> UpstreamError:
-    """An error object inside a 200: a body, a first event, or an event in mid-stream."""
-    complaint = complaint_of(error)
-    return _mapped(complaint.status or 502, {}, complaint, provider)
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """`Retry-After` in seconds or as a date, between 1 and RETRY_AFTER_S_MAX."""
+    given = (headers.get("retry-after") or headers.get("Retry-After") or "")[:RETRY_AFTER_CHARS_MAX]
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = _seconds_until(given)
+    if not isfinite(seconds) or seconds < 0:
+        seconds = RETRY_AFTER_S_DEFAULT
+    return min(max(seconds, 1.0), RETRY_AFTER_S_MAX)
+
+
+def scrub(text: str, provider: Provider) -> str:
+    """One line of at most MESSAGE_CHARS_MAX characters, in time linear in the text."""
+    text = text[:TEXT_CHARS_MAX].encode("utf-8", "replace").decode()
+    if provider.api_key and len(provider.api_key) >= _KEY_CHARS_MIN:
+        text = text.replace(provider.api_key, REDACTED)
+    if host := urlsplit(provider.base_url).hostname:
+        text = re.sub(rf"\b{re.escape(host)}(?::\d+)?\b", REDACTED, text, flags=re.IGNORECASE)
+    text = " ".join(_SECRET.sub(REDACTED, text).split())
+    return text if len(text) <= SCRUBBED_CHARS_MAX else text[: SCRUBBED_CHARS_MAX - 1] + "…"
+
+
+def clean_code(code: str | None) -> str | None:
+    """A machine-readable code, or None for anything that is not one."""
+    return code if code and _CODE.fullmatch(code) and not _SECRET.search(code) else None
 
 
 def _mapped(status: int, headers: Mapping[str, str], complaint: Complaint, provider: Provider) -> UpstreamError:
@@ -190,18 +310,6 @@ def _rate_limited(headers: Mapping[str, str]) -> UpstreamError:
     return _elsewhere(error, after_s)
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float:
-    """`Retry-After` in seconds or as a date, between 1 and RETRY_AFTER_S_MAX."""
-    given = (headers.get("retry-after") or headers.get("Retry-After") or "")[:RETRY_AFTER_CHARS_MAX]
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = _seconds_until(given)
-    if not isfinite(seconds) or seconds < 0:
-        seconds = RETRY_AFTER_S_DEFAULT
-    return min(max(seconds, 1.0), RETRY_AFTER_S_MAX)
-
-
 def _seconds_until(date: str) -> float:
     try:
         moment = parsedate_to_datetime(date)
@@ -224,74 +332,9 @@ def _elsewhere(
     return UpstreamError(error, retry_elsewhere=True, cool_down_s=cool_down_s, ended=ended)
 
 
-MESSAGE_CHARS_MAX = 2000  # what is searched; the bound keeps hostile text from costing time
-WORD_CHARS_MAX = 200
-# Of a list of details or the steps of a path, more say nothing new.
-DETAILS_MAX = 16
-STATUS_BY_WORD = {
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "context_length_exceeded": 400,
-    "exceed_context_size_error": 400,
-    "authentication_error": 401,
-    "unauthenticated": 401,
-    "invalid_api_key": 401,
-    "api_key_invalid": 401,
-    "insufficient_quota": 402,
-    "billing_error": 402,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "not_found_error": 404,
-    "not_found": 404,
-    "model_not_found": 404,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "resource_exhausted": 429,
-    "rate_limited": 429,
-}
-# The text may quote the caller, so it decides only what that caller is told, never how the provider is treated.
-_TOO_LONG = re.compile(
-    r"maximum context length|context.?length.?exceeded|context.?window|exceed\w{0,8} the (?:available )?context"
-    r"|exceed_context_size|prompt is too long|input is too long|input token count .{0,100} exceeds"
-    r"|reduce the length of the (?:messages|prompt|input)",
-    re.IGNORECASE,
-)
-_OUR_KEY = re.compile(r"api.?key not valid|(?:incorrect|invalid) api.?key", re.IGNORECASE)
-_NO_SUCH_MODEL = re.compile(r"\bmodel\b.{0,200}(?:not exist|not found|not supported)", re.IGNORECASE)
-
-
-def error_in(value: object) -> object:
-    """The error that an event or a 200 body carries, or None. `"error": null` in a chunk is none."""
-    if isinstance(value, list):
-        return error_in(value[0]) if value else None
-    if not isinstance(value, dict):
-        return None
-    if value.get("error"):
-        return value["error"]
-    x_groq = value.get("x_groq")
-    if isinstance(x_groq, dict) and x_groq.get("error"):
-        return x_groq["error"]
-    return value if "choices" not in value and _is_flat_error(value) else None
-
-
 def _is_flat_error(value: Mapping[str, Any]) -> bool:
     named = "error" in (value.get("object"), value.get("type"))
     return named or "detail" in value or ("message" in value and "code" in value)
-
-
-def complaint_of(body: object) -> Complaint:
-    """Any of: {"error": {…}}, {"error": "…"}, {"detail": …}, [{"error": …}], {"message": …}, a string."""
-    if isinstance(body, list):
-        return complaint_of(body[0]) if body else Complaint()
-    if isinstance(body, str):
-        return Complaint(message=_bounded(body) or None)
-    if not isinstance(body, dict):
-        return Complaint()
-    for name in ("error", "detail"):
-        if body.get(name):
-            inner = body[name]
-            return _object(inner) if isinstance(inner, dict) else complaint_of(inner)
-    return _object(body)
 
 
 def _object(error: Mapping[str, Any]) -> Complaint:
@@ -354,58 +397,3 @@ def _bounded(text: str) -> str:
         return text
     words = text[:MESSAGE_CHARS_MAX].rsplit(None, 1)
     return words[0] if len(words) > 1 else ""
-
-
-# Text of a provider made fit to be shown to a caller: no keys, no addresses, bounded.
-
-SCRUBBED_CHARS_MAX = 500
-# Whoever calls cuts between words; this only bounds the work.
-TEXT_CHARS_MAX = 2000
-REDACTED = "[redacted]"
-_KEY_CHARS_MIN = 4
-_SECRET = re.compile(
-    r"""\bbearer\s+[^\s"',;]+
-      | \b[a-z]+://[^\s"'<>]+
-      | \b(?:sk|gsk|xai|pk|rk|org|proj)[-_][\w*.-]{6,}
-      | \bAIza[\w-]{10,}
-      | \b(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?\b
-      | (?<![a-z0-9-])(?:[a-z0-9-]{1,63}\.){1,10}(?:com|ai|net|io|org|dev|cloud|local|internal)(?::\d+)?\b
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_CODE = re.compile(r"[\w.:-]{1,64}")
-
-
-def scrub(text: str, provider: Provider) -> str:
-    """One line of at most MESSAGE_CHARS_MAX characters, in time linear in the text."""
-    text = text[:TEXT_CHARS_MAX].encode("utf-8", "replace").decode()
-    if provider.api_key and len(provider.api_key) >= _KEY_CHARS_MIN:
-        text = text.replace(provider.api_key, REDACTED)
-    if host := urlsplit(provider.base_url).hostname:
-        text = re.sub(rf"\b{re.escape(host)}(?::\d+)?\b", REDACTED, text, flags=re.IGNORECASE)
-    text = " ".join(_SECRET.sub(REDACTED, text).split())
-    return text if len(text) <= SCRUBBED_CHARS_MAX else text[: SCRUBBED_CHARS_MAX - 1] + "…"
-
-
-def clean_code(code: str | None) -> str | None:
-    """A machine-readable code, or None for anything that is not one."""
-    return code if code and _CODE.fullmatch(code) and not _SECRET.search(code) else None
-
-
-# The JSON object of a provider's whole answer, or why it is none.
-
-
-def answer_body(raw: bytes, provider: Provider) -> dict[str, Any]:
-    """The JSON object of a 200 answer that is no error; raises UpstreamError."""
-    if not raw or raw.isspace():
-        raise empty_answer()
-    try:
-        body = decode_plain(raw)
-    except ValueError as exc:
-        raise not_an_answer() from exc
-    error = error_in(body)
-    if error is not None:
-        raise reported_error(error, provider)
-    if not isinstance(body, dict):
-        raise not_an_answer()
-    return body

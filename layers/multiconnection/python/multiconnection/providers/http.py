@@ -67,7 +67,7 @@ class Reply(Protocol):
 
 
 class Http(Protocol):
-    """What a dialect needs of the network."""
+    """The network as a dialect needs it."""
 
     async def post(
         self,
@@ -94,7 +94,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is posted to `path` below the provider's base URL."""
+    """A request that is posted to `path` below the provider's base URL."""
 
     path: str
     body: bytes

@@ -1,4 +1,4 @@
-"""Incremental reading of server-sent events: bytes in any pieces in, the data of whole events out."""
+"""Incremental reading of server-sent events, and streams of named events (speech, images, transcriptions)."""
 
 from collections.abc import AsyncIterator
 from time import monotonic
@@ -21,6 +21,7 @@ from .errors import (
 from .http import Reply
 
 BOM = b"\xef\xbb\xbf"
+DONE = b"[DONE]"
 EVENT_BYTES_MAX = 128 * 1024 * 1024  # an image as base64 is some 10 MB; the SDKs' own tests go to 64 MiB
 
 
@@ -60,7 +61,7 @@ class EventSplitter:
 
     def _buffered(self, data: bytes) -> list[bytes]:
         buffer = self._buffer
-        unseen = max(len(buffer) - 1, 0)  # the blank line may lie across two reads; nothing else is looked at twice
+        unseen = max(len(buffer) - 1, 0)  # the blank line may be cut by a read; nothing else is looked at twice
         buffer += data
         end = buffer.rfind(b"\n\n", unseen)
         if end < 0:
@@ -120,11 +121,6 @@ def _payload(block: bytes) -> bytes:
     return payload
 
 
-# Streams of named events (speech, images, transcriptions): read, passed on one by one, concluded with a bill.
-
-DONE = b"[DONE]"
-
-
 class EventReader(Protocol):
     """One modality's events. `substance`: something worth money has arrived; `finished`: the last event has."""
 
@@ -132,16 +128,16 @@ class EventReader(Protocol):
     finished: bool
 
     def accept(self, event: dict[str, Any], payload: bytes) -> bytes:
-        """What the caller gets for one event, b"" for nothing; raises UpstreamError when it makes no sense."""
+        """The bytes for the caller that come of one event, or b""; raises UpstreamError when it makes no sense."""
 
     def complete(self) -> Outcome:
-        """After the last event."""
+        """The outcome after the last event."""
 
     def so_far(self) -> Outcome:
-        """What is known before the end, with `ended=DEADLINE`."""
+        """The outcome as far as it is known before the end, with `ended=DEADLINE`."""
 
     def failed(self, error: GatewayError) -> Outcome:
-        """The stream broke; nothing is charged where nothing of substance has arrived."""
+        """The outcome of a stream that failed; nothing is charged where nothing of substance has arrived."""
 
 
 def event_bytes(name: str, payload: bytes) -> bytes:
@@ -150,7 +146,7 @@ def event_bytes(name: str, payload: bytes) -> bytes:
 
 
 class NamedEventStream:
-    """An UpstreamStream. `prime` first, then iterate once, then `aclose`."""
+    """An UpstreamStream whose events are passed on one by one. `prime` first, then iterate once, then `aclose`."""
 
     def __init__(self, provider: Provider, reply: Reply, reader: EventReader) -> None:
         self._provider = provider
@@ -170,7 +166,7 @@ class NamedEventStream:
         self._reply.close()
 
     async def prime(self) -> None:
-        """Read until something of substance has arrived; raises UpstreamError, and the caller closes."""
+        """Reads until something of substance has arrived; raises UpstreamError, and the caller closes."""
         try:
             while not (self._reader.substance or self._stopped):
                 data = await self._reply.read()
@@ -237,7 +233,7 @@ class NamedEventStream:
         return self._reader.failed((self._error or not_an_answer(ENDED_EARLY)).error)
 
     async def _finish(self) -> None:
-        """After the last event only the end of the body is missing, and then the connection can serve another call."""
+        """Keeps the connection for another call after the last event, when only the end of the body is missing."""
         if self._reader.finished:
             await self._reply.drain()
         else:

@@ -13,7 +13,7 @@ CACHED_BY_FIELD = {
     "prompt_tokens_details": ("prompt_tokens_details", "prompt_cache_hit_tokens"),
     "prompt_cache_hit_tokens": ("prompt_cache_hit_tokens", "prompt_tokens_details"),
 }
-OPERATORS_ONLY = ("cost", "is_byok")  # prefixes of members that tell what the operator pays
+OPERATORS_ONLY = ("cost", "is_byok")  # prefixes of members about what the operator pays
 
 
 def take_usage(chunk: dict[str, Any], quirks: Quirks) -> list[Mapping[str, Any]]:
@@ -142,6 +142,6 @@ def details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _part(total: int, part: int | None) -> tuple[int, int]:
-    """What is left of the total, and the part, which is never more than there was."""
+    """The rest of the total, and the part, which is never more than there was."""
     taken = min(part or 0, total)
     return total - taken, taken

@@ -117,7 +117,7 @@ class UploadedObject:
             raise _unavailable("read") from exc
 
     async def url(self) -> str:
-        """For a provider to read it from. Raises StorageUnavailable."""
+        """A presigned URL for a provider to read from. Raises StorageUnavailable."""
         try:
             return await self.store.presigned_get(self.key, self.url_expires_s)
         except PayloadStoreError as exc:
