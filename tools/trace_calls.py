@@ -27,16 +27,8 @@ from tests.support.whole_world import Somebody
 
 ROOT = Path(__file__).resolve().parent.parent
 # At most so many files and functions: to be lowered whenever the code needs fewer.
-<<<<<<< HEAD
-FILES_MAX: Mapping[str, int] = {"chat": 45, "image": 40, "key": 26, "order": 29, "approval": 30}
-FUNCTIONS_MAX: Mapping[str, int] = {"chat": 320, "key": 126}
-||||||| d17b46b
-FILES_MAX: Mapping[str, int] = {"chat": 50, "image": 44, "key": 28, "order": 29, "approval": 30}
-FUNCTIONS_MAX: Mapping[str, int] = {"chat": 327, "key": 126}
-=======
 FILES_MAX: Mapping[str, int] = {"chat": 45, "image": 40, "key": 26, "order": 29, "approval": 30}
 FUNCTIONS_MAX: Mapping[str, int] = {"chat": 320, "key": 124}
->>>>>>> keys
 _NO_FUNCTIONS = frozenset({"<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"})
 
 

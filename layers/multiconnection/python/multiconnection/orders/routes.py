@@ -20,6 +20,7 @@ from .schemas import (
     OrderBody,
     OrderOptionsAnswer,
     ReceiptBody,
+    ReceiptPutAnswer,
     ReceiptUploadAnswer,
     ReviewedOrderAnswer,
 )
