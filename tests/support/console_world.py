@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from fastapi import APIRouter
 from starlette.datastructures import State
 
-from multiconnection.bootstrap.console import Console, console, put_console
+from multiconnection.bootstrap.console import ConsoleServices, console_services
 from multiconnection.catalog.store import CatalogTable
 from multiconnection.credits import routes as credits_routes
 from multiconnection.errors import SessionRequired
@@ -54,10 +54,10 @@ class ConsoleWorld(ChatWorld):
         self.key_records = KeysTable(self.driver, "keys", "balances")
         self.console = self._console()
 
-    def _console(self) -> Console:
-        return console(
+    def _console(self) -> ConsoleServices:
+        return console_services(
             keys_table=self.key_records,
-            books=self.ledger.store,
+            ledger_store=self.ledger.store,
             usage_table=UsageHistoryTable(self.driver, "usage"),
             catalog_table=self.published,
             catalog=self.catalog,
@@ -69,7 +69,7 @@ class ConsoleWorld(ChatWorld):
     def set_up(self, state: State) -> Process:
         process = super().set_up(state)
         state.sessions, state.public_origins = Sessions(), frozenset()
-        put_console(state, self.console)
+        self.console.put(state)
         return process
 
     async def accounts(self, *account_ids: str) -> None:

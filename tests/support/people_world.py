@@ -14,7 +14,7 @@ from multiconnection.accounts import routes as accounts_routes
 from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.bootstrap.base import default_rates
-from multiconnection.bootstrap.console import IdentityConfig, identity, put_identity
+from multiconnection.bootstrap.console import IdentityConfig, identity_services
 from multiconnection.config import CreditMode, Settings
 from multiconnection.errors import UsageNotFound
 from multiconnection.identity import routes as identity_routes
@@ -116,7 +116,7 @@ class PeopleWorld:
         config = IdentityConfig(
             CreditTerms(test_credit_nano, mode), quotas or AttemptQuotas(), public_origins, answer_s
         )
-        self.identity = identity(
+        self.identity = identity_services(
             self.provider,
             self.id_tokens,
             self.ledger,
@@ -135,7 +135,7 @@ class PeopleWorld:
     def set_up(self, state: State) -> Process:
         """Accounts and sessions, and the console quota that every session needs."""
         process = ChatWorld().set_up(state)
-        put_identity(state, self.identity)
+        self.identity.put(state)
         state.clock = self.clock
         state.quota = ConsoleQuota(self.limiter)
         return replace(process, clock=self.clock)

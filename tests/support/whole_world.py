@@ -15,7 +15,7 @@ from local.lifespans import Lifespan
 from multiconnection.accounts.models import CreditTerms
 from multiconnection.accounts.store import ProfilesTable
 from multiconnection.aws.dynamo import Driver, RequestRejected
-from multiconnection.bootstrap.console import Identity, IdentityConfig, identity, put_console, put_identity
+from multiconnection.bootstrap.console import IdentityConfig, IdentityServices, identity_services
 from multiconnection.bootstrap.orders import put_orders
 from multiconnection.identity.attempts import AttemptQuotas
 from multiconnection.identity.browser import ID_COOKIE, REFRESH_COOKIE
@@ -149,8 +149,8 @@ class WholeWorld(ConsoleWorld):
             if function in SITE:
                 state.site = SiteService(CONFIG, self.catalog, state.listing, States(one="ok"))
             if function in CONSOLE + ADMIN:
-                put_identity(state, self.identity)
-                put_console(state, self.console)
+                self.identity.put(state)
+                self.console.put(state)
                 put_orders(state, self.orders, TERMS, self.objects)
             if function in ADMIN:
                 self.admin.put(state)
@@ -193,7 +193,7 @@ class WholeWorld(ConsoleWorld):
     async def signed_in(self, person: Person) -> Somebody:
         tokens = self.cognito.issue(person)
         session = (await self.identity.sessions.started(tokens)).session
-        await self.identity.profile.account(session, person.email)
+        await self.identity.account.account(session, person.email)
         return Somebody(person, session, tokens)
 
     async def image(self, account_id: str) -> Account:
@@ -225,8 +225,8 @@ class WholeWorld(ConsoleWorld):
         for lifespan in self._lifespans:
             await lifespan.stop()
 
-    def _identity(self, quotas: AttemptQuotas) -> Identity:
-        return identity(
+    def _identity(self, quotas: AttemptQuotas) -> IdentityServices:
+        return identity_services(
             self.cognito,
             IdTokens(self.cognito.fetch, ISSUER, CLIENT_ID, self.clock),
             self.ledger,

@@ -1,4 +1,4 @@
-"""The control plane: everything of the data plane, and what people in browsers need besides."""
+"""The console: accounts, sessions, keys, call history, balances and orders, as signed-in users call them."""
 
 from dataclasses import dataclass, field
 
@@ -33,52 +33,14 @@ from .base import Base, build_base
 from .gateway import serve
 from .orders import order_access, order_terms, put_orders
 
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """Services of the console's routes for keys, calls and balance."""
-
-    keys: KeyService
-    history: CallHistory
-    balances: BalanceService
-    quota: ConsoleQuota
-
-
-def console(
-    keys_table: KeysTable,
-    books: Store,
-    usage_table: UsageHistoryTable,
-    catalog_table: CatalogTable,
-    catalog: CatalogService,
-    limiter: Limiter,
-    clock: Clock,
-    rng: Rng,
-) -> Console:
-    history = UsageHistory(usage_table, rng)
-    keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
-    calls = CallHistory(history, UsageService(books), PriceBook(catalog_table), keys_table, clock)
-    return Console(keys, calls, BalanceService(books), ConsoleQuota(limiter))
-
-
-# Accounts and sessions as one object: what the routes below /api/auth and /api/account need.
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    sessions: Sessions
-    sign_up: SignUp
-    sign_in: SignIn
-    passwords: Passwords
-    totp: Totp
-    profile: AccountService
-    public_origins: frozenset[str]
+# Longer than the provider's usual answer, so that its faster answer for unknown addresses does not show.
+ANSWER_S = 0.4
 
 
 def build_console(state: State, settings: Settings) -> Process:
-    """Everything that browsers of signed-in users call."""
+    """Everything that browsers of signed-in users call, and /v1/usage and /v1/balance."""
     base = build_base(settings)
     set_up_console(state, base)
-    # For a key's own usage rows and balance, which the same function serves.
     state.usage = UsageService(base.ledger.store)
     access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
     put_orders(state, access, order_terms(settings), base.objects)
@@ -86,47 +48,119 @@ def build_console(state: State, settings: Settings) -> Process:
 
 
 def set_up_console(state: State, base: Base) -> None:
-    services = build_console_services(base)
-    put_identity(state, build_identity(base, services.keys))
-    put_console(state, services)
-
-
-def put_identity(state: State, made: Identity) -> None:
-    state.sessions, state.public_origins = made.sessions, made.public_origins
-    state.sign_up, state.sign_in = made.sign_up, made.sign_in
-    state.passwords, state.totp, state.account = made.passwords, made.totp, made.profile
-    state.ensure_account = made.profile.account
-
-
-def put_console(state: State, made: Console) -> None:
-    state.keys, state.history, state.balances, state.quota = made.keys, made.history, made.balances, made.quota
-
-
-def build_console_services(base: Base) -> Console:
-    settings, driver = base.settings, base.driver
-    return console(
+    """Sessions, and the services of keys, calls and balances."""
+    services = console_services(
         keys_table=base.keys,
-        books=base.ledger.store,
-        usage_table=UsageHistoryTable(driver, settings.usage_table),
+        ledger_store=base.ledger.store,
+        usage_table=UsageHistoryTable(base.driver, base.settings.usage_table),
         catalog_table=base.catalog_table,
         catalog=base.catalog,
         limiter=base.limiter,
         clock=base.clock,
         rng=base.rng,
     )
+    services.put(state)
+    _build_identity(base, services.keys).put(state)
 
 
-# Accounts and sessions: the user pool, the verifier of its tokens, and the use cases over both.
+@dataclass(frozen=True, slots=True)
+class ConsoleServices:
+    """Services of the console's routes for keys, calls and balances."""
+
+    keys: KeyService
+    history: CallHistory
+    balances: BalanceService
+    quota: ConsoleQuota
+
+    def put(self, state: State) -> None:
+        state.keys, state.history, state.balances, state.quota = self.keys, self.history, self.balances, self.quota
 
 
-def build_identity(base: Base, keys: KeyService) -> Identity:
-    """Fetches nothing before the first request of a person."""
+def console_services(
+    keys_table: KeysTable,
+    ledger_store: Store,
+    usage_table: UsageHistoryTable,
+    catalog_table: CatalogTable,
+    catalog: CatalogService,
+    limiter: Limiter,
+    clock: Clock,
+    rng: Rng,
+) -> ConsoleServices:
+    """The services over any tables: those of a function, or of a test."""
+    history = UsageHistory(usage_table, rng)
+    keys = KeyService(keys_table, ledger_store, clock, rng, catalog.model_id, history.last_uses)
+    calls = CallHistory(history, UsageService(ledger_store), PriceBook(catalog_table), keys_table, clock)
+    return ConsoleServices(keys, calls, BalanceService(ledger_store), ConsoleQuota(limiter))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityServices:
+    """Services of the routes below /api/auth and /api/account."""
+
+    sessions: Sessions
+    sign_up: SignUp
+    sign_in: SignIn
+    passwords: Passwords
+    totp: Totp
+    account: AccountService
+    public_origins: frozenset[str]
+
+    def put(self, state: State) -> None:
+        state.sessions, state.public_origins = self.sessions, self.public_origins
+        state.sign_up, state.sign_in = self.sign_up, self.sign_in
+        state.passwords, state.totp, state.account = self.passwords, self.totp, self.account
+        state.ensure_account = self.account.account
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityConfig:
+    """`public_origins` are origins besides the host of a request, such as `https://console.example.com`."""
+
+    test_credit: CreditTerms
+    quotas: AttemptQuotas = field(default_factory=AttemptQuotas)
+    public_origins: frozenset[str] = frozenset()
+    answer_s: float = ANSWER_S
+
+
+def identity_services(
+    provider: IdentityProvider,
+    id_tokens: IdTokens,
+    ledger: Ledger,
+    profiles: ProfilesTable,
+    limiter: Limiter,
+    slots: LimitsTable,
+    keys: KeyService,
+    settings: Settings,
+    alarms: Alarms,
+    clock: Clock,
+    rng: Rng,
+    config: IdentityConfig,
+) -> IdentityServices:
+    """The services over any identity provider and tables: those of a function, or of a test."""
+    attempts = AttemptLimits(limiter, config.quotas)
+    sessions = Sessions(provider, id_tokens, attempts, clock)
+    revoker = SessionRevoker(provider, keys.end_session_keys)
+    challenges = Challenges(provider.client_secret, clock)
+    onboarding = Onboarding(ledger, profiles, slots, clock, rng, config.test_credit)
+    return IdentityServices(
+        sessions=sessions,
+        sign_up=SignUp(provider, attempts, revoker, config.answer_s),
+        sign_in=SignIn(provider, sessions, attempts, onboarding.ensure, revoker, challenges, alarms, config.answer_s),
+        passwords=Passwords(provider, sessions, attempts, revoker, config.answer_s),
+        totp=Totp(provider, attempts),
+        account=AccountService(onboarding, ledger.store, keys, provider, settings),
+        public_origins=config.public_origins,
+    )
+
+
+def _build_identity(base: Base, keys: KeyService) -> IdentityServices:
+    """Cognito, and the verifier of its tokens; fetches nothing before the first request of a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
-    # Functions without sessions have no pool and never ask.
+    # Functions without sessions have no pool and never call it.
     pool = UserPool(
         settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
     )
-    return identity(
+    return identity_services(
         provider=Cognito(base.session, base.credentials, pool),
         id_tokens=IdTokens(JwksUrl(base.session, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
         ledger=ledger,
@@ -150,49 +184,4 @@ def build_identity(base: Base, keys: KeyService) -> Identity:
             ),
             public_origins=settings.public_origins,
         ),
-    )
-
-
-# Longer than a provider's usual answer, so that its haste with unknown addresses does not show.
-ANSWER_S = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityConfig:
-    """`public_origins` are browsers' origins besides the host a request was sent to, `https://console.example.com`."""
-
-    test_credit: CreditTerms
-    quotas: AttemptQuotas = field(default_factory=AttemptQuotas)
-    public_origins: frozenset[str] = frozenset()
-    answer_s: float = ANSWER_S
-
-
-def identity(
-    provider: IdentityProvider,
-    id_tokens: IdTokens,
-    ledger: Ledger,
-    profiles: ProfilesTable,
-    limiter: Limiter,
-    slots: LimitsTable,
-    keys: KeyService,
-    settings: Settings,
-    alarms: Alarms,
-    clock: Clock,
-    rng: Rng,
-    config: IdentityConfig,
-) -> Identity:
-    """Put together from its ports."""
-    attempts = AttemptLimits(limiter, config.quotas)
-    sessions = Sessions(provider, id_tokens, attempts, clock)
-    revoker = SessionRevoker(provider, keys.end_session_keys)
-    challenges = Challenges(provider.client_secret, clock)
-    onboarding = Onboarding(ledger, profiles, slots, clock, rng, config.test_credit)
-    return Identity(
-        sessions=sessions,
-        sign_up=SignUp(provider, attempts, revoker, config.answer_s),
-        sign_in=SignIn(provider, sessions, attempts, onboarding.ensure, revoker, challenges, alarms, config.answer_s),
-        passwords=Passwords(provider, sessions, attempts, revoker, config.answer_s),
-        totp=Totp(provider, attempts),
-        profile=AccountService(onboarding, ledger.store, keys, provider, settings),
-        public_origins=config.public_origins,
     )
