@@ -39,9 +39,9 @@ _PCM = {
     b"A_PCM/FLOAT/IEEE": frozenset({32, 64}),
 }
 Element = tuple[int, int, int]
-"""Its id, and where its content begins and ends."""
+"""Id, beginning and end of the content."""
 Frame = tuple[int, int]
-"""Where it begins, and how many bytes it has."""
+"""Position and size in bytes."""
 
 
 def measure(data: bytes, steps: Steps) -> Audio:

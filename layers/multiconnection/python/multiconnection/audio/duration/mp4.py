@@ -55,9 +55,9 @@ _OWN_DURATION, _OWN_SIZE, _OWN_OTHERS = 0x100, 0x200, (0x200, 0x400, 0x800)
 _CODEC_UNKNOWN = "The sound in the MP4 file is of a kind that cannot be measured: send it in another format."
 _ENTRY_UNKNOWN = "The MP4 file describes its sound in a way that is not supported."
 Box = tuple[bytes, int, int]
-"""Its type, and where its content begins and ends."""
+"""Type, beginning and end of the content."""
 Region = tuple[int, int]
-"""Where a table's entries begin, and where its box ends."""
+"""The beginning of a table's entries, and the end of its box."""
 _NONE: Region = (0, 0)
 _CHUNK_RUN_BYTES = 12
 
