@@ -1,8 +1,10 @@
-"""The body of POST /v1/uploads; `mime_type` is what OpenAI's own uploads call the content type."""
+"""The body and the answer of POST /v1/uploads."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from multiconnection.web.openapi import AnswerModel, Time
 
 FILENAME_CHARS_MAX = 255
 CONTENT_TYPE_CHARS_MAX = 128
@@ -10,7 +12,10 @@ ContentType = Annotated[str, Field(min_length=1, max_length=CONTENT_TYPE_CHARS_M
 
 
 class UploadBody(BaseModel):
-    """Strict about the types of known fields, silent about unknown ones such as `purpose`."""
+    """`mime_type` is what OpenAI's own uploads call the content type.
+
+    Strict about the types of known fields, silent about unknown ones such as `purpose`.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -18,3 +23,25 @@ class UploadBody(BaseModel):
     content_type: ContentType | None = None
     mime_type: ContentType | None = None
     filename: Annotated[str, Field(max_length=FILENAME_CHARS_MAX)] | None = None
+
+
+class PresignedPut(AnswerModel):
+    """The PUT has to carry exactly these headers: they are signed."""
+
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+
+
+class FileUploadAnswer(AnswerModel):
+    """An upload that waits for its file; `reference` is what requests name it by."""
+
+    id: str
+    object: Literal["upload"] = "upload"
+    bytes: int
+    content_type: str
+    filename: str | None
+    created_at: Time
+    expires_at: Time
+    upload: PresignedPut
+    reference: str

@@ -8,11 +8,10 @@ from typing import Any
 import orjson
 
 from .account import ACCOUNT
-from .gateway import GATEWAY
 from .operation import EVENTS, JSON, Audience, Operation
 from .schemas import ALL, expanded
 
-OPERATIONS = (*GATEWAY, *ACCOUNT)
+OPERATIONS = ACCOUNT
 DESCRIPTION = (
     "An OpenAI-compatible gateway with prepaid billing. `/v1` takes an API key; `/api` is the console's own API: it "
     "takes the session cookie and, for anything but GET, the header `x-mc-csrf: 1`."

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .schemas_account import ACCOUNT_SCHEMAS
-from .schemas_gateway import GATEWAY_SCHEMAS
 
 Fields = Mapping[str, str]
 _SCALARS: Mapping[str, dict[str, Any]] = {
@@ -22,7 +21,7 @@ _SCALARS: Mapping[str, dict[str, Any]] = {
     "map": {"type": "object", "additionalProperties": True},
     "any": {},
 }
-ALL: Mapping[str, Fields] = {**GATEWAY_SCHEMAS, **ACCOUNT_SCHEMAS}
+ALL: Mapping[str, Fields] = ACCOUNT_SCHEMAS
 
 
 def expanded(fields: Fields) -> dict[str, Any]:
