@@ -105,7 +105,7 @@ async def prices_show(workers: Workers, options: Namespace) -> Row:
 
 
 async def prices_diff(workers: Workers, options: Namespace) -> Row:
-    """What `prices set` would do."""
+    """Shows the changes that `prices set` would make."""
     change = await workers.prices.diff(options.model, await _price_body(workers, options))
     return _row_of(change_answer(change, dry_run=True))
 

@@ -1,4 +1,4 @@
-"""What each `python -m local` command does; returns plain data that is printed as text or JSON."""
+"""The commands of `python -m local`; they return plain data that is printed as text or JSON."""
 
 import time
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""What a fresh local stack starts with: the catalog, a demo account with credit, and a key that works."""
+"""The contents of a fresh local stack: the catalog, a demo account with credit, and a key that works."""
 
 import contextlib
 import json

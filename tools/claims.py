@@ -38,7 +38,7 @@ NOTHING = "0.000000000"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was counted, in one sentence, and whether it is what the README says."""
+    """The count in one sentence, and its agreement with the README."""
 
     text: str
     holds: bool

@@ -23,8 +23,6 @@ from pydantic.json_schema import models_json_schema
 import multiconnection
 from multiconnection.identity.browser import access, admin_session, session
 from multiconnection.keys.authenticate import authenticated
-from multiconnection.site.openapi.document import OPERATIONS
-from multiconnection.site.openapi.document import document as legacy_document
 from multiconnection.web.openapi import MODELS, Error, refuses
 
 _REFUSED = 400
@@ -88,39 +86,10 @@ def document() -> dict[str, Any]:
     made["components"]["responses"] = {"Refused": refuses(0)[0]}
     for route in found:
         _complete(made["paths"][_path(route)][_method(route).lower()], route)
-    _add_undescribed(made)
     made["paths"] = dict(sorted(made["paths"].items()))
     made["components"]["schemas"] = {name: schemas[name] for name in sorted(_used(made, schemas))}
     made["servers"] = [{"url": "/"}]
     return made
-
-
-def _add_undescribed(made: dict[str, Any]) -> None:
-    """The operations that are not described at their routes yet."""
-    legacy = legacy_document("")
-    undescribed = {_shape(operation.path) for operation in OPERATIONS}
-    for path in [path for path in made["paths"] if _shape(path) in undescribed]:
-        del made["paths"][path]
-    for operation in OPERATIONS:
-        described = legacy["paths"][operation.path][operation.method.lower()]
-        described["responses"] = {
-            status: {"$ref": "#/components/responses/Refused"} if int(status) >= _REFUSED else answer
-            for status, answer in described["responses"].items()
-        }
-        made["paths"].setdefault(operation.path, {})[operation.method.lower()] = described
-    schemas = made["components"]["schemas"]
-    while missing := _references(made) - schemas.keys():
-        schemas |= {name: legacy["components"]["schemas"][name] for name in missing}
-
-
-def audience(route: APIRoute) -> Audience:
-    """Who may call a route, by what it depends on."""
-    asked = set(_dependencies(route.dependant))
-    if admin_session in asked:
-        return "admin"
-    if asked & {session, access}:
-        return "session"
-    return "api_key" if authenticated in asked or route.path.startswith("/v1/") else "public"
 
 
 def _used(made: Mapping[str, Any], schemas: Mapping[str, Any]) -> set[str]:
@@ -137,8 +106,14 @@ def _references(part: Any) -> set[str]:
     return set(re.findall(r"#/components/schemas/([\w-]+)", orjson.dumps(part).decode()))
 
 
-def _shape(path: str) -> str:
-    return re.sub(r"\{[^}]*\}", "{}", path)
+def audience(route: APIRoute) -> Audience:
+    """The audience of a route, by its dependencies."""
+    asked = set(_dependencies(route.dependant))
+    if admin_session in asked:
+        return "admin"
+    if asked & {session, access}:
+        return "session"
+    return "api_key" if authenticated in asked or route.path.startswith("/v1/") else "public"
 
 
 def _complete(operation: dict[str, Any], route: APIRoute) -> None:

@@ -132,7 +132,7 @@ def melody(text: str, voice: str, speed: float) -> bytes:
 
 
 def spoken_seconds(text: str, speed: float = 1.0) -> float:
-    """How long the text takes, cut at the maximum."""
+    """The duration of the text, cut at the maximum."""
     return min(SECONDS_MAX, len(text) * SECONDS_PER_CHARACTER / speed)
 
 

@@ -163,7 +163,7 @@ def _drawing(call: Call, inputs: tuple[bytes, ...] = ()) -> Drawing:
 
 
 def _is_dall_e(call: Call) -> bool:
-    """Whether the model answers and bills as DALL·E does: no tokens, URLs unless asked otherwise."""
+    """True if the model answers and bills as DALL·E does: no tokens, URLs unless asked otherwise."""
     return call.base.startswith("dall-e")
 
 

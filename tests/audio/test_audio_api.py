@@ -21,6 +21,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 SPEECH, CHAT = "/v1/audio/speech", "/v1/chat/completions"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 BODY: dict[str, Any] = {"model": TTS, "input": "The quick brown fox jumped over the lazy dog.", "voice": "alloy"}
 
 
@@ -107,7 +108,7 @@ async def test_the_chat_endpoint_has_no_default_voice(model: object, code: str |
 
 
 async def transcribed(gateway: ChatApp, **body: Any) -> httpx.Response:
-    return await gateway.http.post(PATH, headers={"authorization": f"Bearer {gateway.secret}"}, **body)
+    return await gateway.http.post(TRANSCRIPTIONS, headers={"authorization": f"Bearer {gateway.secret}"}, **body)
 
 
 @pytest.mark.parametrize("kind", ["text", "srt", "vtt"])

@@ -21,6 +21,7 @@ from tests.support.speech_world import AUDIO
 
 pytestmark = pytest.mark.virtual_time
 
+FREE = {"/v1/moderations", "/v1/uploads"}
 JSON_BODIES = [endpoint for endpoint in ALL if not endpoint.is_form]
 every_endpoint = pytest.mark.parametrize("endpoint", ALL, ids=lambda endpoint: endpoint.name)
 Reply = FakeReply | TransportFailure
@@ -28,6 +29,11 @@ Reply = FakeReply | TransportFailure
 
 def app(*replies: Reply, **environment: str) -> ChatApp:
     return ChatApp(EndpointWorld(*replies, environment=environment))
+
+
+def test_every_paid_route_is_in_the_table() -> None:
+    routes = {route.path for router in ROUTERS for route in router.routes if "POST" in getattr(route, "methods", ())}
+    assert {endpoint.path for endpoint in ALL} == routes - FREE
 
 
 @every_endpoint

@@ -11,6 +11,7 @@ from multiconnection.usage import Ended, UsageSource
 from tests.support.assertions import assert_error
 from tests.support.chat_app import ChatApp
 from tests.support.chat_world import ChatWorld, a_model
+from tests.support.endpoints import EMBEDDING_MODEL
 from tests.support.fake_http import FakeReply, json_reply
 
 pytestmark = pytest.mark.virtual_time
@@ -18,21 +19,11 @@ pytestmark = pytest.mark.virtual_time
 
 VECTOR = [0.5, -0.25, 1.0]
 PACKED = b64encode(array("f", VECTOR).tobytes()).decode()
-# 20 n$ a token.
-EMBEDDING = a_model(
-    id="e-1",
-    code="e01",
-    aliases=[],
-    kind="embedding",
-    prices={"input": "0.02"},
-    context_window=100,
-    max_output_tokens=0,
-)
 MODERATION = a_model(id="omni-moderation-latest", code="o01", aliases=[], kind="moderation", prices={"input": "0.00"})
 
 
 def world() -> ChatWorld:
-    return ChatWorld(a_model(), EMBEDDING, MODERATION)
+    return ChatWorld(a_model(), EMBEDDING_MODEL, MODERATION)
 
 
 def answer(*vectors: object, usage: object = None) -> FakeReply:

@@ -109,7 +109,7 @@ async def test_an_exception_is_told_without_its_message(
 
     async with wire_world() as world:
         assert (await world.chat()).status_code == 200
-        monkeypatch.setattr(world.state().chat, "chat", broken)
+        monkeypatch.setattr(world.state().chat, "answer", broken)
         response = await world.chat()
     assert response.status_code == 500
     err = capsys.readouterr().err

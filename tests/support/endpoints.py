@@ -99,20 +99,23 @@ class Endpoint:
         return self.stream.error
 
     def request(self, headers: Mapping[str, str], **changes: Any) -> httpx.Request:
-        """The request with some fields changed; None leaves one out."""
-        changed = {"model": self.model, **self.fields, **changes}
-        body = {name: value for name, value in changed.items() if value is not None}
+        """The request with some fields changed."""
+        body = {"model": self.model, **self.fields, **changes}
         if self.is_form:
             return httpx.Request("POST", f"http://gateway{self.path}", data=body, files=self.files, headers=headers)
         return httpx.Request("POST", f"http://gateway{self.path}", json=body, headers=headers)
 
 
-def streaming(name: str, like: "Endpoint", stream: Stream, cost: int | None = None, **changes: Any) -> Endpoint:
-    """The endpoint asked for a stream."""
-    fields = {**like.fields, **changes.pop("fields", {})}
-    made = replace(like, name=name, fields=fields, stream=stream, streamed=True, **changes)
-    answer = (lambda: stream.reply(*stream.end)) if made.answer is like.answer else made.answer
-    return replace(made, answer=answer, cost=like.cost if cost is None else cost)
+def streaming(name: str, like: Endpoint, fields: Mapping[str, Any], stream: Stream) -> Endpoint:
+    """The endpoint asked for a stream, with `fields` that say so."""
+    return replace(
+        like,
+        name=name,
+        fields={**like.fields, **fields},
+        answer=lambda: stream.reply(*stream.end),
+        stream=stream,
+        streamed=True,
+    )
 
 
 # Images: a price of $0.04, and 10 x 2,000 + 40 x 2,500 + 1,375 x 8,000 n$ by tokens.
@@ -153,10 +156,11 @@ PARTIAL = Stream(
     b"image_generation.completed",
     13 * 2_000 + 100 * 8_000,
 )
-IMAGE_STREAM = streaming("images as events", IMAGE_BY_TOKENS, PARTIAL, fields={"stream": True, "partial_images": 1})
+IMAGE_STREAM = streaming("images as events", IMAGE_BY_TOKENS, {"stream": True, "partial_images": 1}, PARTIAL)
 EDIT_STREAM = streaming(
     "image edits as events",
     EDIT,
+    {"stream": "true", "partial_images": "1"},
     replace(
         PARTIAL,
         begun=[images_world.partial(kind="image_edit")],
@@ -165,7 +169,6 @@ EDIT_STREAM = streaming(
         done=b"image_edit.completed",
         cost=PARTIAL.cost + 2_048 * 2_500,
     ),
-    fields={"stream": "true", "partial_images": "1"},
 )
 
 # Speech: 13 characters of 15,000 n$, or 14 x 600 + 101 x 12,000 n$. 15 bytes of MP3 are at most one token of audio.
@@ -209,8 +212,8 @@ SPEECH_BY_TOKENS = replace(
 SPEECH_EVENTS = streaming(
     "speech as events",
     SPEECH_BY_TOKENS,
+    {"stream_format": "sse"},
     replace(_SPOKEN, shown=b"".join(_SPOKEN.begun), done=b"speech.audio.done", is_raw=False),
-    fields={"stream_format": "sse"},
 )
 SPEECH_AT_CHAT = replace(SPEECH, name="speech at the chat endpoint", path="/v1/chat/completions")
 SPEECH_EVENTS_AT_CHAT = replace(
@@ -239,6 +242,7 @@ TRANSCRIPTION_BY_TOKENS = replace(
 TRANSCRIPTION_STREAM = streaming(
     "transcriptions as events",
     TRANSCRIPTION_BY_TOKENS,
+    {"stream": "true"},
     Stream(
         transcription_world.DELTAS,
         [transcription_world.done()],
@@ -246,7 +250,6 @@ TRANSCRIPTION_STREAM = streaming(
         b"transcript.text.done",
         25 * 6_000 + 4 * 10_000,
     ),
-    fields={"stream": "true"},
 )
 TRANSCRIPTION_MADE_EVENTS = replace(
     TRANSCRIPTION, name="transcriptions made events", fields={"stream": "true"}, streamed=True
@@ -309,6 +312,7 @@ COMPLETION = Endpoint(
 COMPLETION_STREAM = streaming(
     "completions as events",
     COMPLETION,
+    {"stream": True},
     Stream(
         [_text_chunk({"text": "Hel"}), _text_chunk({"text": "lo"})],
         [_text_chunk({"text": "", "finish_reason": "stop"}), _text_chunk({}, usage=_USAGE), DONE],
@@ -317,7 +321,6 @@ COMPLETION_STREAM = streaming(
         1 * 1_000 + 2 * 2_000,
         error=PLAIN_ERROR,
     ),
-    fields={"stream": True},
 )
 CHAT = Endpoint(
     "chat",
@@ -340,6 +343,7 @@ CHAT = Endpoint(
 CHAT_STREAM = streaming(
     "chat as events",
     CHAT,
+    {"stream": True},
     Stream(
         [_chat_chunk({"delta": {"content": "Hel"}}), _chat_chunk({"delta": {"content": "lo"}})],
         [_chat_chunk({"delta": {}, "finish_reason": "stop"}), _chat_chunk({}, usage=_USAGE), DONE],
@@ -348,7 +352,6 @@ CHAT_STREAM = streaming(
         5 * 1_000 + 2 * 2_000,
         error=PLAIN_ERROR,
     ),
-    fields={"stream": True},
 )
 
 ALL = (

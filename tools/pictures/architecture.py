@@ -153,7 +153,7 @@ def floors() -> list[list[str]]:
 
 
 def functions() -> set[str]:
-    """Of the template, in the words of the entry folders."""
+    """The functions of the template, named after their entry folders."""
     return {name.removesuffix("Function").lower() for name in _resources("AWS::Serverless::Function")}
 
 
@@ -162,7 +162,7 @@ def tables() -> list[str]:
 
 
 def providers() -> list[str]:
-    """Of the package, without those that are only for trying things out."""
+    """The providers of the package, without those for trials."""
     listed = json.loads((files("multiconnection") / "data" / "providers.json").read_text())["providers"]
     return [entry["name"] for entry in listed if entry["name"] not in TRYING_OUT]
 
@@ -222,7 +222,7 @@ def _floors(drawing: Drawing, y: float) -> float:
 
 
 def _outside(drawing: Drawing, y: float) -> float:
-    """What the code stands on: tables and services of AWS, and the providers."""
+    """The outside of the code: tables and services of AWS, and the providers."""
     boxes = {"DynamoDB": tables(), "More of AWS": SERVICES, "Providers": providers()}
     width = (INNER - (len(boxes) - 1) * GAP) / len(boxes)
     lefts = [MARGIN + place * (width + GAP) for place in range(len(boxes))]

@@ -122,7 +122,7 @@ class GatewayError(Exception):
         return {"error": core | self.details}
 
     def headers(self) -> dict[str, str]:
-        """Headers that tell a program what to do next."""
+        """`Retry-After` and `x-should-retry`, which SDKs obey."""
         headers: dict[str, str] = {}
         if self.retry_after_s is not None:
             headers["retry-after"] = str(max(1, ceil(self.retry_after_s)))

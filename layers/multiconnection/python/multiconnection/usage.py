@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class UsageSource(StrEnum):
-    """How the quantities are known; `request` means counted exactly in what the caller sent."""
+    """The source of the quantities; `request` means counted exactly in what the caller sent."""
 
     UPSTREAM = "upstream"
     REQUEST = "request"
@@ -15,7 +15,7 @@ class UsageSource(StrEnum):
 
 
 class Ended(StrEnum):
-    """How the call ended, which decides its charge (see docs/ledger.md)."""
+    """The ending of a call, which decides its charge (see docs/ledger.md)."""
 
     COMPLETE = "complete"
     UPSTREAM_ERROR = "upstream_error"
@@ -59,7 +59,7 @@ class Usage:
         return self.output + self.output_audio + self.output_image
 
     def exceeds(self, most: "Usage") -> bool:
-        """Whether prompt tokens, completion tokens or the duration are above those of `most`."""
+        """Return True if prompt tokens, completion tokens or the duration are above those of `most`."""
         return bool(self._above(most))
 
     def believed(self, most: "Usage", estimate: "Usage") -> "Usage":

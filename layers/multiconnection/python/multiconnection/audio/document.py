@@ -39,13 +39,15 @@ class AudioUsage(AnswerModel):
 
 
 class TranscriptionAnswer(AnswerModel):
-    """Members of the provider's own are passed on."""
+    """`json`, `verbose_json` and `diarized_json`; other formats are plain text. What a provider adds is passed on."""
 
     text: str
+    task: str | None = None
     language: str | None = None
     duration: float | str | None = None
     segments: list[dict[str, Any]] | None = None
     words: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, Any]] | None = None
     usage: AudioUsage
 
 

@@ -217,7 +217,7 @@ async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
 
 
 def _size(reply: S3Reply) -> int:
-    """Of the whole object, also when only its first byte was asked for."""
+    """The size of the whole object, also if only its first byte was requested."""
     _, _, total = reply.headers.get("content-range", "").rpartition("/")
     size = total or reply.headers.get("content-length", "")
     if not size.isdecimal():

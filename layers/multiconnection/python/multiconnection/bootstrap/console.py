@@ -33,14 +33,14 @@ from .base import Base, build_base
 from .gateway import serve
 from .orders import order_access, order_terms, put_orders
 
-# The console's API as one object: what the routes below /api need besides accounts, orders and administration.
-
 
 @dataclass(frozen=True, slots=True)
 class Console:
+    """Services of the console's routes for keys, calls and balance."""
+
     keys: KeyService
     history: CallHistory
-    money: BalanceService
+    balances: BalanceService
     quota: ConsoleQuota
 
 
@@ -54,7 +54,6 @@ def console(
     clock: Clock,
     rng: Rng,
 ) -> Console:
-    """Put together from its ports."""
     history = UsageHistory(usage_table, rng)
     keys = KeyService(keys_table, books, clock, rng, catalog.model_id, history.last_uses)
     calls = CallHistory(history, UsageService(books), PriceBook(catalog_table), keys_table, clock)
@@ -100,7 +99,7 @@ def put_identity(state: State, made: Identity) -> None:
 
 
 def put_console(state: State, made: Console) -> None:
-    state.keys, state.history, state.balances, state.quota = made.keys, made.history, made.money, made.quota
+    state.keys, state.history, state.balances, state.quota = made.keys, made.history, made.balances, made.quota
 
 
 def build_console_services(base: Base) -> Console:
@@ -121,7 +120,7 @@ def build_console_services(base: Base) -> Console:
 
 
 def build_identity(base: Base, keys: KeyService) -> Identity:
-    """Nothing is fetched before the first request that has to do with a person."""
+    """Fetches nothing before the first request of a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
     # Functions without sessions have no pool and never ask.
     pool = UserPool(

@@ -47,7 +47,7 @@ class Framing:
 
     @property
     def is_events(self) -> bool:
-        """Whether there is room for a keep-alive: between events there is."""
+        """True if there is room for a keep-alive: between events there is."""
         return self.error is not None
 
 

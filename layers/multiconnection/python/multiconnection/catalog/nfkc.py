@@ -117,7 +117,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _class_of(chars: Iterable[str]) -> str:
-    """Those of the Basic Multilingual Plane as ranges inside the brackets of a pattern."""
+    """The characters of the Basic Multilingual Plane as ranges inside the brackets of a pattern."""
     ranges: list[list[int]] = []
     for code in sorted(ord(char) for char in chars if char < BEYOND):
         if ranges and code == ranges[-1][1] + 1:

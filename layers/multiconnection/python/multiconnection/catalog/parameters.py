@@ -230,7 +230,7 @@ class ParameterPolicy:
     accepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def refusal(self, endpoint: str, body: Mapping[str, Any]) -> ParameterUnsupported | None:
-        """Why this provider cannot be sent `body`, which has passed `refuse_costly`."""
+        """The error if this provider does not take `body`, which has passed `refuse_costly`."""
         if self.unknown_fields == DROP:
             return None
         for name, value in self._unknown(endpoint, body):

@@ -97,7 +97,7 @@ class CatalogService:
         return [model for model in (await self.catalog()).models if self.upstreams(model)]
 
     def upstreams(self, model: Model) -> tuple[UpstreamRef, ...]:
-        """Those that are configured and not switched off, in order of preference."""
+        """The upstreams that are configured and enabled, in order of preference."""
         off = self._switches.providers_off
         refs = model.only(self._providers)
         return tuple(ref for ref in refs if ref.provider not in off) if off else refs

@@ -39,7 +39,10 @@ class AnswerMessage(AnswerModel):
     role: Literal["assistant"]
     content: Any
     refusal: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
+    audio: dict[str, Any] | None = None
+    annotations: list[dict[str, Any]] | None = None
 
 
 class ChatChoice(AnswerModel):
@@ -58,6 +61,8 @@ class ChatCompletion(AnswerModel):
     model: str
     choices: list[ChatChoice]
     usage: TokenUsage
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
 
 
 class ChunkChoice(AnswerModel):
@@ -76,6 +81,8 @@ class ChatCompletionChunk(AnswerModel):
     model: str
     choices: list[ChunkChoice]
     usage: TokenUsage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
 
 
 class TextChoice(AnswerModel):
@@ -94,6 +101,7 @@ class TextCompletion(AnswerModel):
     model: str
     choices: list[TextChoice]
     usage: TokenUsage | None = None
+    system_fingerprint: str | None = None
 
 
 router = APIRouter(tags=["Chat"])

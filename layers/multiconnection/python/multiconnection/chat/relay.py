@@ -85,7 +85,7 @@ class Relay:
         return b""
 
     def refusal(self, failure: UpstreamError | None) -> UpstreamError:
-        """Why there is no answer, when there is no substance."""
+        """The error of an answer without substance."""
         return self._error or failure or empty_answer()
 
     def end(self, failure: UpstreamError | None) -> list[bytes]:

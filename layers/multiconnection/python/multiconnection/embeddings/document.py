@@ -35,11 +35,12 @@ class EmbeddingsAnswer(AnswerModel):
 
 
 class ModerationAnswer(AnswerModel):
-    """As the provider answers."""
+    """The provider's answer, passed on."""
 
     id: str | None = None
     model: str | None = None
     results: list[dict[str, Any]]
+    usage: dict[str, Any] | None = None
 
 
 router = APIRouter()

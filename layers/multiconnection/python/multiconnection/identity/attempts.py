@@ -98,7 +98,7 @@ class AttemptLimits:
         return await self._admit("renewal", (f"renewal:ip:{_network(ip)}", self._quotas.renewals))
 
     async def admit_network(self, kind: Kind, ip: str) -> Attempt:
-        """For attempts that name no person. Raises RateLimited or IdentityUnavailable."""
+        """Admits an attempt that names no person. Raises RateLimited or IdentityUnavailable."""
         per_ip, _, _ = self._quotas.of(kind)
         return await self._admit(kind, (f"{kind}:ip:{_network(ip)}", per_ip))
 

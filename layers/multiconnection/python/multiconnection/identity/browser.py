@@ -95,13 +95,13 @@ AccessDep = Annotated[Access, Depends(access)]
 
 
 async def heavy_user(session: SessionDep, quota: QuotaDep) -> Session:
-    """For routes that read many rows. Raises RateLimited besides what a session raises."""
+    """The user of a route that reads many rows. Raises RateLimited besides what a session raises."""
     await quota.admit_heavy(session.account_id)
     return session
 
 
 async def active_user(session: SessionDep, standing: StandingDep) -> Session:
-    """For routes that create or change something, which a suspended account may not.
+    """The user of a route that creates or changes something, which a suspended account may not.
 
     Raises AccountSuspended besides what a session raises.
     """
@@ -110,7 +110,7 @@ async def active_user(session: SessionDep, standing: StandingDep) -> Session:
 
 
 async def active_access(access: AccessDep, standing: StandingDep) -> Access:
-    """For changes at the identity provider. Raises as `active_user` does."""
+    """Access to change the identity of an active account. Raises as `active_user` does."""
     await standing.require_active(access.session.account_id)
     return access
 

@@ -1,9 +1,11 @@
-"""Request bodies of /api/auth."""
+"""Bodies and answers of /api/auth."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from multiconnection.web.openapi import AnswerModel, Time
 
 EMAIL_CHARS_MAX = 254
 NAME_CHARS_MAX = 100
@@ -100,3 +102,33 @@ class TotpDisableBody(AuthBody):
 
     password: Secret | None = None
     code: Code | None = None
+
+
+class StatusAnswer(AnswerModel):
+    status: Literal["confirmation_required", "confirmed", "sent", "reset"]
+
+
+class UserAnswer(AnswerModel):
+    email: str
+    name: str
+    account_id: str
+    is_admin: bool
+    totp_enabled: bool
+    created: Time
+
+
+class SessionAnswer(AnswerModel):
+    user: UserAnswer
+
+
+class SignInAnswer(AnswerModel):
+    """The user, or the challenge that is left: its kind, and the session to answer it with."""
+
+    user: UserAnswer | None = None
+    status: Literal["totp_required", "new_password_required"] | None = None
+    session: str | None = None
+
+
+class TotpSetupAnswer(AnswerModel):
+    secret: str
+    otpauth_url: str

@@ -172,7 +172,7 @@ class SessionRevoker:
             raise LedgerUnavailable(message, retry_after_s=1) from exc
 
     async def revoke_after_change(self, user: str) -> None:
-        """For a user id or an e-mail address whose password has just changed.
+        """End everything as `revoke` does, for a user id or an e-mail address whose password has just changed.
 
         Never raises: a failure here must not look like a failure of the change.
         """

@@ -111,7 +111,7 @@ class SignIn:
         return await self._signed_in(access, ip, totp_enabled=True)
 
     async def with_new_password(self, token: str, password: str, ip: str) -> SignedIn | PendingChallenge:
-        """For invited users, whose first password serves once. Raises as `with_totp` does, and PasswordTooWeak."""
+        """Replaces an invited user's first password, which serves once. Raises as `with_totp`, and PasswordTooWeak."""
         outcome = await at_least(self._answer_s, self._new_password_answered(token, password, ip))
         if isinstance(outcome, PendingChallenge):
             return outcome

@@ -153,7 +153,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class LastUses:
-    """When each secret was last used, by key id and `ApiKey.digits`, according to the account's newest calls.
+    """The time of each secret's last use, by key id and `ApiKey.digits`, according to the account's newest calls.
 
     `since_s` is the time of the oldest call that was read, 0 if those were all.
     """

@@ -65,7 +65,7 @@ async def _once(retry: Retry, row: CreditRow, put: Put) -> CreditRow:
         return exc.row
     except (AccountRefused, CreditBarred) as exc:
         if unknown:
-            # An earlier attempt may still arrive; only the same id again can tell.
+            # An earlier attempt may still arrive; only a repetition with the same id shows whether it did.
             raise OutcomeUnknown("refused, but an earlier attempt may still be under way") from exc
         if isinstance(exc, CreditBarred):
             raise CreditRefused(str(exc)) from exc

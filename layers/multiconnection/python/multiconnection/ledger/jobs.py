@@ -42,7 +42,7 @@ class Maintenance:
         return reports
 
     async def reconcile_some(self, accounts_max: int, until_s: float) -> tuple[list[ReconcileReport], bool]:
-        """As many accounts as bound and time allow, and whether these were all. No metric; drift raises an alarm."""
+        """Reconcile as many accounts as bound and time allow, and say whether these were all. Publishes no metric."""
         return await self._reconcile(accounts_max, until_s)
 
     async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:

@@ -169,7 +169,7 @@ class Ledger:
 
 
 class Standing:
-    """Whether an account is suspended, read anew each time: a suspension holds from the next request on."""
+    """Refuse suspended accounts. The account is read each time, so a suspension takes effect with the next request."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

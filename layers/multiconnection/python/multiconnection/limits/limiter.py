@@ -218,7 +218,7 @@ class Limiter:
         return _refusal(window, units, now_ns)
 
     async def _written(self, subject: str, window: Window, units: Mapping[str, int], now_ns: int) -> bool:
-        """Whether the store granted everything unshared and these units together. Raises StoreError."""
+        """Ask the store for everything unshared and these units together; True if granted. Raises StoreError."""
         pending = window.begin(units, now_ns)
         try:
             result = await self._store.take(subject, now_ns, pending.demands, pending.hint)

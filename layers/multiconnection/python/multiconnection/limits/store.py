@@ -52,7 +52,7 @@ class LimitsTable:
         return TakeResult(False, tats)
 
     async def slot(self, subject: str, member: str, most: int, expires_s: int) -> bool:
-        """Whether `member` is among the first `most` that asked; one conditional write, which may be repeated.
+        """True if `member` is among the first `most` that asked. One conditional write, which may be repeated.
 
         Raises StoreError.
         """

@@ -70,13 +70,13 @@ class Window:
         return Bucket.of(self.rates[attribute], tat_ns, now_ns)
 
     def may_wait(self, units: Mapping[str, int], now_ns: int) -> bool:
-        """Whether these units may be counted here and shared later."""
+        """True if these units may be counted here and shared later."""
         if self._unshared and now_ns - self._unshared_since_ns >= UNSHARED_AGE_NS_MAX:
             return False
         return all(self._is_far(attribute, demand, now_ns) for attribute, demand in self._demands(units).items())
 
     def fits(self, units: Mapping[str, int], now_ns: int) -> bool:
-        """Whether the units fit as far as this process knows, takes in flight included."""
+        """True if the units fit as far as this process knows, takes in flight included."""
         return all(
             demand.units <= 0 or self._queue_ns(attribute, demand.shift(now_ns), now_ns) <= demand.rate.window_ns
             for attribute, demand in self._demands(units).items()

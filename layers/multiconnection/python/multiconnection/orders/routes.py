@@ -20,9 +20,9 @@ from .schemas import (
     OrderBody,
     OrderOptionsAnswer,
     ReceiptBody,
+    ReceiptPutAnswer,
     ReceiptUploadAnswer,
     ReviewedOrderAnswer,
-    UploadAnswer,
 )
 from .service import OrderService
 
@@ -85,7 +85,7 @@ async def upload_receipt(
     body = await small_body_of(request, ReceiptBody)
     upload = await receipts.upload(session.account_id, order_id, body.content_type, body.bytes)
     headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
-    return ReceiptUploadAnswer(upload=UploadAnswer(url=upload.url, headers=headers), expires_at=upload.expires_s)
+    return ReceiptUploadAnswer(upload=ReceiptPutAnswer(url=upload.url, headers=headers), expires_at=upload.expires_s)
 
 
 @router.post("/{order_id}/receipt/done", summary="Hand in the uploaded receipt", responses=refuses(400, 404, 409, 413))

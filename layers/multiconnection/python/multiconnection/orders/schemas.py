@@ -146,7 +146,7 @@ class OrderOptionsAnswer(AnswerModel):
         )
 
 
-class UploadAnswer(AnswerModel):
+class ReceiptPutAnswer(AnswerModel):
     """A request to send with the file; exactly these headers, because they are signed."""
 
     method: Literal["PUT"] = "PUT"
@@ -155,7 +155,7 @@ class UploadAnswer(AnswerModel):
 
 
 class ReceiptUploadAnswer(AnswerModel):
-    upload: UploadAnswer
+    upload: ReceiptPutAnswer
     expires_at: Time
 
 

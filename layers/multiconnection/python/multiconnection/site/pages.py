@@ -174,7 +174,7 @@ def _in_order(rows: Sequence[Row], column: str, descending: bool) -> list[Row]:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FormPage:
     """A page with one form; `name` is the script's name for it, `alternatives` are (path, text)."""
 
     name: str
@@ -188,7 +188,7 @@ class Form:
 FORMS = {
     form.name: form
     for form in (
-        Form(
+        FormPage(
             "sign-in",
             "Sign in",
             "Keys, usage and billing of your account.",
@@ -196,7 +196,7 @@ FORMS = {
             ("email", "password"),
             (("/sign-up", "Create an account"), ("/forgot", "Forgot your password?")),
         ),
-        Form(
+        FormPage(
             "sign-up",
             "Create an account",
             "An e-mail address is all it takes.",
@@ -204,7 +204,7 @@ FORMS = {
             ("name", "email", "new-password"),
             (("/sign-in", "I have an account already"),),
         ),
-        Form(
+        FormPage(
             "verify",
             "Confirm your e-mail address",
             "Enter the code from the message we sent you, and your password. The message can take a minute to arrive.",
@@ -212,7 +212,7 @@ FORMS = {
             ("email", "code", "new-password"),
             (("/sign-in", "Back to sign in"), ("/forgot", "Forgot your password?")),
         ),
-        Form(
+        FormPage(
             "forgot",
             "Reset your password",
             "If an account has this address, a code is on its way to it.",
@@ -220,7 +220,7 @@ FORMS = {
             ("email",),
             (("/sign-in", "Back to sign in"),),
         ),
-        Form(
+        FormPage(
             "reset",
             "Choose a new password",
             "Enter the code from the message, and the password you want from now on.",

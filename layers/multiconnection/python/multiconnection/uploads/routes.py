@@ -12,8 +12,8 @@ from multiconnection.web.body import read_json
 from multiconnection.web.context import service
 from multiconnection.web.openapi import takes
 
-from .schemas import FileUploadAnswer, PresignedPut, UploadBody
-from .service import REFERENCE_PREFIX, Upload, UploadService
+from .schemas import PresignedPut, UploadAnswer, UploadBody
+from .service import REFERENCE_PREFIX, UploadService
 
 LimiterDep = Annotated[Limiter, service("limiter")]
 SeenDep = Annotated[KnownAccounts, service("seen")]
@@ -26,21 +26,21 @@ BODY_BYTES_MAX = 16 * 1024
 
 
 @router.post(
-    "/v1/uploads", summary="Get a URL to send a large file to", tags=["Uploads"], openapi_extra=takes(UploadBody)
+    "/v1/uploads",
+    tags=["Uploads"],
+    summary="Get a URL to send a large file to, for use as upload://ID",
+    openapi_extra=takes(UploadBody),
 )
 async def create_upload(
     request: Request, limiter: LimiterDep, seen: SeenDep, standing: StandingDep, uploads: UploadsDep, caller: CallerDep
-) -> FileUploadAnswer:
-    """Requests refer to the file as `upload://ID`. Counts as one request of the key; nothing is charged."""
+) -> UploadAnswer:
+    """Counts as one request of the key; nothing is charged."""
     body = await read_json(request, BODY_BYTES_MAX)
     await limiter.admit(caller.api_key.rates, 0, seen.limits(caller.account_id))
     await standing.require_active(caller.account_id)
-    return answer_of(await uploads.create(caller.account_id, body))
-
-
-def answer_of(upload: Upload) -> FileUploadAnswer:
+    upload = await uploads.create(caller.account_id, body)
     headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
-    return FileUploadAnswer(
+    return UploadAnswer(
         id=upload.id,
         bytes=upload.size,
         content_type=upload.content_type,

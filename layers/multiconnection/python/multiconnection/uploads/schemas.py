@@ -1,4 +1,4 @@
-"""The body and the answer of POST /v1/uploads."""
+"""Body and answer of POST /v1/uploads; OpenAI's own uploads call the content type `mime_type`."""
 
 from typing import Annotated, Literal
 
@@ -12,10 +12,7 @@ ContentType = Annotated[str, Field(min_length=1, max_length=CONTENT_TYPE_CHARS_M
 
 
 class UploadBody(BaseModel):
-    """`mime_type` is what OpenAI's own uploads call the content type.
-
-    Strict about the types of known fields, silent about unknown ones such as `purpose`.
-    """
+    """Strict about the types of known fields; ignores unknown ones such as `purpose`."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -33,9 +30,7 @@ class PresignedPut(AnswerModel):
     headers: dict[str, str]
 
 
-class FileUploadAnswer(AnswerModel):
-    """An upload that waits for its file; `reference` is what requests name it by."""
-
+class UploadAnswer(AnswerModel):
     id: str
     object: Literal["upload"] = "upload"
     bytes: int

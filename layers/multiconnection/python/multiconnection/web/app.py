@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What the envelope needs of a function's process, besides the services on `app.state`.
+    """The parts of a function's process that the envelope uses, besides the services on `app.state`.
 
     `ip_limits` returns the rate-limit headers of an address. `on_answered` is called when an answer is complete and
     before the process can be frozen; nothing is awaited in between.

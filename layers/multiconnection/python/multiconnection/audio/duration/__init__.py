@@ -1,4 +1,4 @@
-"""How long an audio file plays, read from the file itself; imports nothing but the standard library.
+"""The playing time of an audio file, read from the file itself; imports nothing but the standard library.
 
 `probe` recognises the format by the first bytes, never by a name, and walks the whole file within a budget of steps and
 time. The result has two lengths: what to charge, and the most that any player could hear.

@@ -66,7 +66,7 @@ def reader(raw: bytes | None, claimed: int, steps: Steps) -> Reader:
 
 
 def is_mpeg(descriptor: bytes) -> bool:
-    """Whether an `esds` box declares MPEG audio. Raises AudioError if it declares neither that nor AAC."""
+    """True if an `esds` box declares MPEG audio. Raises AudioError if it declares neither that nor AAC."""
     at = _decoder(descriptor)
     kind = descriptor[at] if at is not None else 0x40
     if kind in _AAC | _MPEG:

@@ -91,7 +91,7 @@ class SampleEntry:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the codec is one of sound, whatever the track declares."""
+        """True for codecs of sound, whatever the track declares."""
         return (
             self.codec in _PCM or self.reader is not None or self.codec in _REFUSED or self.codec[:2] in (b"ms", b"TS")
         )
@@ -99,7 +99,7 @@ class SampleEntry:
 
 @dataclass(slots=True)
 class SampleTables:
-    """Where the samples of a track are (8.6 and 8.7), read in place.
+    """The places of a track's samples (8.6 and 8.7), read in place.
 
     `size` is the size of every sample, or 0 if each has its own, of `compact` bits.
     """

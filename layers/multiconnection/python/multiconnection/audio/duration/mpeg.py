@@ -177,12 +177,12 @@ def _is_followed(data: bytes, at: int) -> bool:
 
 
 def _alike(data: bytes, at: int, other: int) -> bool:
-    """Whether two headers have the same version, layer and rate."""
+    """True if two headers have the same version, layer and rate."""
     return (data[at + 1] ^ data[other + 1]) & 0x1E == 0 == (data[at + 2] ^ data[other + 2]) & 0x0C
 
 
 def _is_something_else(data: bytes, start: int) -> bool:
-    """Whether players may recognise another format by the bytes in front of the first frame."""
+    """True if players may recognise another format by the bytes in front of the first frame."""
     junk = data[start : first_frame(data, start)]
     if not junk.strip(b"\x00"):
         return False
@@ -208,7 +208,7 @@ def _after_tag(data: bytes, at: int) -> int | None:
 
 
 def _is_summary(data: bytes, at: int) -> bool:
-    """Whether the first frame is silence that carries an encoder's notes."""
+    """True if the first frame is silence that carries an encoder's notes."""
     return any(word in data[at + 4 : at + 44] for word in _SUMMARIES)
 
 

@@ -189,7 +189,7 @@ def _take_page(data: bytes, at: int, start: int, lacing: bytes, stream: _Stream,
 
 
 def _is_whole(page: bytes) -> bool:
-    """Whether the checksum fits: that of zlib with the bits in the other order (RFC 3533, 6) and not inverted."""
+    """Compares the checksum: that of zlib with the bits in the other order (RFC 3533, 6) and not inverted."""
     blank = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
     found = zlib.crc32(blank, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{found:032b}"[::-1], 2) == little(page, 22, 4)
@@ -240,7 +240,7 @@ def _vorbis_blocks(found: VorbisHeader, setup: bytes, steps: Steps) -> VorbisBlo
 
 
 def _modes(setup: bytes, channels: int, steps: Steps) -> list[bool] | None:
-    """Whether the blocks of each mode are long. Modes come last, so all before them is stepped over (4.2.4)."""
+    """Flags of the modes with long blocks. Modes come last, so all before them is stepped over (4.2.4)."""
     if not setup.startswith(_SETUP) or not channels:
         return None
     bits = Bits(setup, "little", steps, start=len(_SETUP))
