@@ -23,7 +23,7 @@ from pydantic.json_schema import models_json_schema
 import multiconnection
 from multiconnection.identity.browser import access, admin_session, session
 from multiconnection.keys.authenticate import authenticated
-from multiconnection.web.openapi import BODIES, Error, refuses
+from multiconnection.web.openapi import MODELS, Error, refuses
 
 _REFUSED = 400
 Audience = Literal["api_key", "public", "session", "admin"]
@@ -75,7 +75,7 @@ def document() -> dict[str, Any]:
         title="MultiConnection", version="1", openapi_version="3.1.0", description=DESCRIPTION, routes=found
     )
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= _schemas_of_bodies()
+    schemas |= _schemas_of_models()
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     made["components"]["securitySchemes"] = {
@@ -153,8 +153,8 @@ def _operation_id(route: APIRoute) -> str:
     return "_".join(words).replace("-", "_").replace(".", "_")
 
 
-def _schemas_of_bodies() -> dict[str, Any]:
-    models: list[type[BaseModel]] = [*BODIES.values(), Error]
+def _schemas_of_models() -> dict[str, Any]:
+    models: list[type[BaseModel]] = [*MODELS.values(), Error]
     _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )

@@ -294,7 +294,7 @@ async def test_text_and_voice_are_required(absent: str) -> None:
     body = {"input": "a", "voice": "alloy"}
     del body[absent]
     with pytest.raises(ParameterMissing) as caught:
-        await world.speech.speak(await world.caller(), body, world.arrival())
+        await world.speech.speak(await world.caller(), body, world.context())
     assert caught.value.param == absent
 
 
@@ -323,7 +323,7 @@ def test_a_token_priced_entry_without_a_bound_is_refused() -> None:
 
 async def test_speech_without_a_model_is_spoken_by_the_usual_one() -> None:
     world = SpeechWorld(audio())
-    answer = await world.speech.speak(await world.caller(), {"input": "a", "voice": "nova"}, world.arrival())
+    answer = await world.speech.speak(await world.caller(), {"input": "a", "voice": "nova"}, world.context())
     assert await answer.relay(world_ignores)
     assert (await world.settled_row()).model == TTS
 

@@ -82,7 +82,7 @@ async def test_audio_that_cannot_be_read_in_mid_stream_is_a_broken_answer() -> N
 async def test_a_killed_process_leaves_the_call_to_the_sweeper_at_no_cost() -> None:
     world = SpeechWorld(audio())
     caller = await world.caller()
-    answer = await world.speech.speak(caller, {"model": TTS, "input": "a", "voice": "alloy"}, world.arrival())
+    answer = await world.speech.speak(caller, {"model": TTS, "input": "a", "voice": "alloy"}, world.context())
     assert isinstance(answer, StreamedAnswer)
     await asyncio.sleep(900 + 120 + 61)
     assert (await world.ledger.sweep("a1")).ended == 1

@@ -136,7 +136,7 @@ def test_a_402_advises_only_what_helps(available: int, reason: str, advice: str)
     ),
     st.integers(0, 10**10),
 )
-def test_whoever_follows_the_advice_of_a_402_can_pay(bound: CostBound, available: int) -> None:
+def test_a_caller_who_follows_the_advice_of_a_402_can_pay(bound: CostBound, available: int) -> None:
     advised = None
     try:
         advised = shortened(bound, funds(available), bound.output_tokens).output_tokens

@@ -105,7 +105,7 @@ ENDINGS = [
         ("streamed",),
     ),
     Ending(
-        "mid-stream error that nobody bills",
+        "mid-stream error that the vendor does not bill",
         mid_stream(Usage(), NONE),
         Ended.MID_STREAM_ERROR,
         NONE,
@@ -146,7 +146,7 @@ CASES = [pytest.param(case, mode, id=f"{case.name}, {mode}") for case in ENDINGS
 
 
 def code_seen(client: Client) -> str | None:
-    """Refused by status, or told in-band by the last event."""
+    """The error of a status, or the one that the last event reports in-band."""
     if client.refused is not None:
         return client.refused.code
     if client.received and b'"error"' in client.received[-1]:

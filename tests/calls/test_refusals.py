@@ -47,7 +47,7 @@ class Process:
     async def reserve(self, secret: str, limit: int | None) -> Reservation:
         caller = await self.door.authenticate(f"Bearer {secret}", None, IP)
         call = parsed(max_tokens=limit).bind(MODEL, 0)
-        return await self.reserver.reserve(caller, call, self.world.arrival())
+        return await self.reserver.reserve(caller, call, self.world.context())
 
 
 @dataclass

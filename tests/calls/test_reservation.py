@@ -1,4 +1,4 @@
-"""Reserving: one write in the usual case, and every refusal ends in the error that tells what to do."""
+"""Reserving: one write in the usual case, and every refusal ends in the error that says what to do."""
 
 import asyncio
 from dataclasses import replace
@@ -25,7 +25,7 @@ TOKEN = 2000
 async def reserve(
     world: ChatWorld, caller: Caller, limit: int | None = None, hold_id: str | None = None
 ) -> Reservation:
-    context = world.arrival()
+    context = world.context()
     if hold_id is not None:
         context = replace(context, hold_id=hold_id)
     return await world.reserver.reserve(caller, parsed(max_tokens=limit).bind(MODEL, 0), context)

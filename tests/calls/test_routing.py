@@ -16,7 +16,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Line:
-    """The upstreams of a model; each tells its next error, or answers."""
+    """The upstreams of a model; each raises its next error, or answers."""
 
     def __init__(self, world: ChatWorld, *errors: UpstreamError | None) -> None:
         self.errors = list(errors)

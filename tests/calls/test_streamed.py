@@ -24,7 +24,7 @@ Send = Callable[[bytes], Awaitable[None]]
 async def opened(world: ChatWorld, attempt: Attempt, ends_in_s: float | None = None) -> StreamedAnswer:
     world.upstream.attempts = [attempt]
     caller = await world.caller()
-    answer = await world.answer(caller, world.arrival(ends_in_s and world.clock.now() + ends_in_s), stream=True)
+    answer = await world.answer(caller, world.context(ends_in_s and world.clock.now() + ends_in_s), stream=True)
     assert isinstance(answer, StreamedAnswer)
     return answer
 
@@ -73,12 +73,12 @@ async def test_a_failure_in_time_is_an_http_error_and_settled() -> None:
 
 async def test_a_failure_after_the_answer_began_with_a_comment_is_in_band() -> None:
     world, client = ChatWorld(), Client()
-    stream = await opened(world, Attempt(silent_s=20, raises=failed(error=UpstreamFailed("it broke"))))
+    stream = await opened(world, Attempt(silent_s=20, raises=failed(error=UpstreamFailed("it failed"))))
     await stream.relay(client.send)
     *comments, last = client.received
     assert set(comments) == {COMMENT}
     assert last == (
-        b'data: {"error":{"message":"it broke","type":"server_error","param":null,"code":"upstream_error"}}\n\n'
+        b'data: {"error":{"message":"it failed","type":"server_error","param":null,"code":"upstream_error"}}\n\n'
     )
     row = await world.settled_row()
     assert (row.ended, row.cost) == (Ended.UPSTREAM_ERROR, 0)
@@ -281,7 +281,7 @@ async def test_a_cancellation_while_settling_does_not_stop_the_settlement(stream
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_cancellation_while_reserving_leaves_the_hold_to_the_sweeper(stream: bool) -> None:
-    """The write may have happened, and nobody is left to know it."""
+    """The write may have happened, and no process is left that knows it."""
     world = ChatWorld()
     caller = await world.caller()
     gate = Gate(world, "UpdateItem")

@@ -156,7 +156,7 @@ async def asked(world: ChatWorld, endpoint: str, fields: Mapping[str, Any]) -> G
     text = {"messages": MESSAGES} if endpoint == CHAT else {"prompt": "hi"}
     body = {"model": "m-1", "max_tokens": 1, **text, **fields}
     try:
-        await ask(await world.caller(), body, world.arrival())
+        await ask(await world.caller(), body, world.context())
     except GatewayError as exc:
         return exc
     return None

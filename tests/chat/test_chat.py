@@ -1,4 +1,4 @@
-"""A chat from its body to its bill: what is sent upstream, what the caller sees, what is charged."""
+"""A chat from its body to its charge: what is sent upstream, what the caller sees, what is charged."""
 
 import asyncio
 from typing import Any
@@ -78,12 +78,12 @@ async def test_the_upstream_gets_the_bound_that_was_paid_for(stream: bool) -> No
 async def test_the_row_says_everything_about_the_call(stream: bool) -> None:
     world = ChatWorld()
     world.upstream.attempts = [Attempt(silent_s=3)]
-    caller, arrival = await world.caller(), world.arrival()
-    answer = await world.answer(caller, arrival, stream=stream)
+    caller, context = await world.caller(), world.context()
+    answer = await world.answer(caller, context, stream=stream)
     if isinstance(answer, StreamedAnswer):
         await answer.relay(lambda chunk: asyncio.sleep(0))
     row = await world.settled_row()
-    assert (row.hold_id, row.key_id) == (arrival.hold_id, caller.api_key.key_id)
+    assert (row.hold_id, row.key_id) == (context.hold_id, caller.api_key.key_id)
     assert (row.model, row.price_version, row.provider, row.attempts) == ("m-1", 7, "one", 1)
     assert (row.usage, row.usage_source, row.ended) == (USAGE, UsageSource.UPSTREAM, Ended.COMPLETE)
     assert (row.endpoint, row.streamed, row.decided_by) == ("chat.completions", stream, "gateway")
@@ -187,7 +187,7 @@ async def test_what_is_refused_for_itself_touches_no_money_no_limit_and_no_upstr
     assert world.upstream.calls == []
 
 
-async def test_a_key_that_may_not_use_a_model_is_told_so() -> None:
+async def test_a_key_that_may_not_use_a_model_is_refused() -> None:
     world = ChatWorld(a_model(), a_model(id="m-2", code="m02", aliases=[]))
     caller = await world.caller(models=("m-2",))
     with pytest.raises(ModelNotAllowed) as caught:
@@ -247,7 +247,7 @@ async def test_the_functions_own_end_counts_when_it_is_earlier(in_s: int | None,
     world.upstream.attempts = [Attempt(silent_s=10_000)]
     caller, began_s = await world.caller(), world.clock.now()
     with pytest.raises(UpstreamTimeout) as caught:
-        await world.answer(caller, world.arrival(in_s and began_s + in_s))
+        await world.answer(caller, world.context(in_s and began_s + in_s))
     assert world.clock.now() - began_s == pytest.approx(lasts_s)
     assert caught.value.headers() == {"x-should-retry": "false"}
     assert (await world.settled_row()).ended is Ended.DEADLINE

@@ -20,10 +20,10 @@ PENDING_S = PENDING_PAUSE_S * (PENDING_POLLS_MAX - 1)
 
 async def test_the_row_of_a_call_is_found_by_its_request_id() -> None:
     world = ChatWorld()
-    caller, arrival = await world.caller(), world.arrival()
-    await world.answer(caller, arrival)
-    row = await UsageService(world.ledger.store).row("a1", request_id_of(arrival.hold_id))
-    assert (row.hold_id, row.ended) == (arrival.hold_id, Ended.COMPLETE)
+    caller, context = await world.caller(), world.context()
+    await world.answer(caller, context)
+    row = await UsageService(world.ledger.store).row("a1", request_id_of(context.hold_id))
+    assert (row.hold_id, row.ended) == (context.hold_id, Ended.COMPLETE)
 
 
 @pytest.mark.parametrize("request_id", ["", "req_", "chatcmpl-1", "req_../../etc/x", "req_" + "0" * 12, "\x00" * 10**5])
@@ -38,21 +38,21 @@ async def test_there_is_no_row_for_what_was_never_a_call(request_id: str) -> Non
 
 async def test_another_accounts_row_is_not_there() -> None:
     world = ChatWorld()
-    caller, arrival = await world.caller(), world.arrival()
-    await world.answer(caller, arrival)
+    caller, context = await world.caller(), world.context()
+    await world.answer(caller, context)
     await world.open(account_id="a2")
     with pytest.raises(UsageNotFound):
-        await UsageService(world.ledger.store).row("a2", request_id_of(arrival.hold_id))
+        await UsageService(world.ledger.store).row("a2", request_id_of(context.hold_id))
 
 
 async def test_a_running_call_is_waited_for_a_little_and_then_called_pending() -> None:
     world = ChatWorld()
-    caller, arrival = await world.caller(), world.arrival()
-    stream = await world.answer(caller, arrival, stream=True)
+    caller, context = await world.caller(), world.context()
+    stream = await world.answer(caller, context, stream=True)
     loop = asyncio.get_running_loop()
     before = loop.time()
     with pytest.raises(UsageNotFound) as caught:
-        await UsageService(world.ledger.store).row("a1", request_id_of(arrival.hold_id))
+        await UsageService(world.ledger.store).row("a1", request_id_of(context.hold_id))
     assert loop.time() - before == pytest.approx(PENDING_S)
     assert caught.value.details == {"pending": True}
     assert caught.value.headers() == {"retry-after": "1", "x-should-retry": "true"}
@@ -62,10 +62,10 @@ async def test_a_running_call_is_waited_for_a_little_and_then_called_pending() -
 
 async def test_a_row_that_comes_while_it_is_waited_for_is_found() -> None:
     world = ChatWorld()
-    caller, arrival = await world.caller(), world.arrival()
-    stream = await world.answer(caller, arrival, stream=True)
+    caller, context = await world.caller(), world.context()
+    stream = await world.answer(caller, context, stream=True)
     assert isinstance(stream, StreamedAnswer)
-    asked = asyncio.create_task(UsageService(world.ledger.store).row("a1", request_id_of(arrival.hold_id)))
+    asked = asyncio.create_task(UsageService(world.ledger.store).row("a1", request_id_of(context.hold_id)))
     await asyncio.sleep(PENDING_S / 2)
     await stream.relay(Client().send)
     assert (await asked).ended is Ended.COMPLETE

@@ -43,7 +43,7 @@ async def test_a_priced_image_costs_its_size_and_quality_and_the_provider_is_ask
     asked: dict[str, Any], size: str, quality: str, cost: int
 ) -> None:
     world = ImagesWorld(images(item(revised_prompt="A fine cat")))
-    client = await world.draw(await world.caller(), **asked)
+    client = await world.generate(await world.caller(), **asked)
     assert client.body == {
         "created": 1_713_833_628,
         "data": [{"b64_json": b64(PNG), "revised_prompt": "A fine cat"}],
@@ -110,7 +110,7 @@ async def test_models_of_tokens_cost_the_providers_tokens(
     model: str, usage: dict[str, Any], counted: Usage, cost: int
 ) -> None:
     world = ImagesWorld(images(usage=usage, **TOLD))
-    client = await world.draw(await world.caller(), model=model, response_format="b64_json", user="u-1", seed=7)
+    client = await world.generate(await world.caller(), model=model, response_format="b64_json", user="u-1", seed=7)
     assert world.http.posted[0].json == {"prompt": "A cat", "user": "u-1", "seed": 7, "model": "theirs-1"}
     row = await world.settled_row()
     assert (row.usage, row.cost, row.usage_source) == (counted, cost, UsageSource.UPSTREAM)
@@ -123,7 +123,7 @@ async def test_models_of_tokens_cost_the_providers_tokens(
 
 async def test_the_usage_object_is_that_of_the_reference() -> None:
     world = ImagesWorld(images(usage=USAGE))
-    client = await world.draw(await world.caller(), model=MINI)
+    client = await world.generate(await world.caller(), model=MINI)
     assert client.body is not None
     assert client.body["usage"] == {
         **USAGE,
@@ -145,7 +145,7 @@ async def test_the_usage_object_is_that_of_the_reference() -> None:
 )
 async def test_the_hold_is_for_the_dearest_image_that_may_come(asked: dict[str, Any], hold: int) -> None:
     world = ImagesWorld(images(usage=USAGE))
-    await world.draw(await world.caller(), model=MINI, **asked)
+    await world.generate(await world.caller(), model=MINI, **asked)
     assert (await world.settled_row()).hold == hold
 
 
@@ -163,7 +163,7 @@ async def test_the_hold_is_for_the_dearest_image_that_may_come(asked: dict[str, 
 )
 async def test_without_a_usage_that_can_be_believed_the_catalogs_count_stands_in(usage: object) -> None:
     world = ImagesWorld(images(usage=usage))
-    client = await world.draw(await world.caller(), model=MINI, prompt="A" * 3, size="1024x1536", quality="high")
+    client = await world.generate(await world.caller(), model=MINI, prompt="A" * 3, size="1024x1536", quality="high")
     row = await world.settled_row()
     # {"prompt":"AAA","size":"1024x1536","quality":"high"} has 52 bytes: 13 tokens of 4.
     assert row.usage == Usage(input=13, output_image=6500)
@@ -176,7 +176,7 @@ async def test_the_estimate_goes_by_what_the_answer_says_that_it_is() -> None:
     world = ImagesWorld(images(**{**TOLD, "quality": "low"}), images(**{**TOLD, "quality": "vast"}))
     caller = await world.caller()
     for _ in range(2):
-        await world.draw(caller, model=MINI)
+        await world.generate(caller, model=MINI)
     assert sorted(row.usage.output_image for row in await world.rows()) == [625, 1375]
 
 
@@ -184,7 +184,7 @@ async def test_a_priced_image_costs_what_the_answer_says_that_it_is_if_that_has_
     world = ImagesWorld(images(quality="standard"), images(quality="vast"), images(size=7))
     caller = await world.caller()
     for _ in range(3):
-        await world.draw(caller, quality="hd")
+        await world.generate(caller, quality="hd")
     assert sorted(row.cost for row in await world.rows()) == [40_000_000, 80_000_000, 80_000_000]
 
 
@@ -201,7 +201,7 @@ async def test_images_that_did_not_come_are_not_paid_for() -> None:
         )
     )
     world = ImagesWorld(images(item(), {"b64_json": "!"}, {}, item(PNG_2)), models=(several,))
-    client = await world.draw(await world.caller(), n=5)
+    client = await world.generate(await world.caller(), n=5)
     assert client.body is not None
     assert client.body["data"] == [{"b64_json": b64(PNG)}, {"b64_json": b64(PNG_2)}]
     row = await world.settled_row()
@@ -211,7 +211,7 @@ async def test_images_that_did_not_come_are_not_paid_for() -> None:
 async def test_tokens_of_images_that_cannot_be_used_are_not_paid_for() -> None:
     usage = {"input_tokens": 10, "output_tokens": 2001}
     world = ImagesWorld(images(item(), {"b64_json": ""}, usage=usage))
-    client = await world.draw(await world.caller(), model=MINI, n=2)
+    client = await world.generate(await world.caller(), model=MINI, n=2)
     assert client.body is not None
     assert len(client.body["data"]) == 1
     assert (await world.settled_row()).usage == Usage(input=10, output_image=1000)
@@ -219,7 +219,7 @@ async def test_tokens_of_images_that_cannot_be_used_are_not_paid_for() -> None:
 
 async def test_more_images_than_were_asked_for_are_not_delivered() -> None:
     world = ImagesWorld(images(item(), item(PNG_2)))
-    client = await world.draw(await world.caller())
+    client = await world.generate(await world.caller())
     assert client.body is not None
     assert [b64decode(one["b64_json"]) for one in client.body["data"]] == [PNG]
     assert (await world.settled_row()).cost == 40_000_000
@@ -243,7 +243,7 @@ async def test_more_images_than_were_asked_for_are_not_delivered() -> None:
 async def test_an_answer_without_an_image_costs_nothing_and_says_so(reply: FakeReply) -> None:
     again = FakeReply([b""])
     world = ImagesWorld(reply, again)
-    client = await world.draw(await world.caller())
+    client = await world.generate(await world.caller())
     assert isinstance(client.refused, UpstreamFailed)
     assert client.refused.http_status == 502
     row = await world.settled_row()
@@ -253,7 +253,7 @@ async def test_an_answer_without_an_image_costs_nothing_and_says_so(reply: FakeR
 
 async def test_another_provider_is_asked_when_the_first_has_no_image() -> None:
     world = ImagesWorld(images({}), images())
-    client = await world.draw(await world.caller())
+    client = await world.generate(await world.caller())
     assert client.body is not None
     assert [posted.url for posted in world.http.posted] == [
         "https://api.one.example/v1/images/generations",
@@ -266,7 +266,7 @@ async def test_a_link_of_the_provider_is_read_for_the_caller() -> None:
     url = "https://api.one.example/files/1.png"
     world = ImagesWorld(images({"url": url, "revised_prompt": "A cat"}))
     world.pictures.found[url] = PNG
-    client = await world.draw(await world.caller())
+    client = await world.generate(await world.caller())
     assert client.body is not None
     assert client.body["data"] == [{"b64_json": b64(PNG), "revised_prompt": "A cat"}]
     assert (await world.settled_row()).cost == 40_000_000
@@ -285,7 +285,7 @@ async def test_links_lead_to_the_image_until_the_time_told(
     data: bytes, told: dict[str, Any], ending: str, content_type: str
 ) -> None:
     world = ImagesWorld(images(item(data, revised_prompt="A cat"), **told))
-    client = await world.draw(await world.caller(), response_format="url")
+    client = await world.generate(await world.caller(), response_format="url")
     assert client.body is not None
     (only,) = client.body["data"]
     assert only.keys() == {"url", "expires_at", "revised_prompt"}
@@ -300,7 +300,7 @@ async def test_what_does_not_fit_inline_is_a_link() -> None:
     large = PNG + bytes(50)
     # 13 bytes are 20 of base64, 63 are 84.
     world = ImagesWorld(images(item(), item(large), item(PNG_2), usage=USAGE), inline_bytes_max=100)
-    client = await world.draw(await world.caller(), model=MINI, n=3)
+    client = await world.generate(await world.caller(), model=MINI, n=3)
     assert client.body is not None
     first, second, third = client.body["data"]
     assert (first, third) == ({"b64_json": b64(PNG)}, {"b64_json": b64(PNG_2)})
@@ -313,7 +313,7 @@ async def test_an_image_that_cannot_be_stored_is_not_paid_for_and_the_row_says_w
 ) -> None:
     world = ImagesWorld(images(), inline_bytes_max=inline)
     world.objects.down = True
-    client = await world.draw(await world.caller(), **asked)
+    client = await world.generate(await world.caller(), **asked)
     assert isinstance(client.refused, StorageUnavailable)
     row = await world.settled_row()
     assert (row.cost, row.usage, row.ended) == (0, Usage(), Ended.UNDELIVERED)
@@ -321,7 +321,7 @@ async def test_an_image_that_cannot_be_stored_is_not_paid_for_and_the_row_says_w
 
 async def test_more_tokens_than_an_image_can_have_are_not_believed_and_the_row_says_so() -> None:
     world = ImagesWorld(images(usage={"input_tokens": 0, "output_tokens": 100_000}))
-    await world.draw(await world.caller(), model=MINI, size="1024x1024", quality="low")
+    await world.generate(await world.caller(), model=MINI, size="1024x1024", quality="low")
     row = await world.settled_row()
     assert (row.usage, row.usage_source) == (Usage(output_image=625), UsageSource.ESTIMATED)
     assert (row.cost, row.overrun) == (5_000_000, 800_000_000 - 5_000_000)

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.virtual_time
 )
 async def test_what_is_wrong_is_named_before_any_hold(body: dict[str, Any], param: str) -> None:
     world = ImagesWorld()
-    client = await world.draw(await world.caller(), **body)
+    client = await world.generate(await world.caller(), **body)
     assert isinstance(client.refused, RequestInvalid)
     assert (client.refused.http_status, client.refused.param) == (400, param)
     await world.assert_untouched()
@@ -57,7 +57,7 @@ async def test_what_is_wrong_is_named_before_any_hold(body: dict[str, Any], para
 
 async def test_a_size_without_a_price_is_answered_with_what_there_is() -> None:
     world = ImagesWorld()
-    client = await world.draw(await world.caller(), size="512x512")
+    client = await world.generate(await world.caller(), size="512x512")
     assert client.refused is not None
     assert client.refused.message.endswith(
         "It draws 1024x1024 in standard, hd; 1024x1792 in standard, hd; 1792x1024 in standard, hd."
@@ -66,24 +66,24 @@ async def test_a_size_without_a_price_is_answered_with_what_there_is() -> None:
 
 async def test_a_chat_model_is_told_where_to_go() -> None:
     world = ImagesWorld()
-    client = await world.draw(await world.caller(), model="m-1")
+    client = await world.generate(await world.caller(), model="m-1")
     assert client.refused is not None
     assert "chat/completions" in client.refused.message
 
 
 async def test_without_a_model_the_default_draws() -> None:
     world = ImagesWorld(images(usage=USAGE))
-    client = await world.draw(await world.caller(), model=None)
+    client = await world.generate(await world.caller(), model=None)
     assert client.refused is None
     assert (await world.settled_row()).model == MODEL_DEFAULT == MINI
 
 
 async def test_the_longest_prompt_is_drawn_and_bounded_by_its_bytes() -> None:
     world = ImagesWorld(images())
-    assert (await world.draw(await world.caller(), prompt="x" * 4000)).refused is None
+    assert (await world.generate(await world.caller(), prompt="x" * 4000)).refused is None
     world = ImagesWorld(images(usage=USAGE))
     body = {"model": MINI, "prompt": "\u732b" * 32_000, "size": "1024x1024", "quality": "low"}
-    assert (await world.draw(await world.caller(), **body)).refused is None
+    assert (await world.generate(await world.caller(), **body)).refused is None
     # 3 bytes a character, 48 more of JSON than the prompt has, 64 around it.
     assert (await world.settled_row()).hold == (3 * 32_000 + 48 + 64) * 2_000 + (625 + 512) * 8_000
 

@@ -32,7 +32,7 @@ ONE = Usage(input=10, input_image=40, output_image=1375)
 
 async def test_partial_images_come_as_they_are_and_the_finished_one_tells_what_it_costs() -> None:
     world = ImagesWorld(events(partial(PNG, 0), partial(PNG_2, 1)[:20], partial(PNG_2, 1)[20:], completed()))
-    client = await world.draw(await world.caller(), partial_images=2, **STREAM)
+    client = await world.generate(await world.caller(), partial_images=2, **STREAM)
     assert world.http.posted[0].json == {
         "prompt": "A cat",
         "stream": True,
@@ -63,7 +63,7 @@ async def test_partial_images_come_as_they_are_and_the_finished_one_tells_what_i
 # {"prompt":"A cat","stream":true,"partial_images":3,"size":"1024x1024","quality":"low"}: 53, 14 and 19 bytes.
 async def test_the_hold_covers_the_partial_images() -> None:
     world = ImagesWorld(events(completed()))
-    await world.draw(await world.caller(), partial_images=3, size="1024x1024", quality="low", **STREAM)
+    await world.generate(await world.caller(), partial_images=3, size="1024x1024", quality="low", **STREAM)
     assert (await world.settled_row()).hold == (86 + 64) * 2_000 + (625 + 300 + 512) * 8_000
 
 
@@ -71,14 +71,14 @@ async def test_several_images_tell_shares_that_are_what_is_charged() -> None:
     # 1 token of 2,000 n$ and 2 of 8,000.
     usages = [{"input_tokens": 1, "output_tokens": 2}, {"input_tokens": 0, "output_tokens": 1}]
     world = ImagesWorld(events(*(completed(usage=usage) for usage in usages)))
-    client = await world.draw(await world.caller(), n=2, **STREAM)
+    client = await world.generate(await world.caller(), n=2, **STREAM)
     assert [told["usage"]["cost"] for told in client.events] == ["0.000018000", "0.000008000"]
     assert (await world.settled_row()).cost == 26_000
 
 
 async def test_a_finished_image_without_usage_is_estimated_with_its_partial_ones() -> None:
     world = ImagesWorld(events(partial(), completed(usage=None, quality="low"), completed(usage=None)))
-    client = await world.draw(await world.caller(), n=2, partial_images=1, **STREAM)
+    client = await world.generate(await world.caller(), n=2, partial_images=1, **STREAM)
     assert all(told["usage"]["estimated"] for told in client.events[1:])
     row = await world.settled_row()
     # {"prompt":"A cat","n":2,"partial_images":1,"stream":true} has 57 bytes: 15 tokens of 4, and once.
@@ -98,14 +98,14 @@ async def test_a_megabyte_of_image_is_one_event() -> None:
     whole = completed(large)
     pieces = [whole[at : at + 65_536] for at in range(0, len(whole), 65_536)]
     world = ImagesWorld(events(*pieces))
-    client = await world.draw(await world.caller(), **STREAM)
+    client = await world.generate(await world.caller(), **STREAM)
     assert client.events[0]["b64_json"] == b64(large)
 
 
 async def test_more_tokens_than_an_image_can_have_are_not_believed() -> None:
     absurd = {"input_tokens": 10**9, "output_tokens": 10**9}
     world = ImagesWorld(events(partial(), completed(usage=absurd)))
-    client = await world.draw(await world.caller(), **STREAM)
+    client = await world.generate(await world.caller(), **STREAM)
     row = await world.settled_row()
     shown = client.events[-1]["usage"]
     assert (shown["input_tokens"], shown["output_tokens"]) == (row.usage.prompt_tokens, row.usage.completion_tokens)
@@ -118,14 +118,14 @@ async def test_the_input_is_believed_once_however_many_images_report_it() -> Non
     """Its bound is 13 + 6 bytes of fields and 64 tokens: not twice 60."""
     usage = {"input_tokens": 60, "output_tokens": 1000}
     world = ImagesWorld(events(completed(usage=usage), completed(usage=usage)))
-    await world.draw(await world.caller(), n=2, **STREAM)
+    await world.generate(await world.caller(), n=2, **STREAM)
     row = await world.settled_row()
     assert (row.usage, row.usage_source) == (Usage(input=60, output_image=2000), UsageSource.ESTIMATED)
 
 
 async def test_partial_images_that_were_not_asked_for_are_not_charged() -> None:
     world = ImagesWorld(events(*[partial()] * 50, 10_000.0, completed()))
-    await world.draw(await world.caller(), partial_images=2, **STREAM)
+    await world.generate(await world.caller(), partial_images=2, **STREAM)
     row = await world.settled_row()
     assert (row.usage.output_image, row.ended) == (200, Ended.DEADLINE)
 
@@ -143,7 +143,7 @@ async def test_partial_images_that_were_not_asked_for_are_not_charged() -> None:
 )
 async def test_a_stream_without_an_image_is_an_error_and_free(reply: FakeReply) -> None:
     world = ImagesWorld(reply, events())
-    client = await world.draw(await world.caller(), **STREAM)
+    client = await world.generate(await world.caller(), **STREAM)
     assert isinstance(client.refused, UpstreamFailed)
     row = await world.settled_row()
     assert (row.cost, row.attempts, row.provider) == (0, 2, "two")
@@ -152,7 +152,7 @@ async def test_a_stream_without_an_image_is_an_error_and_free(reply: FakeReply) 
 async def test_an_image_without_data_is_an_empty_answer() -> None:
     blank = named_event("image_generation.completed", usage=USAGE)
     world = ImagesWorld(events(blank), events(blank))
-    client = await world.draw(await world.caller(), **STREAM)
+    client = await world.generate(await world.caller(), **STREAM)
     assert client.refused is not None
     assert (await world.settled_row()).ended is Ended.EMPTY
 
@@ -166,7 +166,7 @@ async def test_an_image_without_data_is_an_empty_answer() -> None:
 )
 async def test_an_event_without_its_image_breaks_the_stream_and_is_free(break_: bytes) -> None:
     world = ImagesWorld(events(partial(), break_))
-    client = await world.draw(await world.caller(), partial_images=1, **STREAM)
+    client = await world.generate(await world.caller(), partial_images=1, **STREAM)
     first, last = client.events
     assert first["type"] == "image_generation.partial_image"
     assert (last["type"], last["error"]["code"]) == ("error", "upstream_error")
@@ -176,7 +176,7 @@ async def test_an_event_without_its_image_breaks_the_stream_and_is_free(break_: 
 
 async def test_a_stream_that_breaks_after_a_whole_image_costs_that_image() -> None:
     world = ImagesWorld(events(completed(), partial()))
-    client = await world.draw(await world.caller(), n=2, **STREAM)
+    client = await world.generate(await world.caller(), n=2, **STREAM)
     assert client.events[-1]["type"] == "error"
     row = await world.settled_row()
     assert (row.cost, row.usage, row.ended) == (11_120_000, ONE, Ended.MID_STREAM_ERROR)
@@ -184,7 +184,7 @@ async def test_a_stream_that_breaks_after_a_whole_image_costs_that_image() -> No
 
 async def test_an_image_ends_the_stream_whatever_follows() -> None:
     world = ImagesWorld(events(completed(), completed(PNG_2)))
-    client = await world.draw(await world.caller(), **STREAM)
+    client = await world.generate(await world.caller(), **STREAM)
     assert len(client.events) == 1
     assert (await world.settled_row()).cost == 11_120_000
 
@@ -192,5 +192,5 @@ async def test_an_image_ends_the_stream_whatever_follows() -> None:
 async def test_an_event_of_several_lines_is_one_line_for_the_caller() -> None:
     torn = partial().replace(b',"partial_image_index"', b',\ndata: "partial_image_index"')
     world = ImagesWorld(events(torn, completed()))
-    client = await world.draw(await world.caller(), partial_images=1, **STREAM)
+    client = await world.generate(await world.caller(), partial_images=1, **STREAM)
     assert client.events[0]["partial_image_index"] == 0

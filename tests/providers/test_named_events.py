@@ -1,4 +1,4 @@
-"""Streams of named events: passed on one by one, never a clean end of a broken one, and a bill for each ending."""
+"""Streams of named events: passed on one by one, never a clean end of a failed one, and a charge for each ending."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Failures of providers in our tree: who is told what, who is tried next, and what is never said."""
+"""Failures of providers in our tree: the caller's error, the next upstream, and what is never shown."""
 
 import inspect
 import time

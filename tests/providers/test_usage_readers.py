@@ -1,4 +1,4 @@
-"""Usage of each provider in our kinds, and what is refused as a bill."""
+"""Usage of each provider in our kinds, and reports that are not charged."""
 
 from typing import Any
 

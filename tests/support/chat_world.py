@@ -287,13 +287,13 @@ class ChatWorld:
     async def authenticate(self, secret: str) -> Caller:
         return await self.authenticator.authenticate(f"Bearer {secret}", None, IP)
 
-    def arrival(self, function_ends_s: float | None = None) -> RequestContext:
+    def context(self, function_ends_s: float | None = None) -> RequestContext:
         now_s = self.clock.now()
         return RequestContext(new_hold_id(int(now_s), self.rng), now_s, IP, function_ends_s)
 
-    async def answer(self, caller: Caller, arrival: RequestContext | None = None, **body: Any) -> ChatAnswer:
+    async def answer(self, caller: Caller, context: RequestContext | None = None, **body: Any) -> ChatAnswer:
         whole = {"model": "m-1", "messages": MESSAGES, **body}
-        return await self.chat.answer(caller, whole, arrival or self.arrival())
+        return await self.chat.answer(caller, whole, context or self.context())
 
     async def call(self, caller: Caller, *, client: Client | None = None, **body: Any) -> Client:
         """One call to its end, whatever the end is."""

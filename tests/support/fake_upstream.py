@@ -1,4 +1,4 @@
-"""Providers at the port: scripted attempts, their answers as bytes to forward and an outcome to bill."""
+"""Providers at the port: scripted attempts, their answers as bytes to forward and an outcome to charge."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

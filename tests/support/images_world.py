@@ -80,13 +80,13 @@ class ImagesWorld(ScriptedWorld):
             self.calls, OpenAiImages(self.http, self.pictures.get), self.uploads, inline_bytes_max
         )
 
-    async def draw(self, caller: Caller, **body: Any) -> EventClient:
+    async def generate(self, caller: Caller, **body: Any) -> EventClient:
         whole = {"model": DALLE, "prompt": "A cat", **body}
-        return await self.ended(self.images.generate(caller, whole, self.arrival()), EventClient())
+        return await self.ended(self.images.generate(caller, whole, self.context()), EventClient())
 
     async def edit(self, caller: Caller, **body: Any) -> EventClient:
         whole = {"model": MINI, "prompt": "A hat on it", **body}
-        return await self.ended(self.images.edit(caller, whole, self.arrival()), EventClient())
+        return await self.ended(self.images.edit(caller, whole, self.context()), EventClient())
 
     async def edit_form(self, caller: Caller, form: Form) -> EventClient:
-        return await self.ended(self.images.edit_form(caller, form, self.arrival()), EventClient())
+        return await self.ended(self.images.edit_form(caller, form, self.context()), EventClient())

@@ -55,7 +55,7 @@ class SpeechWorld(ScriptedWorld):
         """One call to its end, whatever the end is."""
         whole = {"model": TTS, "input": "Good morning.", "voice": "alloy", **body}
         try:
-            answer = await self.speech.speak(caller, whole, self.arrival())
+            answer = await self.speech.speak(caller, whole, self.context())
         except GatewayError as exc:
             heard.refused = exc
             return heard

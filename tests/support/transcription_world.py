@@ -107,7 +107,7 @@ class TranscriptionWorld(ScriptedWorld):
         **given: Any,
     ) -> EventClient:
         form = form or a_form(model, audio, **given)
-        return await self.ended(self.transcription.answer(caller, endpoint, form, self.arrival()), EventClient())
+        return await self.ended(self.transcription.answer(caller, endpoint, form, self.context()), EventClient())
 
 
 def usage_of(client: EventClient) -> Mapping[str, Any]:
