@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from local.template_values import read_yaml
-from multiconnection.calls.settlement import charged_members
-from multiconnection.context import RequestContext
 from multiconnection.ledger.items import ACTIVITY_SHARDS
 from multiconnection.observability.logging import begin_correlation, note_account
 from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.orders.models import OrderStatus
-from multiconnection.usage import Attempts
 from tests.docs.test_operations_docs import ALARMS, RESOURCES, watched
 from tests.orders.test_recharge_asl import DEFINITION, STATES, following
 from tests.support.asl import LAMBDA
-from tests.support.usage_rows import usage_row
+from tests.support.usage_rows import answered_context
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/cost.md").read_text()
@@ -40,16 +37,7 @@ def test_the_line_of_a_call_is_as_long_as_the_page_says() -> None:
     written: list[str] = []
     begin_correlation("req_0123456789ab")
     note_account("acct_0123456789abcdef")
-    context = RequestContext(
-        usage_row().hold_id,
-        0.0,
-        method="POST",
-        route="/v1/chat/completions",
-        status=200,
-        first_byte_ms=420,
-        attempts=Attempts(1, "openai", 410),
-        charged=charged_members(usage_row()),
-    )
+    context = answered_context()
     RequestMetrics(Emf("MultiConnection", written.append)).call(context)
     [line] = written
     assert len(line) == pytest.approx(counted("Function log, bytes"), rel=0.1)

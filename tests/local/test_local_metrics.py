@@ -13,11 +13,9 @@ from local.metrics import extracted, metric_filters
 from local.metrics_feed import MetricsFeed
 from local.template import Template, load
 from local.template_values import TemplateError
-from multiconnection.calls.settlement import charged_members
-from multiconnection.context import RequestContext
 from multiconnection.observability.metrics import Emf, RequestMetrics
 from multiconnection.usage import Attempts, Failure
-from tests.support.usage_rows import usage_row
+from tests.support.usage_rows import answered_context
 
 NAMESPACE = "Here"
 FILTERS = metric_filters(load(Path(__file__).parents[2] / "template.yaml"), {"MetricsNamespace": NAMESPACE})
@@ -30,16 +28,7 @@ def call_lines(code: str = "upstream_error") -> list[str]:
     """What one call writes that failed once and was answered then."""
     written: list[str] = []
     attempts = Attempts(2, "demo", 410, failures=[Failure("demo", code, 7)])
-    context = RequestContext(
-        usage_row().hold_id,
-        0.0,
-        method="POST",
-        route="/v1/chat/completions",
-        status=200,
-        first_byte_ms=420,
-        attempts=attempts,
-        charged=charged_members(usage_row()),
-    )
+    context = answered_context(attempts)
     RequestMetrics(Emf(NAMESPACE, written.append)).call(context)
     return written
 

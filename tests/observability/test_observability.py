@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from multiconnection.calls.settlement import charged_members
-from multiconnection.context import RequestContext
 from multiconnection.observability.logging import (
     JsonFormatter,
     LineHandler,
@@ -20,8 +18,7 @@ from multiconnection.observability.logging import (
     note_account,
 )
 from multiconnection.observability.metrics import Emf, LoggedAlarms, RequestMetrics
-from multiconnection.usage import Attempts
-from tests.support.usage_rows import usage_row
+from tests.support.usage_rows import answered_context
 from tests.support.wire_world import ACCOUNT, PROVIDER_KEY, wire_world
 
 PROMPT = "the-secret-prompt-4711"
@@ -249,16 +246,7 @@ def test_a_record_that_cannot_be_formatted_is_told_without_its_arguments(capsys:
 def test_the_line_of_a_call_costs_less_than_30_microseconds() -> None:
     """The best of several rounds, because other processes share this machine's caches."""
     metrics = RequestMetrics(Emf("Test", len))
-    context = RequestContext(
-        usage_row().hold_id,
-        0.0,
-        method="POST",
-        route="/v1/chat/completions",
-        status=200,
-        first_byte_ms=420,
-        attempts=Attempts(1, "openai", 410),
-        charged=charged_members(usage_row()),
-    )
+    context = answered_context()
     begin_correlation("req_1")
     rounds = []
     for _ in range(15):

@@ -1,7 +1,9 @@
-"""A usage row as a usual call leaves it."""
+"""A usage row as a usual call leaves it, and the context of its request."""
 
+from multiconnection.calls.settlement import charged_members
+from multiconnection.context import RequestContext
 from multiconnection.ledger.models import UsageRow
-from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.usage import Attempts, Ended, Usage, UsageSource
 
 
 def usage_row() -> UsageRow:
@@ -26,4 +28,19 @@ def usage_row() -> UsageRow:
         streamed=True,
         duration_ms=2345,
         secret="0a1b2c3d",
+    )
+
+
+def answered_context(attempts: Attempts | None = None) -> RequestContext:
+    """A chat that was answered at the first attempt, unless `attempts` says otherwise."""
+    row = usage_row()
+    return RequestContext(
+        row.hold_id,
+        0.0,
+        method="POST",
+        route="/v1/chat/completions",
+        status=200,
+        first_byte_ms=420,
+        attempts=attempts or Attempts(1, "openai", 410),
+        charged=charged_members(row),
     )
