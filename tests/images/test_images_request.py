@@ -60,7 +60,7 @@ async def test_a_size_without_a_price_is_answered_with_what_there_is() -> None:
     client = await world.generate(await world.caller(), size="512x512")
     assert client.refused is not None
     assert client.refused.message.endswith(
-        "It draws 1024x1024 in standard, hd; 1024x1792 in standard, hd; 1792x1024 in standard, hd."
+        "It generates 1024x1024 in standard, hd; 1024x1792 in standard, hd; 1792x1024 in standard, hd."
     )
 
 

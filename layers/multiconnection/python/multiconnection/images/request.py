@@ -229,10 +229,10 @@ def require_image_model(request: ImageRequest, model: Model) -> None:
     if model.kind != "image":
         raise wrong_kind(model)
     if request.endpoint == EDITS and (EDITING not in model.capabilities or not model.image_tokens_max):
-        raise RequestInvalid(f"`{model.id}` draws from words only: POST /v1/images/generations.", param="model")
+        raise RequestInvalid(f"`{model.id}` does not take images: use POST /v1/images/generations.", param="model")
     terms = model.image_terms
     if request.images > terms.images_max:
-        raise RequestInvalid(f"`{model.id}` draws at most {terms.images_max} at once.", param="n")
+        raise RequestInvalid(f"`{model.id}` takes an `n` of at most {terms.images_max}.", param="n")
     if len(request.prompt) > terms.prompt_characters_max:
         raise RequestInvalid(
             f"A prompt for `{model.id}` has at most {terms.prompt_characters_max} characters; "
@@ -285,7 +285,7 @@ def _refused(request: ImageRequest, model: Model, priced: Iterable[Shape]) -> tu
         sizes.setdefault(size, []).append(quality)
     offered = "; ".join(f"{size} in {', '.join(qualities)}" for size, qualities in sizes.items())
     param = "size" if _named(request.size) not in (None, *sizes) else "quality"
-    raise RequestInvalid(f"`{model.id}` has no price for that size and quality. It draws {offered}.", param=param)
+    raise RequestInvalid(f"`{model.id}` has no price for that size and quality. It generates {offered}.", param=param)
 
 
 def _named(given: str | None) -> str | None:
