@@ -1,5 +1,6 @@
 """Settings that matter on AWS only: what they cost, and what happens when the account is full or a run fails."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,10 @@ def longest(value: Any) -> int:
     if parameter is None:
         return 100  # a name, URL or ARN that CloudFormation makes
     return int(parameter.get("MaxLength", max(len(str(parameter["Default"])), 20)))
+
+
+def test_the_access_log_has_the_ids_that_our_lines_have() -> None:
+    text = DOCUMENT["Resources"]["Api"]["Properties"]["AccessLogSetting"]["Format"]
+    line = json.loads(text)
+    assert line["requestId"] == "$context.requestId"
+    assert line["functionRequestId"] == "$context.integration.requestId"

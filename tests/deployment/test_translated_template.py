@@ -92,8 +92,24 @@ def test_roles_have_the_policies_of_the_template_and_no_more(resources: dict[str
         if spec["Type"] == "AWS::Serverless::Function":
             [policy] = roles[f"{name}Role"]["Policies"]
             assert policy["PolicyDocument"] == spec["Properties"]["Policies"][0]
-            [managed] = roles[f"{name}Role"]["ManagedPolicyArns"]
-            assert managed.endswith("/AWSLambdaBasicExecutionRole")
+            basic, traces = roles[f"{name}Role"]["ManagedPolicyArns"]
+            assert basic.endswith("/AWSLambdaBasicExecutionRole")
+            assert traces.endswith(("/AWSXRayDaemonWriteAccess", "/AWSXrayWriteOnlyAccess"))
+
+
+def test_a_request_is_traced_from_the_api_through_its_function(resources: dict[str, Any]) -> None:
+    functions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
+    assert all(function["TracingConfig"] == {"Mode": "Active"} for function in functions)
+    [stage] = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::ApiGateway::Stage"]
+    assert stage["TracingEnabled"] is True
+
+
+def test_a_web_acl_is_put_before_the_stage_when_one_is_named(resources: dict[str, Any]) -> None:
+    association = resources["ApiWebAcl"]
+    assert association["Condition"] == "HasWebAcl"
+    assert association["Properties"]["WebACLArn"] == {"Ref": "WebAclArn"}
+    arn = association["Properties"]["ResourceArn"]["Fn::Sub"]
+    assert re.search(r"/restapis/\$\{Api\}/stages/\$\{Api\w*Stage\}$", arn), arn
 
 
 def test_a_parameter_of_the_nested_stack_is_named_after_what_it_is_given() -> None:

@@ -35,7 +35,8 @@ def section(title: str) -> str:
 
 def test_the_line_of_a_call_is_as_long_as_the_page_says() -> None:
     written: list[str] = []
-    begin_correlation("req_0123456789ab")
+    uuid = "01234567-89ab-cdef-0123-456789abcdef"
+    begin_correlation("req_0123456789ab", {"gateway_request_id": uuid, "function_request_id": uuid})
     note_account("acct_0123456789abcdef")
     context = answered_context()
     RequestMetrics(Emf("MultiConnection", written.append)).call(context)

@@ -1,13 +1,14 @@
 """Who calls and until when: from what the platform says, never from what the caller claims."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiconnection.web.context import client_ip, function_ends_s, header
+from multiconnection.web.context import aws_ids, client_ip, function_ends_s, header
 
 pytestmark = pytest.mark.virtual_time
 
@@ -66,6 +67,21 @@ def test_the_functions_end_is_the_adapters_deadline_in_seconds() -> None:
 def test_without_a_deadline_the_settings_decide(value: str) -> None:
     assert function_ends_s(scope(x_amzn_lambda_context=value)) is None
     assert function_ends_s(scope()) is None
+
+
+def test_the_ids_of_a_streamed_request_are_those_of_the_adapter() -> None:
+    found = scope(x_amzn_request_context='{"requestId": "g-1"}', x_amzn_lambda_context='{"request_id": "f-1"}')
+    assert aws_ids(found) == {"gateway_request_id": "g-1", "function_request_id": "f-1"}
+
+
+def test_the_ids_of_a_buffered_request_are_those_of_its_event_and_no_header() -> None:
+    found = scope({"requestContext": {"requestId": "g-1"}}, x_amzn_request_context='{"requestId": "claimed"}')
+    found["aws.context"] = SimpleNamespace(aws_request_id="f-1")
+    assert aws_ids(found) == {"gateway_request_id": "g-1", "function_request_id": "f-1"}
+
+
+def test_elsewhere_there_are_no_such_ids() -> None:
+    assert aws_ids(scope()) == aws_ids(scope({})) == aws_ids(scope(x_amzn_request_context='{"requestId": 5}')) == {}
 
 
 def test_the_first_of_repeated_headers_counts() -> None:

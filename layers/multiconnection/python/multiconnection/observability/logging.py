@@ -29,9 +29,9 @@ def configure_logging(level: str) -> None:
         logging.getLogger().addHandler(_handler())
 
 
-def begin_correlation(request_id: str) -> None:
-    """Put the request's id on every line from here on, in this task and in the tasks that it starts."""
-    _ids.set({"request_id": request_id})
+def begin_correlation(request_id: str, others: Mapping[str, str] = _NO_IDS) -> None:
+    """Put the request's id, and what others call it, on every line of this task and of the tasks that it starts."""
+    _ids.set({"request_id": request_id, **others})
 
 
 def note_account(account_id: str) -> None:

@@ -19,7 +19,7 @@ from multiconnection.observability.logging import begin_correlation
 from multiconnection.ports import Clock, Rng
 
 from . import errors as web_errors
-from .context import SCOPE_KEY, client_ip, function_ends_s, header
+from .context import SCOPE_KEY, aws_ids, client_ip, function_ends_s, header
 from .errors import CLIENT_LEFT, error_response
 
 RawScope = MutableMapping[str, Any]
@@ -117,7 +117,7 @@ class Envelope:
             scope, send = _as_get(scope, send)
         process = self._process()
         context = scope[SCOPE_KEY] = _context_of(scope, process)
-        begin_correlation(context.request_id)
+        begin_correlation(context.request_id, aws_ids(scope))
         started = False
 
         async def send_complete(message: Message) -> None:

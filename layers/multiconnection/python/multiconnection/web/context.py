@@ -38,6 +38,19 @@ def client_ip(scope: Mapping[str, Any]) -> str:
     return str(client[0]) if client else ""
 
 
+def aws_ids(scope: Mapping[str, Any]) -> dict[str, str]:
+    """API Gateway's and Lambda's ids of this request, as in the access log and Lambda's own lines; empty elsewhere."""
+    event = scope.get("aws.event")
+    if event is not None:
+        gateway = event.get("requestContext", {}).get("requestId")
+        function = getattr(scope.get("aws.context"), "aws_request_id", None)
+    else:
+        gateway = _json_header(scope, b"x-amzn-request-context").get("requestId")
+        function = _json_header(scope, b"x-amzn-lambda-context").get("request_id")
+    ids = {"gateway_request_id": gateway, "function_request_id": function}
+    return {name: value for name, value in ids.items() if isinstance(value, str)}
+
+
 def _json_header(scope: Mapping[str, Any], name: bytes) -> dict[str, Any]:
     value = header(scope, name)
     if not value:
