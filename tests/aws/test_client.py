@@ -1,13 +1,17 @@
 """Signed JSON requests to AWS services: what is sent, what comes back, and how failures are told apart."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 from aiodynamo.credentials import Key
 
-from multiconnection.aws.client import AwsRefused, AwsService, AwsUnreachable
+from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
+from multiconnection.aws.sigv4 import KeyUnavailable
 
 KEYS = [Key("AKIDOLD", "secret-1", "token-1"), Key("AKIDNEW", "secret-2", "token-2")]
 
@@ -26,12 +30,14 @@ class Account:
 
 
 def service(
-    answer: Callable[[httpx.Request], httpx.Response], account: Account | None = None, **more: Any
+    answer: Callable[[httpx.Request], Any],
+    account: Account | None = None,
+    endpoint_url: str | None = None,
+    **more: Any,
 ) -> AwsService:
-    account = account or Account()
-    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    settings = {"name": "states", "target": "AWSStepFunctions", "region": "eu-west-1"} | more
-    return AwsService(http, account.key, account.invalidate, **settings)
+    account, transport = account or Account(), httpx.MockTransport(answer)
+    http = AwsHttp(account.key, account.invalidate, "eu-west-1", endpoint_url, transport=transport)
+    return AwsService(http, "states", "AWSStepFunctions", **more)
 
 
 async def test_an_operation_is_a_signed_json_request() -> None:
@@ -153,3 +159,86 @@ async def test_an_unsigned_operation_carries_no_credentials() -> None:
     await local.call("SignUp", {"Username": "a"}, signed=False)
     assert str(seen[0].url) == "http://127.0.0.1:4566/"
     assert "authorization" not in seen[0].headers
+
+
+async def test_an_operation_that_may_be_repeated_is_sent_again_after_a_failure() -> None:
+    answers: list[Any] = [httpx.ReadTimeout("no"), httpx.Response(503), httpx.Response(400, json={"__type": "Odd"})]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        assert isinstance(found, httpx.Response)
+        return found
+
+    with pytest.raises(AwsRefused, match="503"):
+        await service(answer, attempts_max=2).call("DescribeExecution", {})
+    with pytest.raises(AwsRefused, match="Odd"):
+        await service(answer, attempts_max=2).call("DescribeExecution", {})
+    assert not answers
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+async def test_a_successful_answer_that_is_no_object_leaves_the_outcome_unknown(body: bytes) -> None:
+    with pytest.raises(AwsUnreachable) as caught:
+        await service(lambda _: httpx.Response(200, content=body)).call("SendMessage", {})
+    assert caught.value.sent
+    assert "html" not in str(caught.value)
+
+
+async def test_a_request_ends_within_its_bound_however_slowly_it_is_answered() -> None:
+    async def answer(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(AwsUnreachable) as caught:
+        await service(answer, total_s=0.01).call("SendMessage", {})
+    assert caught.value.sent
+
+
+async def test_without_credentials_nothing_is_sent() -> None:
+    class Nothing(Account):
+        async def key(self) -> Key:
+            raise KeyUnavailable("no AWS credentials")
+
+    with pytest.raises(AwsUnreachable, match="no AWS credentials") as caught:
+        await service(lambda _: httpx.Response(200), Nothing()).call("SendMessage", {})
+    assert not caught.value.sent
+
+
+async def test_no_cookie_is_kept() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, headers={"set-cookie": "a=b"}, json={})
+
+    found = service(answer)
+    for _ in range(2):
+        await found.call("SendMessage", {})
+    assert all("cookie" not in request.headers for request in seen)
+
+
+def test_without_kept_connections_a_client_serves_one_event_loop_after_another() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        account = Account()
+        url = f"http://127.0.0.1:{server.server_port}"
+        http = AwsHttp(account.key, account.invalidate, "eu-west-1", url, keep_alive=False)
+        queue = AwsService(http, "sqs", "AmazonSQS")
+        for _ in range(2):
+            assert asyncio.run(queue.call("SendMessage", {})) == {}
+        server.shutdown()

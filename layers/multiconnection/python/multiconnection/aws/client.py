@@ -4,21 +4,24 @@ botocore would cost each cold environment 190 ms of CPU for the few operations t
 https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import orjson
 from aiodynamo.credentials import Key
 
 from multiconnection.config import aws_domain
 
-from .sigv4 import Signer
+from .sigv4 import KeyUnavailable, Signer
 
-# Errors of credentials that ended between their last refresh and this request.
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_UNSIGNED = httpx.Auth()
+if TYPE_CHECKING:
+    import httpx
+
+# Refused for load, or failed: an operation that may be repeated is sent again.
+_REPEATED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+REPEAT_PAUSE_S = 0.1
 KeySource = Callable[[], Awaitable[Key]]
 """The current credentials. Raises KeyUnavailable."""
 
@@ -35,38 +38,71 @@ class AwsRefused(Exception):
 class AwsUnreachable(Exception):
     """No answer; the request was certainly not carried out only if it was not `sent`."""
 
-    def __init__(self, operation: str, cause: Exception, *, sent: bool) -> None:
-        super().__init__(f"{operation}: {type(cause).__name__}")
+    def __init__(self, operation: str, reason: str, *, sent: bool) -> None:
+        super().__init__(f"{operation}: {reason}")
+        self.reason = reason
         self.sent = sent
 
 
-class SigV4Auth(httpx.Auth):
-    """Signs a request, and once more with fresh credentials when AWS finds them expired."""
+class AwsHttp:
+    """Connections and credentials that the services of a process share; httpx is loaded by the first request."""
 
-    requires_request_body = True
+    def __init__(
+        self,
+        key: KeySource,
+        invalidate: Callable[[], object],
+        region: str,
+        endpoint_url: str | None = None,
+        *,
+        keep_alive: bool = True,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+    ) -> None:
+        """Without `keep_alive` no connection outlives its request: workers run an event loop for each task.
 
-    def __init__(self, signer: Signer, key: KeySource, invalidate: Callable[[], object]) -> None:
-        self._signer = signer
-        self._key = key
-        self._invalidate = invalidate
+        `endpoint_url` stands for every service, as a local AWS does.
+        """
+        self.key = key
+        self.invalidate = invalidate
+        self.region = region
+        self.endpoint_url = endpoint_url
+        self._keep_alive = keep_alive
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        unsigned = dict(request.headers)
-        self._sign(request, unsigned, await self._key())
-        response = yield request
-        if response.status_code in (400, 401, 403):
-            await response.aread()
-            if error_code(response) in _EXPIRED:
-                self._invalidate()
-                self._sign(request, unsigned, await self._key())
-                yield request
+    @property
+    def client(self) -> "httpx.AsyncClient":
+        if self._client is None:
+            import httpx
 
-    def _sign(self, request: httpx.Request, unsigned: Mapping[str, str], key: Key) -> None:
-        signed = {name: unsigned[name] for name in ("content-type", "x-amz-target") if name in unsigned}
-        url = str(request.url)
-        request.headers.update(
-            self._signer.headers(key, request.method, url, signed, request.content, datetime.now(UTC))
-        )
+            self._client = httpx.AsyncClient(
+                transport=self._transport,
+                trust_env=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                limits=httpx.Limits(max_keepalive_connections=None if self._keep_alive else 0),
+            )
+        return self._client
+
+    async def request(
+        self, operation: str, method: str, url: str, *, connect_s: float, total_s: float, **more: Any
+    ) -> "httpx.Response":
+        """One request within `total_s`, whatever its answer is. Raises AwsUnreachable."""
+        import httpx
+
+        timeout = httpx.Timeout(total_s, connect=connect_s)
+        try:
+            async with asyncio.timeout(total_s):
+                return await self.client.request(method, url, timeout=timeout, **more)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            raise AwsUnreachable(operation, type(exc).__name__, sent=False) from exc
+        except KeyUnavailable as exc:
+            raise AwsUnreachable(operation, str(exc), sent=False) from exc
+        except (httpx.HTTPError, TimeoutError, OSError) as exc:
+            raise AwsUnreachable(operation, type(exc).__name__, sent=True) from exc
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
 
 class AwsService:
@@ -74,58 +110,81 @@ class AwsService:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
-        key: KeySource,
-        invalidate: Callable[[], object],
-        *,
+        http: AwsHttp,
         name: str,
         target: str,
-        region: str,
+        *,
         json_version: str = "1.0",
-        host: str | None = None,
-        endpoint_url: str | None = None,
-        timeout_s: float = 5.0,
-        connect_timeout_s: float = 1.0,
+        region: str | None = None,
+        connect_s: float = 1.0,
+        total_s: float = 5.0,
+        attempts_max: int = 1,
     ) -> None:
-        """`name` is the one in signatures; `target` prefixes operations; `host` is the first label, `name` if None."""
+        """`name` is the one in hosts and signatures; `target` prefixes operations; `region` is `http`'s if None.
+
+        More than one attempt is for operations that may be repeated after an unknown outcome.
+        """
+        region = region or http.region
         self._http = http
-        self._auth = SigV4Auth(Signer(name, region), key, invalidate)
         self._target = target
         self._media_type = f"application/x-amz-json-{json_version}"
-        self._url = f"{(endpoint_url or f'https://{host or name}.{region}.{aws_domain(region)}').rstrip('/')}/"
-        self._timeout = httpx.Timeout(timeout_s, connect=connect_timeout_s)
+        self._url = f"{(http.endpoint_url or f'https://{name}.{region}.{aws_domain(region)}').rstrip('/')}/"
+        self._signer = Signer(name, region)
+        self._bounds = {"connect_s": connect_s, "total_s": total_s}
+        self._attempts_max = attempts_max
 
     async def call(self, operation: str, payload: Mapping[str, Any], *, signed: bool = True) -> dict[str, Any]:
-        """Sent once, or twice with expired credentials. Raises AwsRefused, AwsUnreachable or KeyUnavailable."""
+        """Sent once more with fresh credentials if they had expired. Raises AwsRefused or AwsUnreachable."""
+        for _ in range(self._attempts_max - 1):
+            try:
+                return await self._call(operation, payload, signed)
+            except AwsRefused as exc:
+                if exc.status < 500 and exc.code not in _REPEATED:
+                    raise
+            except AwsUnreachable:
+                pass
+            await asyncio.sleep(REPEAT_PAUSE_S)
+        return await self._call(operation, payload, signed)
+
+    async def _call(self, operation: str, payload: Mapping[str, Any], signed: bool) -> dict[str, Any]:
+        from .auth import SigV4Auth
+
         headers = {"content-type": self._media_type, "x-amz-target": f"{self._target}.{operation}"}
-        try:
-            response = await self._http.post(
-                self._url,
-                content=orjson.dumps(payload),
-                headers=headers,
-                auth=self._auth if signed else _UNSIGNED,
-                timeout=self._timeout,
-            )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-            raise AwsUnreachable(operation, exc, sent=False) from exc
-        except httpx.HTTPError as exc:
-            raise AwsUnreachable(operation, exc, sent=True) from exc
-        if response.status_code != 200:
-            raise AwsRefused(operation, response.status_code, error_code(response))
-        return _object(response.content)
+        auth = SigV4Auth(self._signer, self._http.key, self._http.invalidate) if signed else None
+        response = await self._http.request(
+            operation,
+            "POST",
+            self._url,
+            content=orjson.dumps(payload),
+            headers=headers,
+            auth=auth,
+            **self._bounds,
+        )
+        return answer_of(operation, response)
 
 
-def error_code(response: httpx.Response) -> str:
-    """The error's name: of the query-compatible header, of the body, or empty."""
-    code = response.headers.get("x-amzn-query-error", "").partition(";")[0]
-    code = code or response.headers.get("x-amzn-errortype", "")
-    code = code or str(_object(response.content).get("__type", ""))
+def answer_of(operation: str, response: "httpx.Response") -> dict[str, Any]:
+    """The JSON object of a successful answer. Raises AwsRefused, or AwsUnreachable for something else."""
+    if response.status_code != 200:
+        raise AwsRefused(operation, response.status_code, error_code(response.headers, response.content))
+    answer = _object(response.content)
+    if answer is None:
+        raise AwsUnreachable(operation, "HTTP 200 without a JSON object", sent=True)
+    return answer
+
+
+def error_code(headers: Mapping[str, str], body: bytes) -> str:
+    """The error's name: of the query-compatible header, of the protocol's header, of the body, or empty."""
+    code = headers.get("x-amzn-query-error", "").partition(";")[0]
+    code = code or headers.get("x-amzn-errortype", "")
+    code = code or str((_object(body) or {}).get("__type", ""))
     return code.partition(":")[0].rpartition("#")[2]
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _object(content: bytes) -> dict[str, Any] | None:
+    """None for something else. The decoder's error is dropped, because it holds the document."""
     try:
         found = orjson.loads(content or b"{}")
     except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None

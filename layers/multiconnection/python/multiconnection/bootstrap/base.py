@@ -4,14 +4,17 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from aiodynamo.credentials import Credentials
 
+from multiconnection.aws.client import AwsHttp
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.dynamo_async import AsyncDriver
 from multiconnection.aws.s3 import S3Objects
 from multiconnection.aws.secrets import SecretsManagerSource
+from multiconnection.aws.sigv4 import role_key
 from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import Configure, FetchSecret, ProviderDirectory, configured_providers
 from multiconnection.catalog.service import CatalogService
@@ -43,6 +46,7 @@ class Base:
     alarms: Alarms
     session: aiohttp.ClientSession
     credentials: Credentials
+    aws: AwsHttp
     driver: Driver
     providers: ProviderDirectory
     limiter: Limiter
@@ -57,6 +61,7 @@ class Base:
 
     async def aclose(self) -> None:
         await self.providers.aclose()
+        await self.aws.aclose()
         await self.session.close()
 
 
@@ -66,6 +71,7 @@ def build_base(settings: Settings) -> Base:
     emf = Emf(settings.metrics_namespace)
     clock, rng, alarms = SystemClock(), SystemRng(), LoggedAlarms(emf)
     session, credentials = _session(), Credentials.auto()
+    aws = _aws(settings, session, credentials)
     driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
     secret = _secret(settings, session, credentials)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
@@ -84,6 +90,7 @@ def build_base(settings: Settings) -> Base:
         alarms=alarms,
         session=session,
         credentials=credentials,
+        aws=aws,
         driver=driver,
         providers=providers,
         limiter=limiter,
@@ -112,6 +119,13 @@ def _session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+    )
+
+
+def _aws(settings: Settings, session: aiohttp.ClientSession, credentials: Credentials) -> AwsHttp:
+    """For every service but DynamoDB and S3."""
+    return AwsHttp(
+        partial(role_key, credentials, session), credentials.invalidate, settings.region, settings.aws_endpoint_url
     )
 
 
