@@ -1,18 +1,22 @@
 """What the drivers and the queue's client make of failures: always a StoreError, repeated only where that may help."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from aiodynamo.credentials import Credentials, Key
-from botocore.stub import Stubber
 
 from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.aws.dynamo_async import AsyncDriver
-from multiconnection.ledger.dynamo import SqsFallbackQueue, decode
+from multiconnection.ledger.dynamo import SEND_TIMEOUT_S, SqsFallbackQueue, decode
+from multiconnection.ledger.ledger import SETTLE_S
 from multiconnection.ledger.models import UsageRow
 from multiconnection.retry import TRANSIENT, OutcomeUnknown, StoreError, StoreThrottled, StoreUnavailable
 from multiconnection.usage import Ended, Usage, UsageSource
+from tests.support.aws_http import aws_http
 
 ROW = UsageRow(
     account_id="a1",
@@ -48,11 +52,8 @@ class BrokenCredentials(Credentials):
         return False
 
 
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> SqsFallbackQueue:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    return SqsFallbackQueue("https://sqs.example/queue", "us-east-1")
+def queue(answer: Callable[[httpx.Request], httpx.Response]) -> SqsFallbackQueue:
+    return SqsFallbackQueue("https://sqs.example/queue", aws_http(transport=httpx.MockTransport(answer)))
 
 
 @pytest.mark.parametrize(
@@ -63,31 +64,62 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> SqsFallbackQueue:
         (400, "KMS.DisabledException", RequestRejected),
         (400, "KMS.ThrottlingException", StoreThrottled),
         (403, "RequestThrottled", StoreThrottled),
+        (403, "InvalidSignatureException", StoreUnavailable),
         (500, "InternalError", OutcomeUnknown),
     ],
 )
-async def test_the_queues_refusals_are_named(
-    queue: SqsFallbackQueue, status: int, code: str, error: type[StoreError]
-) -> None:
-    with Stubber(queue._connected()) as stub:
-        stub.add_client_error("send_message", code, http_status_code=status)
-        with pytest.raises(error):
-            await queue.send(ROW)
+async def test_the_queues_refusals_are_named(status: int, code: str, error: type[StoreError]) -> None:
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(status, json={"__type": f"com.amazonaws.sqs#{code}", "message": "row"})
+
+    with pytest.raises(error):
+        await queue(answer).send(ROW)
+    assert len(sent) == 1
     assert issubclass(error, TRANSIENT) is (error is not RequestRejected)
 
 
-async def test_what_is_sent_is_the_message_that_an_alarm_would_hold(queue: SqsFallbackQueue) -> None:
-    sent = {"QueueUrl": "https://sqs.example/queue", "MessageBody": queue.message(ROW)}
-    with Stubber(queue._connected()) as stub:
-        stub.add_response("send_message", {"MessageId": "1"}, sent)
-        await queue.send(ROW)
-    assert decode(queue.message(ROW)) == ROW
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.ConnectError("no"), StoreUnavailable),
+        (httpx.ConnectTimeout("no"), StoreUnavailable),
+        (httpx.ReadTimeout("no"), OutcomeUnknown),
+        (httpx.RemoteProtocolError("cut"), OutcomeUnknown),
+    ],
+)
+async def test_a_message_that_may_be_in_the_queue_is_told_apart(failure: Exception, error: type[StoreError]) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    with pytest.raises(error):
+        await queue(answer).send(ROW)
 
 
-def test_the_queues_client_waits_three_seconds_at_most_and_sends_once(queue: SqsFallbackQueue) -> None:
-    config = queue._connected().meta.config
-    assert (config.connect_timeout, config.read_timeout) == (1.0, 2.0)
-    assert config.retries["total_max_attempts"] == 1
+async def test_what_is_sent_is_the_message_that_an_alarm_would_hold() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"MessageId": "1"})
+
+    found = queue(answer)
+    await found.send(ROW)
+    (request,) = sent
+    assert request.headers["x-amz-target"] == "AmazonSQS.SendMessage"
+    assert json.loads(request.content) == {"QueueUrl": "https://sqs.example/queue", "MessageBody": found.message(ROW)}
+    assert decode(found.message(ROW)) == ROW
+
+
+async def test_an_answer_without_a_messages_id_leaves_the_outcome_unknown() -> None:
+    with pytest.raises(OutcomeUnknown):
+        await queue(lambda _: httpx.Response(200, json={})).send(ROW)
+
+
+def test_two_attempts_that_hang_fit_into_a_settlement() -> None:
+    assert 2 * SEND_TIMEOUT_S < SETTLE_S
 
 
 @pytest.mark.parametrize("failure", [KeyError("Token"), TimeoutError(), OSError("gone"), RuntimeError("odd")])

@@ -21,6 +21,24 @@ async def main():
 
 asyncio.run(main())
 """
+AWS_OPERATIONS = """
+import asyncio, functions.account.app, httpx
+from multiconnection.catalog.health import CloudWatchMetrics
+from multiconnection.ledger.dynamo import SqsFallbackQueue
+from multiconnection.orders.notifications import StepFunctionsWorkflow
+from tests.aws.test_store_errors import ROW
+from tests.support.aws_http import aws_http
+
+async def main():
+    aws = aws_http(transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"MessageId": "1"})))
+    workflow = StepFunctionsWorkflow("arn:aws:states:us-east-1:1:stateMachine:recharge", aws)
+    await workflow.start("ord_1", 0)
+    await workflow.wake("token")
+    await SqsFallbackQueue("https://sqs.example/queue", aws).send(ROW)
+    await CloudWatchMetrics("MultiConnection", aws).figures(["openai"], 0, 900)
+
+asyncio.run(main())
+"""
 
 
 def loaded(code: str) -> frozenset[str]:
@@ -56,6 +74,10 @@ def test_the_data_plane_loads_nothing_of_the_console(function: str) -> None:
 def test_the_first_answer_of_the_data_plane_needs_no_aws_sdk() -> None:
     """Keys, limits, money, the providers' secret and the answer itself: all of it over aiohttp. httpx is the test's."""
     assert not loaded(FIRST_ANSWER) & (HEAVY - {"httpx"})
+
+
+def test_orders_the_fallback_queue_and_health_need_no_aws_sdk() -> None:
+    assert not loaded(AWS_OPERATIONS) & {"boto3", "botocore"}
 
 
 def test_no_function_generates_the_schema_of_its_api() -> None:

@@ -25,6 +25,7 @@ from multiconnection.identity.models import IdentityRefused, Session, account_id
 from multiconnection.ledger.models import breaches
 from multiconnection.money import NANO_PER_USD
 from tests.support.admin_world import ADMIN, FUNDS, SECOND, TABLES, AdminWorld
+from tests.support.aws_http import aws_http
 from tools.memory_dynamo.driver import TableKeys
 
 CREDENTIALS = StaticCredentials(Key("test", "test"))
@@ -196,12 +197,8 @@ async def test_people_are_found_by_the_beginning_of_their_address(
     assert ids["ann@example.com"] not in found.user_ids
 
 
-async def test_a_cloudwatch_that_knows_nothing_tells_nothing(
-    running: MiniStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    metrics = CloudWatchMetrics("MultiConnection", running.region, running.endpoint_url)
+async def test_a_cloudwatch_that_knows_nothing_tells_nothing(running: MiniStack) -> None:
+    metrics = CloudWatchMetrics("MultiConnection", aws_http(running.endpoint_url, region=running.region))
     now_s = int(time.time())
     found = await metrics.figures(["one", "two"], now_s - 900, now_s)
     assert {(each.answers, each.errors, each.p90_ms) for each in found.values()} == {(0, 0, None)}

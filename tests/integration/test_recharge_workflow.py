@@ -12,6 +12,7 @@ from multiconnection.ledger.models import AccountLimits
 from multiconnection.money import NANO_PER_USD
 from multiconnection.orders.models import Notice, NoticeFailed, OrderStatus, WorkflowUnavailable
 from multiconnection.orders.notifications import AwsNotices, NoticeChannels, StepFunctionsWorkflow
+from tests.support.aws_http import aws_http
 from tests.support.lambda_host import lambda_host
 from tests.support.orders_world import ADMIN, SECOND_ADMIN, USER
 from tests.support.recharge_stack import EXECUTABLE, REGION, SENDER, SERVICES, RechargeStack
@@ -170,7 +171,7 @@ async def test_the_repair_carries_out_what_a_restart_has_lost(stack: RechargeSta
 
 async def test_services_that_are_down_or_not_set_are_told_apart_from_refusals() -> None:
     nowhere = "http://127.0.0.1:1"
-    for workflow in (StepFunctionsWorkflow(None, REGION), StepFunctionsWorkflow("arn:x", REGION, nowhere)):
+    for workflow in (StepFunctionsWorkflow(None, aws_http()), StepFunctionsWorkflow("arn:x", aws_http(nowhere))):
         for call in (workflow.start("ord_1", 0), workflow.wake("token"), workflow.is_running("ord_1", 0)):
             with pytest.raises(WorkflowUnavailable) as refused:
                 await call

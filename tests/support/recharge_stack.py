@@ -27,6 +27,7 @@ from multiconnection.orders.service import OrderAccess, OrderService
 from multiconnection.orders.store import OrderCredits, OrdersTable
 from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from tests.support.asl import load as load_asl
+from tests.support.aws_http import aws_http
 from tests.support.fake_objects import FakeObjects
 from tests.support.fake_workflow import ASL
 from tests.support.lambda_host import forwarded_function, state_machine
@@ -83,7 +84,7 @@ class RechargeStack:
         function = forwarded_function(self.client("lambda"), f"recharge-{self.ttl_s}", f"{self.host_url}/{self.ttl_s}")
         places = {"OrdersTable": names["OrdersTable"], "RechargeFunctionArn": function, "OrderTtlSeconds": self.ttl_s}
         arn = state_machine(self.client("stepfunctions"), f"recharge-{self.ttl_s}", json.dumps(load_asl(ASL, places)))
-        self.workflow = StepFunctionsWorkflow(arn, REGION, endpoint_url)
+        self.workflow = StepFunctionsWorkflow(arn, aws_http(endpoint_url))
         self._open_notices()
 
     def client(self, service: str) -> Any:

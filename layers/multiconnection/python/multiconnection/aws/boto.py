@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
+from aiodynamo.credentials import Key
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
@@ -17,7 +18,9 @@ from botocore.exceptions import (
 
 from multiconnection.retry import OutcomeUnknown, StoreUnavailable
 
+from .client import AwsHttp
 from .dynamo import store_error
+from .sigv4 import KeyUnavailable
 
 
 def client(
@@ -61,6 +64,27 @@ class BotoDriver:
         with store_errors(operation):
             result: dict[str, Any] = getattr(self._dynamodb, xform_name(operation))(**payload)
         return result
+
+
+def aws_http(region: str, endpoint_url: str | None = None) -> AwsHttp:
+    """The client of services that API functions call too, with botocore's credentials, such as an operator's profile.
+
+    It keeps no connection: workers and tools run an event loop for each task.
+    """
+    # It keeps the credentials, and refreshes them itself.
+    session: Any = botocore.session.get_session()
+
+    async def key() -> Key:
+        try:
+            found = session.get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+        except BotoCoreError as exc:
+            raise KeyUnavailable(f"AWS credentials: {type(exc).__name__}") from exc
+        if frozen is None:
+            raise KeyUnavailable("no AWS credentials")
+        return Key(frozen.access_key, frozen.secret_key, frozen.token)
+
+    return AwsHttp(key, lambda: None, region, endpoint_url, keep_alive=False)
 
 
 @contextmanager

@@ -123,15 +123,16 @@ def build_admin(state: State, settings: Settings) -> Process:
     base = build_base(settings)
     set_up_console(state, base)
     admin = Administration(settings, base.driver, base.ledger, base.clock, base.rng)
+    metrics = CloudWatchMetrics(settings.metrics_namespace, base.aws)
     put_admin(
         state,
         admin,
         KeyService(base.keys, base.ledger.store, base.clock, base.rng),
         _people(base),
-        admin.providers(provider_names(), base.providers, base.providers.refresh, provider_metrics(settings)),
+        admin.providers(provider_names(), base.providers, base.providers.refresh, metrics),
         Maintenance(base.ledger, base.clock, base.alarms),
     )
-    access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
+    access = order_access(settings, base.driver, base.aws, base.alarms, base.clock, base.rng)
     state.decisions = OrderDecisions(access, base.ledger.store, partial(receipt_url, base.objects), admin.log)
     return serve(state, base)
 
@@ -151,10 +152,6 @@ def put_admin(
     state.revenue = admin.revenue()
     state.reconciliation = admin.reconciliation(maintenance)
     state.audit = admin.trail()
-
-
-def provider_metrics(settings: Settings) -> CloudWatchMetrics:
-    return CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
 
 
 def _people(base: Base) -> CognitoPeople:

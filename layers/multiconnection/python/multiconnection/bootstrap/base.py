@@ -80,7 +80,7 @@ def build_base(settings: Settings) -> Base:
     keys = KeysTable(driver, settings.keys_table, settings.balances_table)
     table = CatalogTable(driver, settings.catalog_table)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s, providers.refresh)
-    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
+    ledger = build_ledger(settings, driver, aws, clock, rng, alarms, catalog.model_name)
     objects = S3Objects(session, credentials, settings.payload_bucket, settings.region, settings.aws_endpoint_url)
     return Base(
         settings=settings,
@@ -163,6 +163,7 @@ class SystemRng:
 def build_ledger(
     settings: Settings,
     driver: Driver,
+    aws: AwsHttp,
     clock: Clock,
     rng: Rng,
     alarms: Alarms,
@@ -171,7 +172,7 @@ def build_ledger(
     """The ledger over any driver: the data plane's, a worker's or a tool's."""
     return Ledger(
         store=ledger_store(settings, driver),
-        queue=SqsFallbackQueue(settings.fallback_queue_url, settings.region, settings.aws_endpoint_url),
+        queue=SqsFallbackQueue(settings.fallback_queue_url, aws),
         alarms=alarms,
         clock=clock,
         rng=rng,

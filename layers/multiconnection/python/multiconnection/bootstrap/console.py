@@ -42,7 +42,7 @@ def build_console(state: State, settings: Settings) -> Process:
     base = build_base(settings)
     set_up_console(state, base)
     state.usage = UsageService(base.ledger.store)
-    access = order_access(settings, base.driver, base.alarms, base.clock, base.rng)
+    access = order_access(settings, base.driver, base.aws, base.alarms, base.clock, base.rng)
     put_orders(state, access, order_terms(settings), base.objects)
     return serve(state, base)
 

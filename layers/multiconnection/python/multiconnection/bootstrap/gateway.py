@@ -102,7 +102,7 @@ def build_site(state: State, settings: Settings) -> Process:
         settings.upload_origin,
         settings.test_credit_mode,
     )
-    metrics = CloudWatchMetrics(settings.metrics_namespace, settings.region, settings.aws_endpoint_url)
+    metrics = CloudWatchMetrics(settings.metrics_namespace, base.aws)
     health = ProviderHealth(metrics, provider_names(), base.clock)
     listing = ListingService(base.catalog, settings.markup_basis_points)
     state.site = SiteService(config, base.catalog, listing, health)

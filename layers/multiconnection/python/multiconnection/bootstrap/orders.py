@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.datastructures import State
 
+from multiconnection.aws.client import AwsHttp
 from multiconnection.aws.dynamo import Driver
 from multiconnection.aws.s3 import PayloadStore
 from multiconnection.config import Settings
@@ -26,8 +27,10 @@ def put_orders(state: State, access: OrderAccess, terms: OrderTerms, payloads: P
     state.receipts = ReceiptService(access, state.orders, payloads)
 
 
-def order_access(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> OrderAccess:
-    return OrderAccess(OrdersTable(driver, settings.orders_table), _workflow(settings), alarms, clock, rng)
+def order_access(
+    settings: Settings, driver: Driver, aws: AwsHttp, alarms: Alarms, clock: Clock, rng: Rng
+) -> OrderAccess:
+    return OrderAccess(OrdersTable(driver, settings.orders_table), _workflow(settings, aws), alarms, clock, rng)
 
 
 def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> RechargeSteps:
@@ -39,9 +42,9 @@ def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Cl
     return RechargeSteps(table, order_credits, notices, alarms, clock, rng)
 
 
-def build_order_repair(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock) -> OrderRepair:
+def build_order_repair(settings: Settings, driver: Driver, aws: AwsHttp, alarms: Alarms, clock: Clock) -> OrderRepair:
     table = OrdersTable(driver, settings.orders_table)
-    return OrderRepair(table, _workflow(settings), alarms, clock, settings.order_ttl_s)
+    return OrderRepair(table, _workflow(settings, aws), alarms, clock, settings.order_ttl_s)
 
 
 def boto_receipt_url(settings: Settings) -> ReceiptUrl:
@@ -72,5 +75,5 @@ def order_terms(settings: Settings) -> OrderTerms:
     )
 
 
-def _workflow(settings: Settings) -> StepFunctionsWorkflow:
-    return StepFunctionsWorkflow(settings.recharge_state_machine_arn, settings.region, settings.aws_endpoint_url)
+def _workflow(settings: Settings, aws: AwsHttp) -> StepFunctionsWorkflow:
+    return StepFunctionsWorkflow(settings.recharge_state_machine_arn, aws)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from multiconnection.accounts.admin import AdminAccounts
 from multiconnection.audit.log import AuditTrail
 from multiconnection.catalog.admin import AdminModels, AdminProviders
+from multiconnection.catalog.health import CloudWatchMetrics
 from multiconnection.catalog.providers import configured_providers, provider_names
 from multiconnection.catalog.service import CatalogService, never_changing
 from multiconnection.catalog.store import CatalogTable
@@ -21,7 +22,7 @@ from multiconnection.orders.workflow import OrderRepair, RechargeSteps
 from multiconnection.ports import Clock
 from multiconnection.reports.service import AdminReconciliation, AdminRevenue, DailyRun
 
-from .admin import Administration, provider_metrics
+from .admin import Administration
 from .base import SystemClock, SystemRng, build_ledger, hold_lifetime_s
 from .orders import boto_receipt_url, build_order_repair, build_recharge, order_access
 
@@ -55,21 +56,22 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
 
     Tools pass an `emf` of their own, as a person's command is not a metric.
     """
-    from multiconnection.aws.boto import BotoDriver, dynamodb_client
+    from multiconnection.aws.boto import BotoDriver, aws_http, dynamodb_client
 
     configure_logging(settings.log_level)
     emf = emf or Emf(settings.metrics_namespace)
     clock, rng, alarms = clock or SystemClock(), SystemRng(), LoggedAlarms(emf)
     driver = BotoDriver(dynamodb_client(settings.region, settings.aws_endpoint_url))
+    aws = aws_http(settings.region, settings.aws_endpoint_url)
     table = CatalogTable(driver, settings.catalog_table)
     providers = configured_providers(settings)
     catalog = CatalogService(table, providers, clock, alarms, settings.catalog_cache_s)
-    ledger = build_ledger(settings, driver, clock, rng, alarms, catalog.model_name)
+    ledger = build_ledger(settings, driver, aws, clock, rng, alarms, catalog.model_name)
     metrics = JobMetrics(emf, hold_lifetime_s(settings))
     maintenance = Maintenance(ledger, clock, alarms, metrics.swept, metrics.reconciled)
     keys = KeyService(KeysTable(driver, settings.keys_table, settings.balances_table), ledger.store, clock, rng)
     admin = Administration(settings, driver, ledger, clock, rng)
-    access = order_access(settings, driver, alarms, clock, rng)
+    access = order_access(settings, driver, aws, alarms, clock, rng)
     return Workers(
         settings=settings,
         clock=clock,
@@ -79,12 +81,14 @@ def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | Non
         catalog=table,
         models=catalog,
         recharge=build_recharge(settings, driver, alarms, clock, rng),
-        order_repair=build_order_repair(settings, driver, alarms, clock),
+        order_repair=build_order_repair(settings, driver, aws, alarms, clock),
         decisions=OrderDecisions(access, ledger.store, boto_receipt_url(settings), admin.log),
         accounts=admin.accounts(keys, None),
         adjustments=admin.adjustments(),
         prices=admin.models(),
-        providers=admin.providers(provider_names(), providers, never_changing, provider_metrics(settings)),
+        providers=admin.providers(
+            provider_names(), providers, never_changing, CloudWatchMetrics(settings.metrics_namespace, aws)
+        ),
         revenue=admin.revenue(),
         reconciliation=admin.reconciliation(maintenance),
         audit=admin.trail(),

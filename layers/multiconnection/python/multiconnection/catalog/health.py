@@ -1,12 +1,11 @@
 """Health of the providers, from the metrics of the last quarter of an hour."""
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
 from multiconnection.ports import Clock
 
 State = Literal["ok", "degraded", "down", "unknown"]
@@ -86,23 +85,13 @@ def judged(figures: ProviderFigures) -> Health:
 
 
 class CloudWatchMetrics:
-    """Implements `ProviderMetrics` with one GetMetricData, which takes 500 metrics; three belong to each provider.
+    """Implements `ProviderMetrics` with one GetMetricData, which takes 500 metrics; three belong to each provider."""
 
-    boto3 is loaded at the first use.
-    """
-
-    def __init__(self, namespace: str, region: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, namespace: str, http: AwsHttp) -> None:
         self._namespace = namespace
-        self._region = region
-        self._endpoint_url = endpoint_url
-        self._client: Any = None
+        self._cloudwatch = AwsService(http, "monitoring", "GraniteServiceVersion20100801", attempts_max=2)
 
     async def figures(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
-        return await asyncio.to_thread(self._blocking, names, since_s, until_s)
-
-    def _blocking(self, names: Sequence[str], since_s: int, until_s: int) -> Mapping[str, ProviderFigures]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         # One period for the whole window: one value, or none.
         period_s = until_s - since_s
         queries = [
@@ -110,15 +99,15 @@ class CloudWatchMetrics:
             for place, name in enumerate(names)
             for metric, (prefix, statistic) in _METRICS.items()
         ]
-        start, end = datetime.fromtimestamp(since_s, UTC), datetime.fromtimestamp(until_s, UTC)
+        request = {"MetricDataQueries": queries, "StartTime": since_s, "EndTime": until_s}
         try:
-            answer = self._connected().get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
-        except ClientError as exc:
-            raise MetricsUnavailable(str(exc.response.get("Error", {}).get("Code", ""))) from exc
-        except BotoCoreError as exc:
-            raise MetricsUnavailable(type(exc).__name__) from exc
+            answer = await self._cloudwatch.call("GetMetricData", request)
+        except AwsRefused as exc:
+            raise MetricsUnavailable(exc.code) from exc
+        except AwsUnreachable as exc:
+            raise MetricsUnavailable(exc.reason) from exc
         # The window can touch two periods.
-        values = {result["Id"]: result["Values"] for result in answer.get("MetricDataResults", ())}
+        values = {result["Id"]: result.get("Values", ()) for result in answer.get("MetricDataResults", ())}
         return {name: _figures(values, place) for place, name in enumerate(names)}
 
     def _query(self, query_id: str, metric: str, provider: str, statistic: str, period_s: int) -> dict[str, Any]:
@@ -128,13 +117,6 @@ class CloudWatchMetrics:
             "Dimensions": [{"Name": "provider", "Value": provider}],
         }
         return {"Id": query_id, "MetricStat": {"Metric": found, "Period": period_s, "Stat": statistic}}
-
-    def _connected(self) -> Any:
-        if self._client is None:
-            from multiconnection.aws.boto import client
-
-            self._client = client("cloudwatch", self._region, self._endpoint_url)
-        return self._client
 
 
 def _figures(values: Mapping[str, Sequence[float]], place: int) -> ProviderFigures:

@@ -1,22 +1,22 @@
 """The ledger on DynamoDB, over any driver, and its fallback queue on SQS."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from multiconnection.aws import dynamo as a
+from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
 from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, TransactionCancelled, query_items
-from multiconnection.retry import OutcomeUnknown
+from multiconnection.retry import OutcomeUnknown, StoreUnavailable
 
 from . import items
 from .models import Account, AccountLimits, CreditRow, Hold, UsageRow
 from .store import AccountRefused, AlreadyCredited, AlreadyDecided
 
-# A settlement waits for the queue's client, so two attempts that hang have to fit into a settlement's time.
+# A settlement waits for the queue, so two attempts that hang have to fit into a settlement's time.
 CONNECT_TIMEOUT_S = 1.0
-READ_TIMEOUT_S = 2.0
+SEND_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,40 +156,24 @@ class DynamoStore:
 
 
 class SqsFallbackQueue:
-    """Implements `FallbackQueue`. botocore is loaded at the first use, because most processes never need it."""
+    """Implements `FallbackQueue`. It sends once, because the ledger repeats what may be repeated."""
 
-    def __init__(self, url: str, region: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, url: str, http: AwsHttp) -> None:
         self._url = url
-        self._region = region
-        self._endpoint_url = endpoint_url
-        self._client: Any = None
+        self._sqs = AwsService(http, "sqs", "AmazonSQS", connect_s=CONNECT_TIMEOUT_S, total_s=SEND_TIMEOUT_S)
 
     def message(self, row: UsageRow) -> str:
         return encode(row)
 
     async def send(self, row: UsageRow) -> None:
-        await asyncio.to_thread(self._send, encode(row))
-
-    def _send(self, body: str) -> None:
-        from multiconnection.aws.boto import store_errors
-
-        with store_errors("SendMessage"):
-            self._connected().send_message(QueueUrl=self._url, MessageBody=body)
-
-    def _connected(self) -> Any:
-        if self._client is None:
-            from multiconnection.aws.boto import client
-
-            # The ledger repeats what may be repeated, so botocore sends once.
-            self._client = client(
-                "sqs",
-                self._region,
-                self._endpoint_url,
-                attempts_max=1,
-                connect_timeout_s=CONNECT_TIMEOUT_S,
-                read_timeout_s=READ_TIMEOUT_S,
-            )
-        return self._client
+        try:
+            answer = await self._sqs.call("SendMessage", {"QueueUrl": self._url, "MessageBody": encode(row)})
+        except AwsRefused as exc:
+            raise a.store_error(exc.status, exc.code, {}, "SendMessage") from exc
+        except AwsUnreachable as exc:
+            raise (OutcomeUnknown if exc.sent else StoreUnavailable)(str(exc)) from exc
+        if not answer.get("MessageId"):
+            raise OutcomeUnknown("SendMessage: an answer without a message's id")
 
 
 def encode(row: UsageRow) -> str:

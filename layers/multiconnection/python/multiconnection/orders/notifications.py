@@ -1,14 +1,16 @@
 """Outgoing calls of recharge orders: the workflow's executions on Step Functions, and notices by SES and SNS.
 
-The AWS clients are made at their first use, because most functions never need them.
+Notices are sent by the workflow's worker, over boto3, which is loaded with the first of them.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
 
 from .models import Notice, NoticeFailed, WorkflowUnavailable, execution_name
 
@@ -19,68 +21,46 @@ SUBJECT_CHARS_MAX = 99
 _log = logging.getLogger(__name__)
 
 
-class _Clients:
-    """AWS clients by service; every operation here may be repeated."""
-
-    def __init__(self, region: str, endpoint_url: str | None) -> None:
-        self._region = region
-        self._endpoint_url = endpoint_url
-        self._made: dict[str, Any] = {}
-
-    def __getitem__(self, service: str) -> Any:
-        if service not in self._made:
-            from multiconnection.aws.boto import client
-
-            self._made[service] = client(service, self._region, self._endpoint_url)
-        return self._made[service]
-
-
 class StepFunctionsWorkflow:
     """Implements `Workflow`. The execution's name is the order's id, so an order's workflow is started once."""
 
-    def __init__(self, state_machine_arn: str | None, region: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, state_machine_arn: str | None, http: AwsHttp) -> None:
         """Every call is refused without an ARN, which most functions do not have."""
         self._arn = state_machine_arn
-        self._clients = _Clients(region, endpoint_url)
+        # Each operation may be repeated.
+        self._states = AwsService(http, "states", "AWSStepFunctions", attempts_max=2)
 
     async def start(self, order_id: str, run: int) -> None:
-        arguments = {
+        execution = {
             "stateMachineArn": self._arn,
             "name": execution_name(order_id, run),
             "input": json.dumps({"order_id": order_id}),
         }
-        await self._call(lambda client: client.start_execution(**arguments), "ExecutionAlreadyExists")
+        await self._call("StartExecution", execution, "ExecutionAlreadyExists")
 
     async def wake(self, token: str) -> bool:
         """The output is empty, because the workflow reads the order's row."""
-        answer = await self._call(lambda client: client.send_task_success(taskToken=token, output="{}"), *_NOT_WAITING)
+        answer = await self._call("SendTaskSuccess", {"taskToken": token, "output": "{}"}, *_NOT_WAITING)
         return answer is not None
 
     async def is_running(self, order_id: str, run: int) -> bool | None:
         executions = str(self._arn).replace(":stateMachine:", ":execution:", 1)
         arn = f"{executions}:{execution_name(order_id, run)}"
-        answer = await self._call(lambda client: client.describe_execution(executionArn=arn), "ExecutionDoesNotExist")
+        answer = await self._call("DescribeExecution", {"executionArn": arn}, "ExecutionDoesNotExist")
         return None if answer is None else answer["status"] == "RUNNING"
 
-    async def _call(self, operation: Callable[[Any], Any], *expected: str) -> Any:
+    async def _call(self, operation: str, members: Mapping[str, Any], *expected: str) -> dict[str, Any] | None:
         """The answer; None for an expected refusal."""
         if self._arn is None:
             raise WorkflowUnavailable("RECHARGE_STATE_MACHINE_ARN is not set")
-        return await asyncio.to_thread(self._blocking, operation, expected)
-
-    def _blocking(self, operation: Callable[[Any], Any], expected: tuple[str, ...]) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
-            return operation(self._clients["stepfunctions"])
-        except ClientError as exc:
-            code = exc.response.get("Error", {}).get("Code", "")
-            if code in expected:
+            return await self._states.call(operation, members)
+        except AwsRefused as exc:
+            if exc.code in expected:
                 return None
-            # Without the message, which may quote a token.
-            raise WorkflowUnavailable(code) from None
-        except BotoCoreError as exc:
-            raise WorkflowUnavailable(type(exc).__name__) from None
+            raise WorkflowUnavailable(exc.code) from None
+        except AwsUnreachable as exc:
+            raise WorkflowUnavailable(exc.reason) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +80,9 @@ class AwsNotices:
 
     def __init__(self, channels: NoticeChannels, region: str, endpoint_url: str | None = None) -> None:
         self._channels = channels
-        self._clients = _Clients(region, endpoint_url)
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
 
     async def send(self, notice: Notice) -> None:
         _log.info("notice", extra={"kind": notice.kind, "to_admins": notice.to is None, **notice.facts})
@@ -121,9 +103,16 @@ class AwsNotices:
         except BotoCoreError as exc:
             raise NoticeFailed(type(exc).__name__) from exc
 
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            from multiconnection.aws.boto import client
+
+            self._clients[service] = client(service, self._region, self._endpoint_url)
+        return self._clients[service]
+
     def _publish(self, notice: Notice, topic_arn: str) -> None:
         """Administrators subscribe with their mailboxes; the attribute is for programs that filter."""
-        self._clients["sns"].publish(
+        self._client("sns").publish(
             TopicArn=topic_arn,
             Subject=_subject(notice.subject),
             Message=notice.text,
@@ -131,7 +120,7 @@ class AwsNotices:
         )
 
     def _mail(self, notice: Notice, to: str) -> None:
-        self._clients["sesv2"].send_email(
+        self._client("sesv2").send_email(
             FromEmailAddress=self._channels.sender,
             Destination={"ToAddresses": [to]},
             Content={"Simple": {"Subject": {"Data": notice.subject}, "Body": {"Text": {"Data": notice.text}}}},
