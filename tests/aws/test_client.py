@@ -242,3 +242,11 @@ def test_without_kept_connections_a_client_serves_one_event_loop_after_another()
         for _ in range(2):
             assert asyncio.run(queue.call("SendMessage", {})) == {}
         server.shutdown()
+
+
+async def test_workers_sign_with_the_credentials_that_botocore_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    from multiconnection.aws.boto import aws_http
+
+    for name, value in (("ACCESS_KEY_ID", "AKIDOWN"), ("SECRET_ACCESS_KEY", "secret"), ("SESSION_TOKEN", "token")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    assert await aws_http("eu-west-1").key() == Key("AKIDOWN", "secret", "token")

@@ -1,11 +1,14 @@
 """Images that a provider answers as links, fetched from nowhere but the provider's own places."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from multiconnection.catalog.models import Provider
+
+if TYPE_CHECKING:
+    import httpx
 
 # Where OpenAI keeps finished images. Exact names: accounts beside them are open to everybody.
 STORES = frozenset({"oaidalleapiprodscus.blob.core.windows.net"})
@@ -21,15 +24,17 @@ class PictureUnreachable(Exception):
 
 
 async def get_picture(url: str, bytes_max: int) -> bytes:
-    """No redirects, no cookies, no credentials; a session for each of these rare calls. Raises PictureUnreachable."""
-    timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
+    """No redirects, no cookies, no credentials; a client for each of these rare calls. Raises PictureUnreachable."""
+    import httpx
+
     try:
-        async with aiohttp.ClientSession(
-            timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
-        ) as session:
-            async with session.get(url, allow_redirects=False) as response:
-                return await _read(response, bytes_max)
-    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        async with (
+            asyncio.timeout(FETCH_TIMEOUT_S),
+            httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, trust_env=False) as client,
+            client.stream("GET", url, headers={"accept-encoding": "identity"}) as response,
+        ):
+            return await _read(response, bytes_max)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as exc:
         raise PictureUnreachable("the link could not be read") from exc
 
 
@@ -60,11 +65,11 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port
 
 
-async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
-    if response.status != 200:
-        raise PictureUnreachable(f"the link answers {response.status}")
+async def _read(response: "httpx.Response", bytes_max: int) -> bytes:
+    if response.status_code != 200:
+        raise PictureUnreachable(f"the link answers {response.status_code}")
     data = bytearray()
-    async for piece in response.content.iter_any():
+    async for piece in response.aiter_bytes():
         data += piece
         if len(data) > bytes_max:
             raise PictureUnreachable("the image is too large")
