@@ -28,7 +28,7 @@ from tests.support.whole_world import Somebody
 ROOT = Path(__file__).resolve().parent.parent
 # At most so many files and functions: to be lowered whenever the code needs fewer.
 FILES_MAX: Mapping[str, int] = {"chat": 45, "image": 40, "key": 26, "order": 29, "approval": 30}
-FUNCTIONS_MAX: Mapping[str, int] = {"chat": 320, "key": 124}
+FUNCTIONS_MAX: Mapping[str, int] = {"chat": 321, "key": 125}
 _NO_FUNCTIONS = frozenset({"<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"})
 
 
