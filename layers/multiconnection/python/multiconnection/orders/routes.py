@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from multiconnection.identity.browser import LIMIT, ActiveUserDep, AdminDep, LimitQuery, SessionDep, small_body_of
 from multiconnection.money import nano_to_usd
+from multiconnection.uploads.schemas import PresignedPut
 from multiconnection.web.context import service
 from multiconnection.web.openapi import Page, refuses, takes
 from multiconnection.web.validation import ReasonBody
@@ -20,7 +21,6 @@ from .schemas import (
     OrderBody,
     OrderOptionsAnswer,
     ReceiptBody,
-    ReceiptPutAnswer,
     ReceiptUploadAnswer,
     ReviewedOrderAnswer,
 )
@@ -84,8 +84,8 @@ async def upload_receipt(
     """A URL for the proof of payment; call `receipt/done` once the file is uploaded."""
     body = await small_body_of(request, ReceiptBody)
     upload = await receipts.upload(session.account_id, order_id, body.content_type, body.bytes)
-    headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
-    return ReceiptUploadAnswer(upload=ReceiptPutAnswer(url=upload.url, headers=headers), expires_at=upload.expires_s)
+    put = PresignedPut.of(upload.url, upload.content_type, upload.size)
+    return ReceiptUploadAnswer(upload=put, expires_at=upload.expires_s)
 
 
 @router.post("/{order_id}/receipt/done", summary="Hand in the uploaded receipt", responses=refuses(400, 404, 409, 413))

@@ -7,6 +7,7 @@ from pydantic import Field
 from multiconnection.config import BankDetail
 from multiconnection.ledger.models import AccountStatus
 from multiconnection.money import nano_to_usd
+from multiconnection.uploads.schemas import PresignedPut
 from multiconnection.web.openapi import AnswerModel, Money, Time
 from multiconnection.web.validation import StrictBody, Text
 
@@ -146,16 +147,8 @@ class OrderOptionsAnswer(AnswerModel):
         )
 
 
-class ReceiptPutAnswer(AnswerModel):
-    """A request to send with the file; exactly these headers, because they are signed."""
-
-    method: Literal["PUT"] = "PUT"
-    url: str
-    headers: dict[str, str]
-
-
 class ReceiptUploadAnswer(AnswerModel):
-    upload: ReceiptPutAnswer
+    upload: PresignedPut
     expires_at: Time
 
 

@@ -39,7 +39,6 @@ async def create_upload(
     await limiter.admit(caller.api_key.rates, 0, seen.limits(caller.account_id))
     await standing.require_active(caller.account_id)
     upload = await uploads.create(caller.account_id, body)
-    headers = {"content-type": upload.content_type, "content-length": str(upload.size)}
     return UploadAnswer(
         id=upload.id,
         bytes=upload.size,
@@ -47,6 +46,6 @@ async def create_upload(
         filename=upload.filename,
         created_at=upload.created_s,
         expires_at=upload.expires_s,
-        upload=PresignedPut(url=upload.url, headers=headers),
+        upload=PresignedPut.of(upload.url, upload.content_type, upload.size),
         reference=f"{REFERENCE_PREFIX}{upload.id}",
     )

@@ -29,6 +29,10 @@ class PresignedPut(AnswerModel):
     url: str
     headers: dict[str, str]
 
+    @classmethod
+    def of(cls, url: str, content_type: str, size: int) -> "PresignedPut":
+        return cls(url=url, headers={"content-type": content_type, "content-length": str(size)})
+
 
 class UploadAnswer(AnswerModel):
     id: str

@@ -1,7 +1,7 @@
 """Request bodies: bounded JSON, read and validated, and long work on it in short steps."""
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -36,7 +36,7 @@ async def read_json(request: Request, bytes_max: int | None = None) -> object:
         )
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaTypeUnsupported("Send the body without a content-encoding.")
-    raw = await _read(request, bytes_max or body_bytes_max(request))
+    raw = b"".join([chunk async for chunk in bounded_chunks(request, bytes_max or body_bytes_max(request))])
     if len(raw) <= SHORT_BYTES:
         return _shallow(_parsed(raw), raw)
     if tree_is_too_large(raw):
@@ -118,18 +118,17 @@ def _deep_member(body: object) -> str | None:
     return next((path_of((name,)) for name, value in body.items() if is_nested_too_deeply([value])), None)
 
 
-async def _read(request: Request, bytes_max: int) -> bytes:
+async def bounded_chunks(request: Request, bytes_max: int) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises RequestTooLarge, or Starlette's ClientDisconnect."""
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > bytes_max:
         raise too_large(bytes_max)
-    chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > bytes_max:
             raise too_large(bytes_max)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        yield chunk
 
 
 def too_large(bytes_max: int) -> RequestTooLarge:

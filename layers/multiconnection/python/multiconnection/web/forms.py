@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from multiconnection.errors import MediaTypeUnsupported, RequestInvalid
 
-from .body import body_bytes_max, too_large
+from .body import body_bytes_max, bounded_chunks
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -65,15 +65,7 @@ async def read_form(request: Request, bytes_max: int | None = None) -> Form:
     Parts may come in any order, so nothing can be decided before the last one.
     """
     parts = FormParts(_boundary(request))
-    bytes_max = bytes_max or body_bytes_max(request)
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        raise too_large(bytes_max)
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            raise too_large(bytes_max)
+    async for chunk in bounded_chunks(request, bytes_max or body_bytes_max(request)):
         parts.feed(chunk)
     return parts.form()
 
