@@ -6,14 +6,15 @@ RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 MINISTACK_STAMP := .tools/ministack/.installed
 SAM_STAMP := .tools/sam/.installed
+AUDIT_STAMP := .tools/audit/.installed
 PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: run test bench claims pictures reconcile build deploy deploy-local lock lint clean
+.PHONY: run test bench claims pictures audit reconcile build deploy deploy-local lock lint clean
 
 run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
 	@exec $(BIN)/python -m local run
 
-test: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## lint, types, import rules, unit, integration, end to end
+test: $(DEV_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) $(AUDIT_STAMP) ## lint, types, import rules, unit, integration, end to end
 	@$(BIN)/python -m tests
 
 lint: $(DEV_STAMP) $(SAM_STAMP) ## the static part of the suite only
@@ -27,6 +28,11 @@ claims: $(DEV_STAMP) $(MINISTACK_STAMP) ## the figures of the README: concurrenc
 
 pictures: $(DEV_STAMP) $(MINISTACK_STAMP) ## docs/images made anew; needs Chromium
 	@$(BIN)/python -m tools.pictures
+
+audit: $(AUDIT_STAMP) ## known vulnerabilities of what is deployed and of what runs locally, and a bill of materials, .aws-sam/sbom.json
+	@mkdir -p .aws-sam
+	@.tools/audit/bin/cyclonedx-py requirements requirements/layer.txt --output-file .aws-sam/sbom.json
+	@for lock in layer runtime; do .tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$lock.txt || exit 1; done
 
 reconcile: $(RUN_STAMP) $(MINISTACK_STAMP) ## recompute the local accounts from their rows; fails on drift
 	@$(BIN)/python -m local reconcile
@@ -46,7 +52,7 @@ lock: ## resolve pyproject.toml again into requirements/*.txt
 	  set -- $$extra; name=$$1; shift; \
 	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$@ pyproject.toml --output-file requirements/$$name.txt || exit 1; done
-	@for name in ministack openai-2 sam; do \
+	@for name in audit ministack openai-2 sam; do \
 	  .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
 	@.tools/uv/bin/uv pip compile --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
@@ -83,4 +89,10 @@ $(SAM_STAMP): requirements/sam.txt
 	@echo "Installing the SAM command line …"
 	@$(PYTHON) -m venv .tools/sam
 	@.tools/sam/bin/python -m pip $(PIP) requirements/sam.txt --no-deps
+	@touch $@
+
+$(AUDIT_STAMP): requirements/audit.txt
+	@echo "Installing the audit of dependencies …"
+	@$(PYTHON) -m venv .tools/audit
+	@.tools/audit/bin/python -m pip $(PIP) requirements/audit.txt
 	@touch $@

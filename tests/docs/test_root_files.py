@@ -37,6 +37,13 @@ def test_the_suite_runs_on_every_change_as_continuous_integration_does() -> None
     assert python["python-version"].split()[-1] == oldest
 
 
+def test_pins_are_audited_when_they_change_and_every_week() -> None:
+    audit = workflow("audit.yml")
+    assert audit["on"].keys() == {"push", "pull_request", "schedule"}
+    assert audit["permissions"] == {"contents": "read"}
+    assert "make audit" in [step.get("run") for step in audit["jobs"]["audit"]["steps"]]
+
+
 def test_a_deployment_is_started_by_hand_and_stops_without_a_role() -> None:
     deploy = workflow("deploy.yml")
     assert deploy["on"].keys() == {"workflow_dispatch"}
