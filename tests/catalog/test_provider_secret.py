@@ -5,13 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 
-from multiconnection.aws.secrets import SecretUnreadable, values_of
+from multiconnection.aws.secrets import SecretsManagerSource, SecretUnreadable
 from multiconnection.catalog.models import Provider
 from multiconnection.catalog.providers import REFRESH_S, RETRY_S, TRUSTED_S, ProviderDirectory, configured_providers
 from multiconnection.config import Settings, SettingsError
 from multiconnection.errors import NoAvailableUpstream
+from tests.support.aws_http import aws_http
 from tests.support.limit_world import HandClock
 from tests.support.wire_world import ENVIRONMENT, SECRET_ARN, wire_world
 
@@ -184,12 +186,28 @@ async def test_closing_ends_a_fetch() -> None:
         (502, b"<html>sk-html</html>"),
     ],
 )
-def test_whatever_is_no_secret_of_ours_is_unreadable_and_not_quoted(status: int, body: bytes) -> None:
+async def test_whatever_is_no_secret_of_ours_is_unreadable_and_not_quoted(status: int, body: bytes) -> None:
+    aws = aws_http(transport=httpx.MockTransport(lambda _: httpx.Response(status, content=body)))
     with pytest.raises(SecretUnreadable) as caught:
-        values_of(status, body)
-    assert "sk-" not in str(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None
+        await SecretsManagerSource(aws, SECRET_ARN).fetch()
+    told: list[BaseException] = []
+    error: BaseException | None = caught.value
+    while error is not None:
+        told.append(error)
+        error = error.__cause__ or error.__context__
+    assert "sk-" not in "".join(f"{each!r} {vars(each)}" for each in told)
+
+
+async def test_the_secret_is_asked_for_in_its_own_region() -> None:
+    hosts: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        hosts.append(request.url.host)
+        return httpx.Response(200, json={"SecretString": '{"OPENAI_API_KEY": "sk-one"}'})
+
+    aws = aws_http(transport=httpx.MockTransport(answer), region="us-east-1")
+    assert await SecretsManagerSource(aws, SECRET_ARN).fetch() == {"OPENAI_API_KEY": "sk-one"}
+    assert hosts == ["secretsmanager.eu-west-1.amazonaws.com"]
 
 
 @pytest.mark.parametrize(

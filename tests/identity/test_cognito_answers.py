@@ -4,17 +4,16 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
+import httpx
+import orjson
 import pytest
-from aiodynamo.credentials import Key, StaticCredentials
-from aiohttp import web
 
 from multiconnection.errors import IdentityUnavailable
 from multiconnection.identity import models as ports
-from multiconnection.identity.cognito import Cognito, UserPool, answer_of
+from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
+from tests.support.aws_http import aws_http
 
 ADA, SECRET = "ada@example.com", "the client's secret"
 CASES = {
@@ -35,21 +34,32 @@ CASES = {
 }
 
 
+POOL = UserPool("us-east-1_pool", "client", "us-east-1")
+
+
+def answering(status: int, body: bytes) -> Cognito:
+    """A client whose every operation is answered like this."""
+    return Cognito(aws_http(transport=httpx.MockTransport(lambda _: httpx.Response(status, content=body))), POOL)
+
+
 @pytest.mark.parametrize("prefix", ["", "com.amazonaws.cognito#"])
 @pytest.mark.parametrize("code", CASES)
-def test_refusals_are_distinguished(code: str, prefix: str) -> None:
+async def test_refusals_are_distinguished(code: str, prefix: str) -> None:
     body = f'{{"__type": "{prefix}{code}", "message": "ada@example.com"}}'.encode()
     with pytest.raises(CASES[code]) as refused:
-        answer_of("SignUp", 400, body)
-    assert "ada" not in str(refused.value)
+        await answering(400, body).rename("token", "Ada")
+    assert "ada@" not in f"{refused.value!r} {refused.value.__cause__!r} {refused.value.__context__!r}"
 
 
-def test_a_mail_that_could_not_be_sent_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_mail_that_could_not_be_sent_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "multiconnection")
     with pytest.raises(ports.RequestRefused):
-        answer_of("SignUp", 400, b'{"__type": "CodeDeliveryFailureException", "message": "ada@example.com"}')
+        await answering(400, b'{"__type": "CodeDeliveryFailureException", "message": "ada@example.com"}').rename(
+            "t", "A"
+        )
     (record,) = caplog.records
     assert (record.levelname, record.message) == ("WARNING", "code_not_delivered")
-    assert "ada" not in str(vars(record))
+    assert "ada@" not in str(vars(record))
 
 
 @pytest.mark.parametrize(
@@ -65,19 +75,26 @@ def test_a_mail_that_could_not_be_sent_is_only_logged(caplog: pytest.LogCaptureF
         (200, b"[]"),
     ],
 )
-def test_everything_else_is_an_outage(status: int, body: bytes) -> None:
+async def test_everything_else_is_an_outage(status: int, body: bytes) -> None:
     with pytest.raises(IdentityUnavailable) as refused:
-        answer_of("SignUp", status, body)
+        await answering(status, body).rename("token", "Ada")
     assert refused.value.retry_after_s == 2
-    assert "html" not in refused.value.message
+    assert "html" not in f"{refused.value.message} {refused.value.__cause__!r} {refused.value.__context__!r}"
 
 
-def test_a_successful_answer_may_be_empty() -> None:
-    assert answer_of("ConfirmSignUp", 200, b"") == {}
+async def test_a_successful_answer_may_be_empty() -> None:
+    await answering(200, b"").rename("token", "Ada")
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (404, b"{}"), (500, b"")])
+async def test_keys_that_cannot_be_fetched_are_an_outage(status: int, body: bytes) -> None:
+    aws = aws_http(transport=httpx.MockTransport(lambda _: httpx.Response(status, content=body)))
+    with pytest.raises(IdentityUnavailable):
+        await JwksUrl(aws, POOL.jwks_url).fetch()
 
 
 class Wire:
-    """A server that keeps what it was sent; the answer to an operation is that of its name, or `answer`."""
+    """Keeps what it was sent; the answer to an operation is that of its name, or `answer`."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
@@ -91,11 +108,10 @@ class Wire:
             },
         }
 
-    async def handle(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        operation = headers["x-amz-target"].rpartition(".")[2]
-        self.requests.append((operation, await request.json(), headers))
-        return web.json_response(self.answers.get(operation, self.answer))
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        operation = request.headers["x-amz-target"].rpartition(".")[2]
+        self.requests.append((operation, orjson.loads(request.content), dict(request.headers)))
+        return httpx.Response(200, json=self.answers.get(operation, self.answer))
 
     def sent(self, operation: str) -> list[dict[str, Any]]:
         return [body for name, body, _ in self.requests if name == operation]
@@ -106,18 +122,9 @@ def secret_hash(user: str) -> str:
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[tuple[Wire, Cognito]]:
+def wire() -> tuple[Wire, Cognito]:
     found = Wire()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", found.handle)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    async with aiohttp.ClientSession() as session:
-        pool = UserPool("us-east-1_pool", "client", "us-east-1", f"http://{host}:{port}")
-        yield found, Cognito(session, StaticCredentials(Key("AKID", "secret")), pool)
-    await runner.cleanup()
+    return found, Cognito(aws_http(transport=httpx.MockTransport(found.handle)), POOL)
 
 
 async def test_operations_of_the_client_are_unsigned_and_admin_ones_are_signed(wire: tuple[Wire, Cognito]) -> None:
@@ -186,7 +193,6 @@ async def test_a_challenge_that_we_do_not_ask_for_is_an_outage(wire: tuple[Wire,
 
 def test_a_pool_knows_its_places() -> None:
     pool = UserPool("eu-west-1_abc", "client", "eu-west-1")
-    assert pool.url == "https://cognito-idp.eu-west-1.amazonaws.com/"
     assert pool.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"
     assert pool.jwks_url == f"{pool.issuer}/.well-known/jwks.json"
     local = UserPool("us-east-1_abc", "client", "us-east-1", "http://127.0.0.1:4566")

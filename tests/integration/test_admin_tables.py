@@ -176,16 +176,14 @@ async def test_the_daily_run_and_its_reports(world: AdminWorld) -> None:
     assert await world.reconciliation.run(ADMIN) == await world.reconciliation.latest()
 
 
-async def test_people_are_found_by_the_beginning_of_their_address(
-    running: MiniStack, http: aiohttp.ClientSession
-) -> None:
+async def test_people_are_found_by_the_beginning_of_their_address(running: MiniStack) -> None:
     cognito = client(running, "cognito-idp")
     pool = cognito.create_user_pool(PoolName="people", UsernameAttributes=["email"])["UserPool"]["Id"]
     ids = {
         email: ensure_user(cognito, pool, email, "a-Password-1")
         for email in ("ann@example.com", "anna@example.com", "bob@example.com", 'q"uote@example.com')
     }
-    people = CognitoPeople(http, CREDENTIALS, UserPool(pool, "any", running.region, running.endpoint_url))
+    people = CognitoPeople(aws_http(running.endpoint_url), UserPool(pool, "any", running.region))
     assert set((await people.search("ann", 60, None)).user_ids) == {ids["ann@example.com"], ids["anna@example.com"]}
     assert list((await people.search("bob@", 60, None)).user_ids) == [ids["bob@example.com"]]
     assert list((await people.search("nobody", 60, None)).user_ids) == []

@@ -1,15 +1,13 @@
 """Cognito as MiniStack has it, made from template.yaml: our calls, its tokens, and a sign-in through the whole app."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import boto3
 import pytest
 from _pytest.mark import ParameterSet
-from aiodynamo.credentials import Key, StaticCredentials
 
 from local.mailbox import mails
 from local.ministack import MiniStack
@@ -20,10 +18,12 @@ from multiconnection.errors import IdentityUnavailable
 from multiconnection.identity.cognito import Cognito, JwksUrl, UserPool
 from multiconnection.identity.id_tokens import IdTokens
 from multiconnection.identity.models import TokenRefused
+from tests.support.aws_http import aws_http
 from tests.support.identity_contract import CONTRACT, NEXT_PASSWORD, PASSWORD, Pool, WallClock
 from tests.support.people_world import PeopleWorld
 
 CREDENTIALS = ("test", "test")
+NOWHERE = "http://127.0.0.1:1"
 # MiniStack looks at no session of a challenge. Nothing rests on it: what browsers carry is sealed, and used once.
 LAX = {"an_invented_session_is_over", "a_session_is_used_once", "a_session_is_that_of_one_person"}
 LAX |= {"a_session_is_of_one_kind"}
@@ -65,19 +65,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(UserPool(pool_id, client_id, ministack.region, ministack.endpoint_url), client)
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
+def cognito(running: Running) -> Cognito:
+    return Cognito(aws_http(running.endpoint_url), running.pool)
 
 
-def cognito(running: Running, http: aiohttp.ClientSession) -> Cognito:
-    return Cognito(http, StaticCredentials(Key(*CREDENTIALS)), running.pool)
-
-
-def verifier(running: Running, http: aiohttp.ClientSession, audience: str = "") -> IdTokens:
-    pool = running.pool
-    return IdTokens(JwksUrl(http, pool.jwks_url).fetch, pool.issuer, audience or pool.client_id, WallClock())
+def verifier(running: Running, audience: str = "") -> IdTokens:
+    pool, aws = running.pool, aws_http(running.endpoint_url)
+    return IdTokens(JwksUrl(aws, pool.jwks_url).fetch, pool.issuer, audience or pool.client_id, WallClock())
 
 
 def case_of(case: Callable[[Pool], Awaitable[None]]) -> ParameterSet:
@@ -86,9 +80,7 @@ def case_of(case: Callable[[Pool], Awaitable[None]]) -> ParameterSet:
 
 
 @pytest.mark.parametrize("case", [case_of(case) for case in CONTRACT])
-async def test_cognito_keeps_the_contract(
-    case: Callable[[Pool], Awaitable[None]], running: Running, http: aiohttp.ClientSession
-) -> None:
+async def test_cognito_keeps_the_contract(case: Callable[[Pool], Awaitable[None]], running: Running) -> None:
     async def invite(email: str, password: str) -> None:
         created = running.client.admin_create_user(
             UserPoolId=running.pool.pool_id,
@@ -100,15 +92,15 @@ async def test_cognito_keeps_the_contract(
         user = created["User"]["Username"]
         running.client.admin_add_user_to_group(UserPoolId=running.pool.pool_id, Username=user, GroupName="admin")
 
-    await case(Pool(cognito(running, http), verifier(running, http), WallClock(), invite))
+    await case(Pool(cognito(running), verifier(running), WallClock(), invite))
 
 
-async def test_a_token_of_the_pool_for_another_client_is_refused(running: Running, http: aiohttp.ClientSession) -> None:
+async def test_a_token_of_the_pool_for_another_client_is_refused(running: Running) -> None:
     ensure_user(running.client, running.pool.pool_id, "aud@example.com", PASSWORD)
-    tokens = await cognito(running, http).sign_in("aud@example.com", PASSWORD)
+    tokens = await cognito(running).sign_in("aud@example.com", PASSWORD)
     assert not hasattr(tokens, "kind")
     with pytest.raises(TokenRefused):
-        await verifier(running, http, "another-client").verify(tokens.id_token)
+        await verifier(running, "another-client").verify(tokens.id_token)
 
 
 def test_who_knows_the_clients_id_alone_gets_nothing(running: Running) -> None:
@@ -134,12 +126,12 @@ def test_a_client_of_an_earlier_template_is_replaced(running: Running) -> None:
     assert [each["ClientId"] for each in clients] == [after] != [before]
 
 
-async def test_a_pool_that_cannot_be_reached_is_unavailable(http: aiohttp.ClientSession) -> None:
-    nowhere = UserPool("us-east-1_x", "client", "us-east-1", "http://127.0.0.1:1")
+async def test_a_pool_that_cannot_be_reached_is_unavailable() -> None:
+    nowhere = UserPool("us-east-1_x", "client", "us-east-1", NOWHERE)
     with pytest.raises(IdentityUnavailable):
-        await Cognito(http, StaticCredentials(Key(*CREDENTIALS)), nowhere).forgot("ada@example.com")
+        await Cognito(aws_http(NOWHERE), nowhere).forgot("ada@example.com")
     with pytest.raises(IdentityUnavailable):
-        await JwksUrl(http, nowhere.jwks_url).fetch()
+        await JwksUrl(aws_http(NOWHERE), nowhere.jwks_url).fetch()
 
 
 def test_demo_people_can_be_ensured_again_and_again(running: Running) -> None:
@@ -150,8 +142,8 @@ def test_demo_people_can_be_ensured_again_and_again(running: Running) -> None:
     assert [group["GroupName"] for group in groups] == ["admin"]
 
 
-async def test_the_codes_of_the_mails_lead_through_the_whole_app(running: Running, http: aiohttp.ClientSession) -> None:
-    world = PeopleWorld(provider=cognito(running, http), id_tokens=verifier(running, http), clock=WallClock())
+async def test_the_codes_of_the_mails_lead_through_the_whole_app(running: Running) -> None:
+    world = PeopleWorld(provider=cognito(running), id_tokens=verifier(running), clock=WallClock())
     email = "walk@example.com"
     async with world.browser() as browser:
         signing_up = {"email": email, "password": PASSWORD, "name": "Walker"}

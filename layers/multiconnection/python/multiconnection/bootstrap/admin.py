@@ -159,4 +159,4 @@ def _people(base: Base) -> CognitoPeople:
     pool = UserPool(
         settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
     )
-    return CognitoPeople(base.session, base.credentials, pool)
+    return CognitoPeople(base.aws, pool)

@@ -73,7 +73,7 @@ def build_base(settings: Settings) -> Base:
     session, credentials = _session(), Credentials.auto()
     aws = _aws(settings, session, credentials)
     driver = AsyncDriver(session, credentials, settings.region, settings.aws_endpoint_url)
-    secret = _secret(settings, session, credentials)
+    secret = _secret(settings, aws)
     providers = ProviderDirectory(_configure(settings), secret, clock, alarms)
     limits = LimitsTable(driver, settings.limits_table)
     limiter = Limiter(limits, clock, default_rates(settings), lambda name: alarms.alarm("limiter", error=name))
@@ -136,10 +136,9 @@ def _configure(settings: Settings) -> Configure:
     return configure
 
 
-def _secret(settings: Settings, session: aiohttp.ClientSession, credentials: Credentials) -> FetchSecret | None:
-    if settings.provider_secret_arn is None:
-        return None
-    return SecretsManagerSource(session, credentials, settings.provider_secret_arn, settings.aws_endpoint_url).fetch
+def _secret(settings: Settings, aws: AwsHttp) -> FetchSecret | None:
+    arn = settings.provider_secret_arn
+    return None if arn is None else SecretsManagerSource(aws, arn).fetch
 
 
 def _upload_config(settings: Settings) -> UploadConfig:

@@ -161,8 +161,8 @@ def _build_identity(base: Base, keys: KeyService) -> IdentityServices:
         settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
     )
     return identity_services(
-        provider=Cognito(base.session, base.credentials, pool),
-        id_tokens=IdTokens(JwksUrl(base.session, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
+        provider=Cognito(base.aws, pool),
+        id_tokens=IdTokens(JwksUrl(base.aws, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
         ledger=ledger,
         profiles=ProfilesTable(driver, settings.balances_table, settings.credits_table),
         limiter=base.limiter,

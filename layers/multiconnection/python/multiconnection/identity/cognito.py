@@ -1,7 +1,7 @@
-"""Cognito over aiohttp: the unsigned operations of a confidential app client, and a few signed ones.
+"""Cognito: the unsigned operations of a confidential app client, and a few signed ones.
 
-boto3 would add half a second of import, and threads, for operations that need no signature. Instead the client's
-secret proves that the request is ours: the client's id, which every browser can know, is worth nothing without it.
+The client's secret proves that a request is ours: the client's id, which every browser can know, is worth nothing
+without it.
 https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash
 """
 
@@ -12,14 +12,9 @@ import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-import orjson
-from aiodynamo.credentials import Credentials
-
-from multiconnection.aws.sigv4 import KeyUnavailable, Signer, role_key
+from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable, answer_of
 from multiconnection.errors import IdentityUnavailable
 
 from .models import (
@@ -38,7 +33,7 @@ from .models import (
 )
 
 SERVICE = "cognito-idp"
-TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=1.0)
+CONNECT_S, TOTAL_S = 1.0, 5.0
 RETRY_AFTER_S = 2
 # Cognito's own limit.
 SEARCH_LIMIT_MAX = 60
@@ -77,12 +72,9 @@ class UserPool:
     endpoint_url: str | None = None
 
     @property
-    def url(self) -> str:
-        return f"{(self.endpoint_url or f'https://{SERVICE}.{self.region}.amazonaws.com').rstrip('/')}/"
-
-    @property
     def jwks_url(self) -> str:
-        return f"{self.url}{self.pool_id}/.well-known/jwks.json"
+        place = f"{self.endpoint_url.rstrip('/')}/{self.pool_id}" if self.endpoint_url else self.issuer
+        return f"{place}/.well-known/jwks.json"
 
     @property
     def issuer(self) -> str:
@@ -93,11 +85,11 @@ class UserPool:
 class Cognito:
     """Implements `IdentityProvider`. No request is repeated: Cognito counts each refused code or password."""
 
-    def __init__(self, session: aiohttp.ClientSession, credentials: Credentials, pool: UserPool) -> None:
-        self._session = session
-        self._credentials = credentials
+    def __init__(self, aws: AwsHttp, pool: UserPool) -> None:
+        self._service = AwsService(
+            aws, SERVICE, _TARGET, json_version="1.1", region=pool.region, connect_s=CONNECT_S, total_s=TOTAL_S
+        )
         self._pool = pool
-        self._signer = Signer(SERVICE, pool.region)
         self._client_secret = ""
         self._describing = asyncio.Lock()
 
@@ -210,23 +202,16 @@ class Cognito:
 
     async def _signed(self, operation: str, **members: Any) -> dict[str, Any]:
         """Call an operation of the pool, signed with the function's role."""
-        body = orjson.dumps({"UserPoolId": self._pool.pool_id, **members})
-        try:
-            key = await role_key(self._credentials, self._session)
-        except KeyUnavailable as exc:
-            raise _unavailable(operation, str(exc)) from exc
-        headers = self._signer.headers(key, "POST", self._pool.url, _headers(operation), body, datetime.now(UTC))
-        return await self._post(operation, headers, body)
+        return await self._call(operation, {"UserPoolId": self._pool.pool_id, **members}, signed=True)
 
-    async def _call(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._post(operation, _headers(operation), orjson.dumps(members))
-
-    async def _post(self, operation: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def _call(self, operation: str, members: Mapping[str, Any], *, signed: bool = False) -> dict[str, Any]:
         try:
-            async with self._session.post(self._pool.url, headers=headers, data=body, timeout=TIMEOUT) as response:
-                return answer_of(operation, response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise _unavailable(operation, type(exc).__name__) from exc
+            return await self._service.call(operation, members, signed=signed)
+        except AwsRefused as exc:
+            # Without its cause, whose message has nothing to add.
+            raise refusal(operation, exc.status, exc.code) from None
+        except AwsUnreachable as exc:
+            raise _unavailable(operation, exc.reason) from None
 
 
 class CognitoPeople(Cognito):
@@ -255,40 +240,26 @@ class CognitoPeople(Cognito):
 class JwksUrl:
     """The URL at which the pool publishes the keys that sign its tokens."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
+    def __init__(self, aws: AwsHttp, url: str) -> None:
+        self._aws = aws
         self._url = url
 
     async def fetch(self) -> Mapping[str, Any]:
         """Raises IdentityUnavailable."""
         try:
-            async with self._session.get(self._url, timeout=TIMEOUT) as response:
-                return answer_of("JWKS", response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise _unavailable("JWKS", type(exc).__name__) from exc
+            response = await self._aws.request("JWKS", "GET", self._url, connect_s=CONNECT_S, total_s=TOTAL_S)
+            return answer_of("JWKS", response)
+        except (AwsRefused, AwsUnreachable) as exc:
+            raise _unavailable("JWKS", str(exc)) from None
 
 
-def answer_of(operation: str, status: int, body: bytes) -> dict[str, Any]:
-    """The JSON object of a successful answer. Raises IdentityRefused or IdentityUnavailable."""
-    try:
-        answer = orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError:
-        # Not chained: the decoder's error holds the document, which may contain tokens.
-        answer = None
-    if not isinstance(answer, dict):
-        raise _unavailable(operation, f"HTTP {status} without a JSON object")
-    if status == 200:
-        return answer
-    code = str(answer.get("__type", "")).rpartition("#")[2]
+def refusal(operation: str, status: int, code: str) -> IdentityRefused | IdentityUnavailable:
+    """Our error for an error of Cognito's; whatever is about neither person nor input is an outage."""
     if code == "CodeDeliveryFailureException":
         log.warning("code_not_delivered", extra={"operation": operation})
     if status < 500 and code in _REFUSALS:
-        raise _REFUSALS[code](code)
-    raise _unavailable(operation, f"HTTP {status} {code}")
-
-
-def _headers(operation: str) -> dict[str, str]:
-    return {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{_TARGET}.{operation}"}
+        return _REFUSALS[code](code)
+    return _unavailable(operation, f"HTTP {status} {code}".rstrip())
 
 
 def _attribute(name: str, value: str) -> dict[str, str]:
