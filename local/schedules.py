@@ -71,7 +71,7 @@ def deliver(client: Any, subscription: Subscription) -> int:
     if not messages:
         return 0
     records = [{"messageId": message["MessageId"], "body": message["Body"]} for message in messages]
-    result = subscription.handler({"Records": records}, None)
+    result = subscription.handler({"Records": records})
     failed = {failure["itemIdentifier"] for failure in result["batchItemFailures"]}
     for message in messages:
         if message["MessageId"] not in failed:
@@ -83,7 +83,7 @@ def run_due(planned: list[Schedule], now: float) -> None:
     for schedule in planned:
         if schedule.due_at <= now:
             schedule.due_at = now + schedule.period_s
-            result = schedule.handler(schedule.payload, None)
+            result = schedule.handler(schedule.payload)
             print(json.dumps({"function": schedule.name, "result": result}), flush=True)
 
 

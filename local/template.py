@@ -139,7 +139,7 @@ class Template:
         return FunctionSpec(
             name=name,
             code_uri=_text(spec, "CodeUri", name),
-            handler=_text(spec, "Handler", name),
+            handler=_text({**shared, **spec}, "Handler", name),
             environment=variables,
             timeout_s=int(resolve(spec.get("Timeout", shared.get("Timeout")), {}, f"{name}.Timeout")),
             schedules=tuple(

@@ -4,6 +4,7 @@ from mangum import Mangum
 
 from multiconnection.accounts import routes as accounts_routes
 from multiconnection.bootstrap.console import build_console
+from multiconnection.bootstrap.handlers import observed
 from multiconnection.config import Settings
 from multiconnection.credits import routes as credits_routes
 from multiconnection.history import routes as history_routes
@@ -22,4 +23,4 @@ ROUTERS = (
     history_routes.router,
 )
 app = create_browser_app(lambda state: build_console(state, Settings.from_environment()), ROUTERS)
-handler = Mangum(app, lifespan="off")
+handler = observed(Mangum(app, lifespan="off"))

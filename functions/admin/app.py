@@ -5,6 +5,7 @@ from mangum import Mangum
 from multiconnection.accounts import routes as accounts_routes
 from multiconnection.audit import routes as audit_routes
 from multiconnection.bootstrap.admin import build_admin
+from multiconnection.bootstrap.handlers import observed
 from multiconnection.catalog import admin_routes
 from multiconnection.config import Settings
 from multiconnection.credits import routes as credits_routes
@@ -21,4 +22,4 @@ ROUTERS = (
     audit_routes.router,
 )
 app = create_browser_app(lambda state: build_admin(state, Settings.from_environment()), ROUTERS)
-handler = Mangum(app, lifespan="off")
+handler = observed(Mangum(app, lifespan="off"))

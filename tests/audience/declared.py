@@ -108,6 +108,7 @@ site       public  GET    /api/site
 site       public  GET    /{page:path}
 uploads    api_key POST   /v1/uploads
 recharge   worker
+fallback   worker
 reconciler worker
 sweeper    worker
 """

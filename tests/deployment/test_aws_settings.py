@@ -12,7 +12,13 @@ from tests.support.translation import translations
 ROOT = Path(__file__).parents[2]
 DOCUMENT = read_yaml(ROOT / "template.yaml")
 NESTED = read_yaml(ROOT / "observability.yaml")
-CONTROL = {"SweeperFunction": 5, "RechargeFunction": 10, "AdminFunction": 10, "AccountFunction": 50}
+CONTROL = {
+    "SweeperFunction": 4,
+    "FallbackFunction": 3,
+    "RechargeFunction": 10,
+    "AdminFunction": 10,
+    "AccountFunction": 50,
+}
 PROTECTED = {name for name, spec in DOCUMENT["Resources"].items() if "DeletionProtectionEnabled" in spec["Properties"]}
 # Names and values of a function's environment together.
 ENVIRONMENT_BYTES_MAX = 4096
@@ -53,10 +59,11 @@ def test_concurrency_is_reserved_for_the_control_functions_on_request_only(resou
     assert f"{sum(CONTROL.values())} of" in DOCUMENT["Parameters"]["ReserveConcurrency"]["Description"]
 
 
-def test_the_queue_leaves_the_sweeper_room_for_its_schedules(resources: dict[str, Any]) -> None:
+def test_the_queue_has_fewer_workers_than_its_function_may_run(resources: dict[str, Any]) -> None:
     [source] = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
     assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
-    assert CONTROL["SweeperFunction"] > 2 + len(DOCUMENT["Resources"]["SweeperFunction"]["Properties"]["Events"])
+    assert source["FunctionName"] == {"Ref": "FallbackFunction"}
+    assert CONTROL["FallbackFunction"] > 2
 
 
 def test_an_alarm_rings_before_the_account_is_full() -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from local.demo_upstream.testing import demo_upstream
@@ -121,6 +122,9 @@ class Functions:
     def invoke(self, event_name: str) -> Any:
         """Send a file of events/ to its function."""
         return self.send(event_name, json.loads((EVENTS / f"{event_name}.json").read_text()))
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
 
     def send(self, event_name: str, event: Any) -> Any:
         name = function_of(event_name)
@@ -243,7 +247,7 @@ async def test_a_queued_decision_is_charged_once_however_often_it_comes(
     store = store_on(dynamo)
     before = await store.account(ACCOUNT)
     for _ in range(2):
-        assert functions.invoke("sweeper-fallback-queue") == {"batchItemFailures": []}
+        assert functions.invoke("fallback-fallback-queue") == {"batchItemFailures": []}
     after = await store.account(ACCOUNT)
     assert before is not None
     assert after is not None
@@ -251,6 +255,31 @@ async def test_a_queued_decision_is_charged_once_however_often_it_comes(
     assert QUEUED_HOLD.hold_id not in after.holds
     assert after.charged - before.charged == QUEUED_ROW.cost
     assert await store.usage_row(ACCOUNT, QUEUED_ROW.hold_id) == QUEUED_ROW
+
+
+def test_a_message_that_cannot_be_read_comes_again_alone(functions: Functions) -> None:
+    [good] = json.loads((EVENTS / "fallback-fallback-queue.json").read_text())["Records"]
+    bad = {**good, "messageId": "bad", "body": "{}"}
+    for records in ([good, bad], [bad]):
+        answer = functions.send("fallback-fallback-queue", {"Records": records})
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+
+
+def test_a_worker_keeps_what_it_has_built(functions: Functions) -> None:
+    functions.invoke("sweeper-every-minute")
+    process = psutil.Process(functions.pid("SweeperFunction"))
+
+    def costs(invocations: int) -> tuple[float, int]:
+        """CPU seconds, and the growth of the resident memory in bytes."""
+        cpu_s, resident = sum(process.cpu_times()[:2]), process.memory_info().rss
+        for _ in range(invocations):
+            functions.invoke("sweeper-every-minute")
+        return sum(process.cpu_times()[:2]) - cpu_s, process.memory_info().rss - resident
+
+    costs(10)
+    cpu_s, growth = costs(60)
+    assert cpu_s / 60 < 0.03, "building clients anew takes 50 ms"
+    assert growth < 4_000_000
 
 
 def test_a_daily_sweep_reads_all_accounts(functions: Functions) -> None:

@@ -150,10 +150,11 @@ def test_functions_carry_their_code_timeouts_and_triggers() -> None:
         "ExportFunction": ("functions/export", "run.sh", 900),
         "RechargeFunction": ("functions/recharge", "app.handler", 60),
         "SweeperFunction": ("functions/sweeper", "app.handler", 60),
+        "FallbackFunction": ("functions/fallback", "app.handler", 60),
         "ReconcilerFunction": ("functions/reconciler", "app.handler", 300),
     }
     assert functions["SweeperFunction"].schedules == (("rate(1 minute)", "{}"), ("rate(1 day)", '{"scope": "all"}'))
-    assert functions["SweeperFunction"].queues == ("FallbackQueue",)
+    assert functions["FallbackFunction"].queues == ("FallbackQueue",)
     assert functions["ReconcilerFunction"].schedules == (("rate(1 day)", "{}"),)
     assert functions["ChatFunction"].queues == ()
 

@@ -149,10 +149,10 @@ async def test_a_decision_sent_to_the_queue_is_charged_and_shown(stack: Stack) -
 
 async def test_the_sweeper_takes_a_batch_of_the_queue(stack: Stack) -> None:
     row = await undecided(stack, "1xV7cOdirect")
-    event = json.loads((ROOT / "events" / "sweeper-fallback-queue.json").read_text())
+    event = json.loads((ROOT / "events" / "fallback-fallback-queue.json").read_text())
     event["Records"][0]["body"] = encode(row)
     unreadable = {**event["Records"][0], "messageId": "unreadable", "body": "{}"}
-    answer = stack.invoke("SweeperFunction", {"Records": [*event["Records"], unreadable]})
+    answer = stack.invoke("FallbackFunction", {"Records": [*event["Records"], unreadable]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "unreadable"}]}
     assert stack.client.get(f"/v1/usage/req_{row.hold_id}").status_code == 200
 
@@ -182,8 +182,8 @@ def test_the_reconciler_finds_no_drift(stack: Stack) -> None:
 
 
 def test_a_worker_that_fails_says_so(stack: Stack) -> None:
-    with pytest.raises(AssertionError, match="messageId"):
-        stack.invoke("SweeperFunction", {"Records": [{}]})
+    with pytest.raises(AssertionError, match="StepUnknown"):
+        stack.invoke("RechargeFunction", {"step": "nap", "order_id": "ord_1"})
 
 
 def test_the_tables_are_those_of_the_template(stack: Stack) -> None:

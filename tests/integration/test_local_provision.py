@@ -36,7 +36,7 @@ class Local:
 
     def __init__(self, state: Path) -> None:
         self.aws = MiniStack(MINISTACK, state, checks=True)
-        self.handlers: dict[str, Handler] = {"RechargeFunction": lambda event, _: {**event, "status": "cancelled"}}
+        self.handlers: dict[str, Handler] = {"RechargeFunction": lambda event: {**event, "status": "cancelled"}}
 
     def provision(self, workers_url: str) -> dict[str, str]:
         return provision(DECLARED, self.aws.endpoint_url, workers_url, LOCAL_PARAMETERS)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from multiconnection.observability.logging import (
-    JsonFormatter,
+    LineFormatter,
     LineHandler,
     begin_correlation,
+    configure_logging,
     described,
     encoded,
     note_account,
@@ -23,6 +24,7 @@ from tests.support.wire_world import ACCOUNT, PROVIDER_KEY, wire_world
 
 PROMPT = "the-secret-prompt-4711"
 AWS_SECRET = "aws-secret-0815"
+NEVER_RETRIEVED = "Task exception was never retrieved"
 
 
 @pytest.fixture(autouse=True)
@@ -216,7 +218,7 @@ async def test_ids_reach_the_tasks_of_their_request_and_no_other() -> None:
     async def told() -> dict[str, str]:
         await asyncio.sleep(0)
         record = logging.makeLogRecord({"msg": "x"})
-        line = json.loads(JsonFormatter().format(record))
+        line = json.loads(LineFormatter().format(record))
         return {name: line[name] for name in ("request_id", "account_id")}
 
     first, second = await asyncio.gather(asyncio.create_task(one("1")), asyncio.create_task(one("2")))
@@ -228,6 +230,50 @@ async def test_ids_reach_the_tasks_of_their_request_and_no_other() -> None:
 def test_a_line_is_written_whatever_is_in_it(value: object) -> None:
     assert json.loads(encoded({"value": value}))
     assert encoded({"value": value}).count("\n") == 1
+
+
+@pytest.mark.parametrize("where", ["message", "argument of a foreign line", "extra"])
+def test_an_exception_shows_its_type_wherever_it_is_logged(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    handler, error = LineHandler(), ValueError(PROMPT)
+    handler.setFormatter(LineFormatter())
+    records: dict[str, dict[str, Any]] = {
+        "message": {"name": "multiconnection.any", "msg": error},
+        # As asyncio tells of a task whose exception nobody has fetched.
+        "argument of a foreign line": {
+            "name": "asyncio",
+            "msg": f"Task exception was never retrieved\nfuture: {error!r}",
+        },
+        "extra": {"name": "multiconnection.any", "msg": "failed", "error": error},
+    }
+    handler.handle(logging.makeLogRecord({"exc_info": (type(error), error, None), **records[where]}))
+    [line] = lines(capsys.readouterr().err)
+    assert PROMPT not in str(line)
+    assert "ValueError" in str(line)
+    assert line["message"] in ("ValueError", "failed", NEVER_RETRIEVED)
+
+
+def test_the_level_is_that_of_the_settings_and_foreign_handlers_get_our_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lambda passes everything on, and prints the messages of exceptions where it formats a line itself."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", "DEBUG")
+    lambdas = type("LambdaLoggerHandler", (logging.StreamHandler,), {"__module__": "awslambdaric.bootstrap"})(
+        sys.stderr
+    )
+    monkeypatch.setattr(logging.getLogger(), "handlers", [lambdas])
+    configure_logging("WARNING")
+    try:
+        logging.getLogger("multiconnection.any").info("not wanted")
+        logging.getLogger("multiconnection.any").warning("ours")
+        logging.getLogger("somebody").warning("theirs", exc_info=ValueError(PROMPT))
+    finally:
+        configure_logging("INFO")
+    written = lines(capsys.readouterr().err)
+    assert [(line["logger"], line["message"]) for line in written if line["message"] != "ours"] == [
+        ("somebody", "theirs")
+    ]
+    assert len([line for line in written if line["message"] == "ours"]) == 1
+    assert PROMPT not in str(written)
 
 
 def test_causes_are_followed_once() -> None:

@@ -198,7 +198,7 @@ class World:
     async def _replay(self, body: str) -> bool:
         """One delivery of a message from the queue; False when it must come again."""
         worker = self.maintenance(self.process(self.consumer_plan))
-        done = await survive(worker.replay([("message", body)], decode)) == []
+        done = await survive(worker.replay("message", body, decode)) is True
         row = decode(body)
         if done and self.auditor.row(row.account_id, row.hold_id) is None:
             self.auditor.violations.append(f"I7: the message about {row.hold_id} was taken and nothing is decided")

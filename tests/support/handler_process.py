@@ -16,12 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from local.invocations import LocalContext
 from local.lifespans import Lifespan
 
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Event, Any], Any]
 ROOT = Path(__file__).parents[2]
 REMAINING_MS = 60_000
+REQUEST_ID = "5f0e9a3c-0000-4000-8000-000000000000"
 
 
 class HandlerProcess:
@@ -47,17 +49,12 @@ class HandlerProcess:
         assert line, "the handler failed"
         return json.loads(line)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.communicate(timeout=60)
-
-
-class Context:
-    """What our handlers and Mangum read of Lambda's context."""
-
-    aws_request_id = "5f0e9a3c-0000-4000-8000-000000000000"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return REMAINING_MS
 
 
 class StreamedApp:
@@ -105,7 +102,7 @@ def encoded(body: bytes, headers: Mapping[str, str]) -> Event:
 
 def scope_of(event: Event) -> Event:
     """The request that the adapter makes of an event of API Gateway: its context comes in two headers."""
-    context = {"request_id": Context.aws_request_id, "deadline": int(time.time() * 1000) + REMAINING_MS}
+    context = {"request_id": REQUEST_ID, "deadline": int(time.time() * 1000) + REMAINING_MS}
     headers = {
         **event["headers"],
         "x-amzn-request-context": json.dumps(event["requestContext"]),
@@ -131,7 +128,8 @@ def main(module: ModuleType) -> None:
     streamed = None if hasattr(module, "handler") else StreamedApp(module.app)
     handler: Handler = streamed or module.handler
     for line in sys.stdin:
-        print(json.dumps(handler(json.loads(line), Context())), flush=True)
+        context = LocalContext(module.__name__, REMAINING_MS / 1000, aws_request_id=REQUEST_ID)
+        print(json.dumps(handler(json.loads(line), context)), flush=True)
     if streamed:
         streamed.close()
 

@@ -19,7 +19,7 @@ FLOOR_H, HEAD_H, ARROW_H = 36, 40, 28
 CALLERS: Mapping[str, tuple[str, Sequence[str]]] = {
     "With an API key": ("/v1 · OpenAI SDKs, curl", ("chat", "audio", "images", "embeddings", "uploads", "models")),
     "In a browser": ("/, /api · pages, console, admin", ("site", "account", "export", "admin")),
-    "Workers": ("schedules, SQS, Step Functions", ("recharge", "sweeper", "reconciler")),
+    "Workers": ("schedules, SQS, Step Functions", ("recharge", "sweeper", "fallback", "reconciler")),
 }
 # Of a floor, by its first room.
 NOTES = {

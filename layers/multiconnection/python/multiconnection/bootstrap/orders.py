@@ -1,7 +1,8 @@
 """Recharge orders: users' and administrators' services for the API, the workflow's steps and the repair for workers."""
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import State
 
@@ -20,6 +21,9 @@ from multiconnection.ports import Alarms, Clock, Rng
 
 from .base import ledger_store
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+
 
 def put_orders(state: State, access: OrderAccess, terms: OrderTerms, payloads: PayloadStore) -> None:
     """Put the services of users' own orders on `state`; they cannot decide about an order or credit it."""
@@ -36,10 +40,27 @@ def order_access(
 def build_recharge(settings: Settings, driver: Driver, alarms: Alarms, clock: Clock, rng: Rng) -> RechargeSteps:
     """The workflow's steps, which alone can credit an order."""
     channels = NoticeChannels(settings.notice_sender, settings.admin_email, settings.admin_topic_arn)
-    notices = AwsNotices(channels, settings.region, settings.aws_endpoint_url)
+    notices = AwsNotices(channels, settings.region, settings.aws_endpoint_url, _sent_notices(settings))
     table = OrdersTable(driver, settings.orders_table)
     order_credits = OrderCredits(ledger_store(settings, driver), settings.orders_table)
     return RechargeSteps(table, order_credits, notices, alarms, clock, rng)
+
+
+def _sent_notices(settings: Settings) -> "Callable[[], DynamoDBPersistenceLayer]":
+    """The records of notices in the Limits table, made with the first notice: the imports take 160 ms of CPU."""
+
+    @cache
+    def records() -> "DynamoDBPersistenceLayer":
+        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+
+        from multiconnection.aws.boto import dynamodb_client
+
+        client = dynamodb_client(settings.region, settings.aws_endpoint_url)
+        return DynamoDBPersistenceLayer(
+            settings.limits_table, key_attr="subject", expiry_attr="expires_at", boto3_client=client
+        )
+
+    return records
 
 
 def build_order_repair(settings: Settings, driver: Driver, aws: AwsHttp, alarms: Alarms, clock: Clock) -> OrderRepair:

@@ -1,6 +1,7 @@
 """Workers and tools: the same ledger over boto3, outside any API."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from multiconnection.accounts.admin import AdminAccounts
 from multiconnection.audit.log import AuditTrail
@@ -49,6 +50,12 @@ class Workers:
     reconciliation: AdminReconciliation
     audit: AuditTrail
     daily: DailyRun
+
+
+@cache
+def shared_workers() -> Workers:
+    """Return this process's workers, built by its first invocation: boto3's clients take 50 ms and megabytes."""
+    return build_workers(Settings.from_environment())
 
 
 def build_workers(settings: Settings, clock: Clock | None = None, emf: Emf | None = None) -> Workers:

@@ -45,19 +45,14 @@ class Maintenance:
         """Reconcile as many accounts as bound and time allow, and say whether these were all. Publishes no metric."""
         return await self._reconcile(accounts_max, until_s)
 
-    async def replay(self, messages: list[tuple[str, str]], decode: Decode) -> list[str]:
-        """Settle (message id, body) pairs of the fallback queue; returns the ids to be delivered again."""
-        failed = []
-        for message_id, body in messages:
-            try:
-                row = decode(body)
-            except (KeyError, ValueError) as exc:
-                self.alarms.alarm("fallback_message_unreadable", message_id=message_id, error=repr(exc))
-                failed.append(message_id)
-                continue
-            if not await self.ledger.replay(row):
-                failed.append(message_id)
-        return failed
+    async def replay(self, message_id: str, body: str, decode: Decode) -> bool:
+        """Settle a message of the fallback queue; False if it has to be delivered again."""
+        try:
+            row = decode(body)
+        except (KeyError, ValueError) as exc:
+            self.alarms.alarm("fallback_message_unreadable", message_id=message_id, error=repr(exc))
+            return False
+        return await self.ledger.replay(row)
 
     async def _sweep(self, account_ids: AsyncIterator[str], until_s: float | None) -> SweepReport:
         accounts = ended = failed = waiting = 0

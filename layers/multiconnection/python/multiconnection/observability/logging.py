@@ -1,4 +1,7 @@
-"""Log records as JSON lines on standard error, with the ids of the request that they belong to."""
+"""Log records as JSON lines on standard error, by Powertools' Logger, with the ids of the request that they belong to.
+
+https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+"""
 
 import json
 import logging
@@ -6,27 +9,39 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType, TracebackType
+from typing import Any
 
 import orjson
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.logging.filters import SuppressFilter
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 Write = Callable[[str], object]
-_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+SERVICE = "multiconnection"
 _FRAMES_MAX = 30
+_ONLY_OTHERS = SuppressFilter(SERVICE)
 _NO_IDS: Mapping[str, str] = MappingProxyType({})
 _ids: ContextVar[Mapping[str, str]] = ContextVar("correlation", default=_NO_IDS)
 
 
-def configure_logging(level: str) -> None:
-    """Log our package at `level`, and the warnings of all other packages; idempotent."""
-    ours = logging.getLogger("multiconnection")
-    ours.setLevel(level)
-    if not ours.handlers:
-        ours.addHandler(_handler())
-        ours.propagate = False
-    if not logging.getLogger().handlers:
-        logging.getLogger().addHandler(_handler())
+def configure_logging(level: str) -> Logger:
+    """Log our package at `level`, and the warnings of all other packages; may be repeated.
+
+    The level is that of the settings: Powertools would take the one that Lambda passes lines on from.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(LineHandler())
+    for handler in root.handlers:
+        # Lambda's own handler would print the messages of exceptions.
+        if isinstance(handler, LineHandler) or type(handler).__module__.startswith("awslambdaric"):
+            handler.setFormatter(LineFormatter())
+            handler.addFilter(_ONLY_OTHERS)
+    logger = _logger()
+    logging.getLogger(SERVICE).setLevel(level)
+    return logger
 
 
 def begin_correlation(request_id: str, others: Mapping[str, str] = _NO_IDS) -> None:
@@ -46,21 +61,35 @@ def correlation() -> Mapping[str, str]:
     return _ids.get()
 
 
-class JsonFormatter(logging.Formatter):
-    """Level, time, logger and message, the ids of the request, then whatever was passed as `extra`."""
+class LineFormatter(LambdaPowertoolsFormatter):
+    """Powertools' line with the ids of the request, and without what a caller or a provider may have sent.
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "level": record.levelname,
-            "timestamp": iso(record.created),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **correlation(),
-            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
-        }
-        if record.exc_info and record.exc_info[1] is not None:
-            line["exception"] = described(record.exc_info[1])
-        return encoded(line).rstrip("\n")
+    Powertools' own writes the messages of exceptions, and the code and values around them.
+    """
+
+    def __init__(self) -> None:
+        order = ["level", "timestamp", "location", "message"]
+        super().__init__(
+            json_serializer=_serialized, utc=True, use_rfc3339=True, log_record_order=order, serialize_stacktrace=False
+        )
+
+    def _extract_log_keys(self, log_record: logging.LogRecord) -> dict[str, Any]:
+        return {**super()._extract_log_keys(log_record), "logger": log_record.name, **correlation()}
+
+    def _extract_log_message(self, log_record: logging.LogRecord) -> str:
+        """The text of our own lines; of other packages' the first line, as asyncio's second one quotes exceptions."""
+        if isinstance(log_record.msg, BaseException):
+            return type(log_record.msg).__qualname__
+        message = log_record.getMessage()
+        return message if str(log_record.name).partition(".")[0] == SERVICE else message.partition("\n")[0]
+
+    def _extract_log_exception(self, log_record: logging.LogRecord) -> Any:
+        """Types and stacks, the outermost type, and no notes."""
+        error = log_record.exc_info[1] if log_record.exc_info else None
+        return (None, None, None) if error is None else (described(error), type(error).__qualname__, None)
+
+    def _serialize_stacktrace(self, log_record: logging.LogRecord) -> None:
+        """Leave the code and the values out that Powertools would show."""
 
 
 class LineHandler(logging.Handler):
@@ -95,23 +124,28 @@ def to_stderr(line: str) -> None:
     sys.stderr.write(line)
 
 
-def iso(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")
-
-
 def encoded(line: Mapping[str, object]) -> str:
     """The line as JSON with a line break. Never fails, because a line is often all that is left of an error."""
     try:
-        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE).decode()
+        return orjson.dumps(line, default=_text, option=orjson.OPT_APPEND_NEWLINE).decode()
     except TypeError:
         # Integers over 64 bits and lone surrogates, which orjson refuses.
-        return json.dumps(line, default=str) + "\n"
+        return json.dumps(line, default=_text) + "\n"
 
 
-def _handler() -> logging.Handler:
-    handler = LineHandler()
-    handler.setFormatter(JsonFormatter())
-    return handler
+def _serialized(line: Any) -> str:
+    return encoded(line).rstrip("\n")
+
+
+def _text(value: object) -> str:
+    """The text of what JSON has no form for; of an exception its type, as its message may quote what a caller sent."""
+    return type(value).__qualname__ if isinstance(value, BaseException) else str(value)
+
+
+@cache
+def _logger() -> Logger:
+    """The logger of the package and of all that is below it; a second object for it would have no formatter."""
+    return Logger(SERVICE, logger_handler=LineHandler(), logger_formatter=LineFormatter())
 
 
 def _places(traceback: TracebackType | None) -> list[str]:

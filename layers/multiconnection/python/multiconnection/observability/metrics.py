@@ -1,16 +1,21 @@
 """Metrics in CloudWatch's embedded metric format: a log line that says which of its members are metrics.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-Powertools writes the same lines at four times the CPU and 80 ms of import (see docs/decisions.md).
+A provider of Powertools' metrics writes them. Powertools' own puts all metrics of a line under the same dimensions, and
+takes nine times the CPU for the line of a call (docs/benchmarks.md).
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.metrics.provider import BaseProvider
 
 from multiconnection.context import RequestContext
 
-from .logging import Write, correlation, encoded, iso, to_stderr
+from .logging import Write, correlation, encoded, to_stderr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,27 +29,56 @@ class Group:
     units: Mapping[str, str]
 
 
-class Emf:
-    """Write lines with metrics, independently of the log level."""
+class Emf(BaseProvider):
+    """Write lines with metrics, independently of the log level: a provider for Powertools' `log_metrics`."""
 
     def __init__(self, namespace: str, write: Write = to_stderr) -> None:
         self._namespace = namespace
         self._write = write
         self._directives: dict[tuple[Group, ...], list[dict[str, object]]] = {}
+        self._pending: list[Mapping[str, object]] = []
 
     def put(self, message: str, groups: tuple[Group, ...], members: Mapping[str, object], level: str = "INFO") -> None:
-        """Write one line. `members` has a value for every metric and every dimension of `groups`."""
+        """Write one line at once. `members` has a value for every metric and every dimension of `groups`."""
+        self._write(encoded(self.serialize_metric_set(message, groups, members, level)))
+
+    def line(self, message: str, members: Mapping[str, object], level: str = "INFO") -> None:
+        """Write one line without metrics."""
+        self.put(message, (), members, level)
+
+    def add_metric(self, message: str, groups: tuple[Group, ...], members: Mapping[str, object]) -> None:
+        """Keep one line until the invocation ends."""
+        self._pending.append(self.serialize_metric_set(message, groups, members))
+
+    def add_cold_start_metric(self, context: Any) -> None:
+        """Count the first invocation of a process, by the name of its function."""
+        self.add_metric("cold_start", (COLD_STARTS,), {"function_name": context.function_name, "ColdStart": 1})
+
+    def serialize_metric_set(
+        self, message: str, groups: tuple[Group, ...], members: Mapping[str, object], level: str = "INFO"
+    ) -> dict[str, object]:
         now = time.time()
         directives = self._directives.get(groups)
         if directives is None:
             directives = self._directives[groups] = [self._directive(group) for group in groups]
         metadata = {"_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": directives}} if groups else {}
-        line = {"level": level, "timestamp": iso(now), "message": message, **correlation(), **members}
-        self._write(encoded({**line, **metadata}))
+        line = {
+            "level": level,
+            "timestamp": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+            "message": message,
+            **correlation(),
+            **members,
+        }
+        return {**line, **metadata}
 
-    def line(self, message: str, members: Mapping[str, object], level: str = "INFO") -> None:
-        """Write one line without metrics."""
-        self.put(message, (), members, level)
+    def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
+        """Write what was kept. An invocation without metrics is no error."""
+        for line in self._pending:
+            self._write(encoded(line))
+        self.clear_metrics()
+
+    def clear_metrics(self) -> None:
+        self._pending.clear()
 
     def _directive(self, group: Group) -> dict[str, object]:
         return {
@@ -54,6 +88,7 @@ class Emf:
         }
 
 
+COLD_STARTS = Group((("function_name",),), {"ColdStart": "Count"})
 CALLS = Group(((), ("route",)), {"Calls": "Count"})
 FIRST_BYTE = Group((("route",),), {"TimeToFirstByte": "Milliseconds"})
 ERRORS = Group(((), ("code",)), {"Errors": "Count"})

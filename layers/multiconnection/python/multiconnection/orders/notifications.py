@@ -8,16 +8,24 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multiconnection.aws.client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
 
 from .models import Notice, NoticeFailed, WorkflowUnavailable, execution_name
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 # No execution waits under such a token: the wait has ended, or the text is not a token.
 _NOT_WAITING = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 # SNS: less than 100 characters, ASCII, no line break.
 SUBJECT_CHARS_MAX = 99
+# How long it is remembered that a person's notice was sent; the order itself is marked right after.
+REMEMBERED_S = 7 * 86_400
+# The longest that a step runs: a notice that was begun longer ago, by a process that died, is sent again.
+STEP_MS = 60_000
 _log = logging.getLogger(__name__)
 
 
@@ -78,20 +86,51 @@ class AwsNotices:
     Each notice is also logged as `notice`, without its text and without the address.
     """
 
-    def __init__(self, channels: NoticeChannels, region: str, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        channels: NoticeChannels,
+        region: str,
+        endpoint_url: str | None = None,
+        sent: "Callable[[], DynamoDBPersistenceLayer] | None" = None,
+    ) -> None:
+        """With `sent`, a person's notice that was sent is not sent again when the step is repeated."""
         self._channels = channels
         self._region = region
         self._endpoint_url = endpoint_url
+        self._sent = sent
         self._clients: dict[str, Any] = {}
 
     async def send(self, notice: Notice) -> None:
         _log.info("notice", extra={"kind": notice.kind, "to_admins": notice.to is None, **notice.facts})
+        once = self._once if notice.to is not None and self._sent is not None else self._deliver
+        await asyncio.to_thread(once, notice)
+
+    def _once(self, notice: Notice) -> None:
+        """Powertools' Idempotency: the record says that it is being sent, then that it was, or goes with a failure."""
+        from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
+        from aws_lambda_powertools.utilities.idempotency import exceptions as refused
+
+        assert self._sent is not None
+        config = IdempotencyConfig(expires_after_seconds=REMEMBERED_S, lambda_context=_step())
+        send = idempotent_function(
+            lambda **_: self._deliver(notice),
+            data_keyword_argument="notice",
+            persistence_store=self._sent(),
+            config=config,
+            key_prefix="notice",
+        )
+        try:
+            send(notice={"kind": notice.kind, **notice.facts})
+        except (refused.IdempotencyAlreadyInProgressError, refused.IdempotencyPersistenceLayerError) as exc:
+            raise NoticeFailed(type(exc).__name__) from exc
+
+    def _deliver(self, notice: Notice) -> None:
         to = notice.to or self._channels.admin_email
         topic_arn = None if notice.to else self._channels.admin_topic_arn
         if to is not None and self._channels.sender is not None:
-            await asyncio.to_thread(self._sending, lambda: self._mail(notice, to))
+            self._sending(lambda: self._mail(notice, to))
         if topic_arn is not None:
-            await asyncio.to_thread(self._sending, lambda: self._publish(notice, topic_arn))
+            self._sending(lambda: self._publish(notice, topic_arn))
 
     def _sending(self, send: Callable[[], object]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -125,6 +164,18 @@ class AwsNotices:
             Destination={"ToAddresses": [to]},
             Content={"Simple": {"Subject": {"Data": notice.subject}, "Body": {"Text": {"Data": notice.text}}}},
         )
+
+
+def _step() -> "LambdaContext":
+    """Stands for Lambda's context, of which Idempotency wants the time that is left."""
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    class Step(LambdaContext):
+        @staticmethod
+        def get_remaining_time_in_millis() -> int:
+            return STEP_MS
+
+    return Step()
 
 
 def _subject(text: str) -> str:
