@@ -9,7 +9,7 @@ SAM_STAMP := .tools/sam/.installed
 AUDIT_STAMP := .tools/audit/.installed
 PIP := install --quiet --disable-pip-version-check --require-hashes --requirement
 
-.PHONY: run test bench claims pictures audit reconcile build deploy deploy-local lock lint clean
+.PHONY: run test bench claims pictures audit reconcile build deploy sam-local deploy-local lock lint clean
 
 run: $(RUN_STAMP) $(MINISTACK_STAMP) ## start everything on one machine
 	@exec $(BIN)/python -m local run
@@ -42,6 +42,9 @@ build: $(SAM_STAMP) ## layers and functions as they are deployed; ARCH=arm64 or 
 
 deploy: $(RUN_STAMP) $(SAM_STAMP) ## build and deploy to AWS as samconfig.toml says; GUIDED=1 asks for the parameters first
 	@.tools/sam/bin/python -m tools.packaging deploy $(if $(ARCH),--arch $(ARCH)) $(if $(GUIDED),--guided)
+
+sam-local: $(RUN_STAMP) $(MINISTACK_STAMP) ## prepare `sam local invoke` against the running local stack
+	@$(BIN)/python -m tools.sam_local
 
 deploy-local: $(RUN_STAMP) $(MINISTACK_STAMP) $(SAM_STAMP) ## the same deployment onto a local AWS, with a key that works
 	@exec $(BIN)/python -m tools.emulator.run

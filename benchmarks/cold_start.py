@@ -25,7 +25,8 @@ DATA_PLANE_BOUND = 1.5
 FLOOR = "FastAPI + aiohttp + uvicorn"
 BUILD_DIR = ROOT / ".aws-sam" / "bench"
 LAYERS = ("MultiConnectionLayer", "DependenciesLayer")
-FUNCTIONS = ("chat", "audio", "images", "embeddings", "uploads", "models", "account", "sweeper", "fallback", "recharge", "reconciler")
+WORKERS = ("sweeper", "fallback", "recharge", "reconciler")
+FUNCTIONS = ("chat", "audio", "images", "embeddings", "uploads", "models", "account", *WORKERS)
 SERVER = "uvicorn, uvloop, httptools"
 DATA_PLANE = frozenset({"chat", "audio", "images", "embeddings"})
 

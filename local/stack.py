@@ -80,6 +80,7 @@ class Stack:
         self.demo = _start("demo-upstream", ["-m", "local.demo_upstream", "--port", str(port)], {})
         self.demo.wait_ready(lambda: answers(f"http://{HOST}:{port}/v1/models"), READY_S)
         self.environment["DEMO_BASE_URL"] = f"http://{HOST}:{port}/v1"
+        write_private(STACK_FILE, json.dumps(self.environment, indent=2))
 
     def start_gateway(self) -> None:
         self.gateway = _start("gateway", ["-m", "local.serve", "--port", str(self.port)], self.environment)

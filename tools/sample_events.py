@@ -150,6 +150,8 @@ EXAMPLES = {
     "/{page+}": Example({"page": "docs"}, public=True),
 }
 
+WORKFLOW = ROOT / "functions" / "recharge" / "workflow.asl.json"
+_STEP = re.compile(r'"step": "(\w+)"')
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -159,15 +161,14 @@ def sample_events(document: Mapping[str, Any]) -> dict[str, Any]:
     A name is made of the logical ids of the function and of its trigger, and of the method: `models-list-get.json`.
     """
     resources = document["Resources"]
-    recharge = {"recharge-look.json": {"step": "look", "order_id": ORDER_ID}}
-    return dict(sorted([*_of_functions(resources), *_of_queues(resources), *recharge.items()]))
+    return dict(sorted([*_of_functions(resources), *_of_queues(resources), *_of_workflow()]))
 
 
 def write(document: Mapping[str, Any], folder: Path) -> None:
     """Write the events, and remove those that are no longer wanted."""
     events = sample_events(document)
     for file in folder.glob("*.json"):
-        if file.name not in events:
+        if file.name not in events and file.name != "env.json":
             file.unlink()
     for name, event in events.items():
         (folder / name).write_text(json.dumps(event, indent=2) + "\n", encoding="utf-8")
@@ -205,6 +206,12 @@ def _of_queues(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             function = reference(resource["Properties"]["FunctionName"], name)
             queue = reference(resource["Properties"]["EventSourceArn"], name)
             yield _file(function, queue), queue_event(queue)
+
+
+def _of_workflow() -> Iterator[tuple[str, Any]]:
+    """One event for each step that a state of the recharge workflow asks for."""
+    for step in sorted(set(_STEP.findall(WORKFLOW.read_text(encoding="utf-8")))):
+        yield _file("RechargeFunction", step), {"step": step, "order_id": ORDER_ID}
 
 
 def _file(function: str, *keys: str) -> str:

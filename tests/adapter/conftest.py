@@ -19,11 +19,11 @@ from local.seed import catalog_file, seed_catalog
 from local.template import Template, load
 from multiconnection.bootstrap.workers import Workers, build_workers
 from multiconnection.config import Settings
-from tests.support import lambda_adapter
 from tests.support.adapter_world import Customer, NewCustomer, new_customer
 from tests.support.function_code import FunctionCode, NotBuilt, built, from_source
 from tests.support.needs import cannot_run
 from tests.support.sandbox import NewSandbox, Sandbox
+from tools import lambda_adapter
 
 # Shorter than deployed, so that a test of silence is short.
 KEEP_ALIVE_S = "1"

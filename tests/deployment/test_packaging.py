@@ -15,7 +15,14 @@ from tools.packaging.build import build_function, trim
 from tools.packaging.bytecode import compile_tree, interpreter_for, uncompiled
 from tools.packaging.check import LAYERS, LAYERS_BYTES_MAX, check, machine_of, package_bytes, table
 from tools.packaging.sam import UNRELEASED, release_of, stamp
-from tools.packaging.target import DEPLOYED_PYTHON, BuildError, Target, configured_architecture, target_of
+from tools.packaging.target import (
+    DEPLOYED_PYTHON,
+    BuildError,
+    Target,
+    configured_architecture,
+    refuse_another_architecture,
+    target_of,
+)
 
 ROOT = Path(__file__).parents[2]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -69,6 +76,17 @@ def test_an_architecture_that_is_asked_for_wins(tmp_path: Path) -> None:
     assert target_of({"LAYER_ARCH": "x86_64"}, tmp_path / "none").architecture == "x86_64"
     with pytest.raises(BuildError, match="not 'riscv'"):
         target_of({"LAYER_ARCH": "riscv"}, tmp_path / "none")
+
+
+def test_a_plain_build_for_what_is_not_deployed_is_refused(tmp_path: Path) -> None:
+    samconfig = tmp_path / "samconfig.toml"
+    samconfig.write_text('[default.deploy.parameters]\nparameter_overrides = ["Architecture=x86_64"]\n')
+    refuse_another_architecture(Target("x86_64", DEPLOYED_PYTHON), samconfig)
+    with pytest.raises(BuildError, match="--parameter-overrides Architecture=x86_64"):
+        refuse_another_architecture(Target("arm64", DEPLOYED_PYTHON), samconfig)
+    samconfig.write_text('[default.deploy.parameters]\nparameter_overrides = ["Architecture=arm64"]\n')
+    for architecture in ("arm64", "x86_64"):
+        refuse_another_architecture(Target(architecture, DEPLOYED_PYTHON), samconfig)
 
 
 def test_a_build_for_an_interpreter_is_for_its_version(tmp_path: Path) -> None:
@@ -126,7 +144,7 @@ def test_the_runtime_of_the_template_is_the_one_that_is_built_for() -> None:
     template = read_yaml(ROOT / "template.yaml")
     assert template["Globals"]["Function"]["Runtime"] == f"python{DEPLOYED_PYTHON}"
     layers = [one for one in template["Resources"].values() if one["Type"] == "AWS::Serverless::LayerVersion"]
-    assert [layer["Properties"]["CompatibleRuntimes"] for layer in layers] == [[f"python{DEPLOYED_PYTHON}"]] * 2
+    assert [layer["Properties"]["CompatibleRuntimes"] for layer in layers] == [[f"python{DEPLOYED_PYTHON}"]] * 3
 
 
 def test_trimming_leaves_what_is_imported_and_what_importlib_reads(tmp_path: Path) -> None:

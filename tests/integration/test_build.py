@@ -14,8 +14,8 @@ import pytest
 from local.template import load
 from tests.support.needs import cannot_run
 from tools.packaging.bytecode import interpreter_for, uncompiled
-from tools.packaging.check import LAYERS, MEGABYTE, check, tree_bytes
-from tools.packaging.sam import sam_build
+from tools.packaging.check import LAYERS, MEGABYTE, check, machine_of, tree_bytes
+from tools.packaging.sam import sam, sam_build
 from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +90,21 @@ def imported(function: str, build_dir: Path, runtime: Path, python: Path) -> dic
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_plain_build_has_the_extensions_of_the_architecture_that_it_is_given(
+    architecture: str, tmp_path: Path
+) -> None:
+    """As the owner types it: no make, and no variable that tells the Makefiles."""
+    sam(
+        ["build", LAYERS[0], "--parameter-overrides", f"Architecture={architecture}", "--build-dir", str(tmp_path)],
+        {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
+        quiet=True,
+    )
+    extensions = list((tmp_path / LAYERS[0]).rglob("*.so"))
+    assert len(extensions) > 10
+    assert {machine_of(file) for file in extensions} == {architecture}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics.provider import cold_start
 
 from local.invocations import LocalContext
 from multiconnection.bootstrap.handlers import observed, run, worker
+from multiconnection.bootstrap.workers import shared_workers
 from multiconnection.observability.logging import correlation
 from tests.support.wire_world import ENVIRONMENT
 
@@ -69,6 +70,15 @@ def test_an_error_passes_and_is_not_written(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(ValueError, match="my prompt"):
         observed(broken)({}, CONTEXT)
     assert "my prompt" not in capsys.readouterr().err
+
+
+def test_the_workers_of_a_process_are_built_once() -> None:
+    shared_workers.cache_clear()
+    try:
+        assert shared_workers() is shared_workers()
+        assert shared_workers.cache_info().misses == 1
+    finally:
+        shared_workers.cache_clear()
 
 
 def test_a_process_has_one_event_loop_for_all_invocations() -> None:

@@ -10,7 +10,14 @@ from local.paths import ROOT
 from tools.packaging.build import build_dependencies, build_function, build_package
 from tools.packaging.check import check
 from tools.packaging.sam import BUILD_DIR, release_of, sam, sam_build, stamp
-from tools.packaging.target import ARCHITECTURES, BuildError, Target, configured_architecture, target_of
+from tools.packaging.target import (
+    ARCHITECTURES,
+    BuildError,
+    Target,
+    configured_architecture,
+    refuse_another_architecture,
+    target_of,
+)
 
 SAMCONFIG = ROOT / "samconfig.toml"
 LOCK = ROOT / "requirements" / "layer.txt"
@@ -27,6 +34,7 @@ def main() -> int:
         elif options.what == "deploy":
             _deploy(target, guided=options.guided)
         elif options.what == "dependencies":
+            refuse_another_architecture(target, SAMCONFIG)
             build_dependencies(LOCK, options.artefact, target, os.environ)
         else:
             _COPIED[options.what](Path.cwd(), options.artefact, target, os.environ)

@@ -62,6 +62,16 @@ def configured_architecture(samconfig: Path) -> str:
     return found[-1] if found else ARCHITECTURE_DEFAULT
 
 
+def refuse_another_architecture(target: Target, samconfig: Path) -> None:
+    """Raise BuildError for a plain `sam build`, of the template's default, when samconfig deploys something else.
+
+    Another architecture that was asked for is built, for `sam local` on this machine.
+    """
+    deployed = configured_architecture(samconfig)
+    if target.architecture == ARCHITECTURE_DEFAULT != deployed:
+        raise BuildError(f"samconfig.toml deploys {deployed}: sam build --parameter-overrides Architecture={deployed}")
+
+
 def version_of(interpreter: Path) -> str | None:
     """`3.13`; None for one that does not run and for a pre-release, whose bytecode the release would not read."""
     try:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CRATE, VERSION = "lambda_web_adapter", "1.0.0-rc1"
 FOLDER = ROOT / ".tools" / "lambda-adapter"
 BINARY = FOLDER / "bin" / "lambda-adapter"
@@ -20,7 +20,7 @@ class AdapterBuildFailed(RuntimeError):
 
 
 def missing() -> str | None:
-    """Why the adapter can not run here, or None when it can."""
+    """Say why the adapter can not run here; None when it can."""
     if is_built() or (_cargo() is not None and shutil.which("cc") is not None):
         return None
     return "cargo or a C linker missing, for the Lambda Web Adapter: install rustup (Rust 1.84 or newer) and gcc"
