@@ -217,7 +217,7 @@ async def test_cumulative_usage_on_every_chunk() -> None:
 
 async def test_groq_usage_counts_once() -> None:
     last = chunk(finish="stop", x_groq={"id": "r", "usage": {**USAGE, "queue_time": 0.1}})
-    got = await relayed([*ANSWER[:-1], last, usage_chunk(), DONE], a_call(), a_provider(usage_in_x_groq=True))
+    got = await relayed([*ANSWER[:-1], last, usage_chunk(), DONE], a_call(), a_provider())
     assert got.outcome.usage == Usage(11, output=7)
     assert b"usage" not in got.raw
 

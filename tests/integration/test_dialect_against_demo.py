@@ -94,7 +94,6 @@ def quirks_of(model: str) -> dict[str, Any]:
     quirks: dict[str, dict[str, Any]] = {
         "demo-deepseek": {"cached_tokens_field": "prompt_cache_hit_tokens"},
         "demo-gemini": {"completion_is_whole": False},
-        "demo-groq": {"usage_in_x_groq": True},
     }
     return quirks.get(model, {})
 

@@ -1,6 +1,7 @@
 """Failures of providers in our tree: the caller's error, the next upstream, and what is never shown."""
 
 import inspect
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +22,6 @@ from multiconnection.providers import http
 from multiconnection.providers.errors import (
     _SECRET,
     reported_error,
-    retry_after_s,
     scrub,
     status_error,
     transport_error,
@@ -154,11 +154,106 @@ def test_retry_after_in_seconds(given: str | None, seconds: float) -> None:
     assert error.error.retry_after_s == error.cool_down_s == seconds
 
 
-def test_retry_after_as_a_date() -> None:
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 <= retry_after_s({"retry-after": soon}) <= 30
-    assert retry_after_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 1
-    assert retry_after_s({"retry-after": "Wed, 21 Oct 2915 07:28:00 -0000"}) == 60
+def in_s(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def hints() -> list[tuple[Mapping[str, str], Any]]:
+    """Headers and bodies that say 30 seconds from now."""
+    return [
+        ({"Retry-After": "30"}, None),
+        ({"retry-after-ms": "30000"}, None),
+        ({"retry-after-ms": "30000", "retry-after": "9"}, None),
+        ({"retry-after": "30.0"}, {"error": {"message": "x", "retry_after": 9}}),
+        ({"retry-after": "30s"}, None),
+        ({"retry-after": "0m30s"}, None),
+        ({"retry-after": format_datetime(in_s(30.5), usegmt=True)}, None),
+        ({"retry-after": in_s(30.5).isoformat()}, None),
+        ({"retry-after": str(int(in_s(30.5).timestamp()))}, None),
+        ({}, {"error": {"message": "x", "retry_after": 30}}),
+        ({}, {"error": {"message": "x", "retry_after": "30"}}),
+        ({}, {"error": {"message": "x"}, "retry_after_seconds": 30}),
+        ({}, {"error": "x", "retryAfterMs": 30_000}),
+        ({}, {"message": "x", "code": "overloaded", "retry_after_ms": 30_000}),
+        ({}, {"error": {"message": "x", "metadata": {"retry_after_seconds": 30}}}),
+        ({}, {"error": {"message": "x", "metadata": {"headers": {"Retry-After": "30"}}}}),
+        (
+            {},
+            {
+                "error": {
+                    "message": "x",
+                    "metadata": {"headers": {"X-RateLimit-Reset": str(int(in_s(30).timestamp() * 1000))}},
+                }
+            },
+        ),
+        (
+            {},
+            [
+                {
+                    "error": {
+                        "message": "x",
+                        "details": [{"reason": "X"}, {"@type": "a/google.rpc.RetryInfo", "retryDelay": "30s"}],
+                    }
+                }
+            ],
+        ),
+        ({}, {"error": {"message": "x", "details": [{"retryDelay": {"seconds": "30", "nanos": 1}}]}}),
+    ]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 529])
+@pytest.mark.parametrize("number", range(len(hints())))
+def test_a_provider_may_say_anywhere_when_to_come_back(number: int, status: int) -> None:
+    """The caller is told, whatever the status, and the provider is left alone for as long."""
+    headers, body = hints()[number]
+    error = refused(status, body, headers)
+    assert error.error.http_status == (429 if status == 429 else 502)
+    assert error.error.retry_after_s is not None
+    assert 28 < error.error.retry_after_s <= 31
+    assert error.cool_down_s == error.error.retry_after_s
+    assert error.error.headers()["retry-after"] in ("29", "30", "31")
+
+
+@pytest.mark.parametrize(
+    "text", ["Please try again in 30s.", "Retry after 30 seconds", "try again in 0m30.0s: see", "wait 30000ms"]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_words_tell_the_caller_and_close_nothing(text: str, status: int) -> None:
+    """They may quote the caller, who could otherwise close a provider to everybody."""
+    error = refused(status, {"error": {"message": f"Limit reached. {text}"}})
+    assert error.error.retry_after_s == 30
+    assert error.cool_down_s == 5
+
+
+def test_the_reset_of_a_limit_counts_where_that_limit_is_used_up() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "12",
+        "x-ratelimit-reset-requests": "50s",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "6m0s",
+    }
+    assert refused(429, headers=headers).error.retry_after_s == 60
+    assert refused(503, headers=headers).error.retry_after_s is None
+    assert refused(429, headers=headers | {"x-ratelimit-remaining-tokens": "9"}).error.retry_after_s == 5
+
+
+def test_an_error_inside_a_200_keeps_its_hint() -> None:
+    error = reported_error({"code": 529, "message": "overloaded", "metadata": {"retry_after": 30}}, a_provider())
+    assert (error.error.http_status, error.error.retry_after_s, error.cool_down_s) == (502, 30, 30)
+
+
+def test_a_moment_that_has_passed_is_now_and_a_far_one_is_the_most() -> None:
+    for date, seconds in (("Wed, 21 Oct 2015 07:28:00 GMT", 1), ("Wed, 21 Oct 2915 07:28:00 -0000", 60)):
+        assert refused(503, headers={"retry-after": date}).error.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    "hint", [True, -1, float("nan"), "1e999", "", "soon", [], {}, {"seconds": []}, 10**400, "9" * 65]
+)
+def test_a_hint_that_is_none_is_as_if_it_were_absent(hint: Any) -> None:
+    body = b'{"error": {"message": "x", "retry_after": %b}}' % json.dumps(hint).encode()
+    assert refused(503, body).error.retry_after_s is None
+    assert refused(429, body).error.retry_after_s == 5
 
 
 @pytest.mark.parametrize(
@@ -317,7 +412,8 @@ def test_addresses_are_redacted_wherever_they_stand(host: str) -> None:
 @pytest.mark.parametrize("given", ["9" * 30_000, "x" * 30_000, ("Mon, " * 6000), "1e" + "9" * 30_000])
 def test_a_hostile_retry_after_costs_nothing(given: str) -> None:
     began = time.process_time()
-    assert 1 <= retry_after_s({"retry-after": given}) <= 60
+    error = refused(503, {"error": {"message": f"try again in {given}", "retry_after": given}}, {"retry-after": given})
+    assert (error.error.retry_after_s or 1.0) <= 60
     assert time.process_time() - began < 0.1
 
 

@@ -181,9 +181,8 @@ def test_of_several_usages_the_first_that_can_be_right_counts() -> None:
 
 def test_usage_is_found_and_removed_everywhere() -> None:
     chunk = {"usage": None, "x_groq": {"id": "r", "usage": {"prompt_tokens": 1}}, "choices": [{"usage": {"a": 1}}, 3]}
-    assert take_usage(chunk, Quirks(usage_in_x_groq=True)) == [{"prompt_tokens": 1}, {"a": 1}]
+    assert take_usage(chunk) == [{"prompt_tokens": 1}, {"a": 1}]
     assert chunk == {"x_groq": {"id": "r"}, "choices": [{}, 3]}
-    assert take_usage({"x_groq": {"usage": {"prompt_tokens": 1}}}, Quirks()) == []
 
 
 def test_the_caller_sees_what_is_charged_and_not_what_the_operator_pays() -> None:

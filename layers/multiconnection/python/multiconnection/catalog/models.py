@@ -96,7 +96,9 @@ class Quirks:
     `cached_tokens_field`: "prompt_tokens_details" (OpenAI) or "prompt_cache_hit_tokens" (DeepSeek).
     `completion_is_whole`: completion_tokens are known to hold all that was generated. Elsewhere thinking tokens may be
     in total_tokens or reasoning_tokens only, so output = max(completion, total - prompt).
-    `usage_in_x_groq`: usage may sit in `x_groq.usage` of the last chunk.
+    `developer_role`: it knows the role `developer`; elsewhere that is sent as `system`.
+    `thoughts_field`: where thoughts of earlier turns are sent: "reasoning_content", "reasoning" (Groq, OpenRouter),
+    "content" as a part (Mistral), or "" where they are not taken.
     `mid_stream_error_billed`: the provider bills a stream that failed in the middle, so we charge an estimate.
     """
 
@@ -104,7 +106,8 @@ class Quirks:
     accepts_stream_options: bool = True
     cached_tokens_field: str = "prompt_tokens_details"
     completion_is_whole: bool = False
-    usage_in_x_groq: bool = False
+    developer_role: bool = False
+    thoughts_field: str = "reasoning_content"
     mid_stream_error_billed: bool = False
 
 

@@ -4,35 +4,50 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import time
-from typing import Any
+from typing import Any, TypeGuard
 
 from multiconnection.calls.upstream import Completion
 from multiconnection.catalog.models import Provider
-from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
+from multiconnection.providers.errors import (
+    ENDED_EARLY,
+    answer_body,
+    empty_answer,
+    error_in,
+    not_an_answer,
+    reported_error,
+)
+from multiconnection.providers.sse import BOM, DONE, EventSplitter
 from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.json import utf8_length
+from multiconnection.web.json import decode, utf8_length
 
+from .dialect import FINISHED_BY_ERROR, TextAt, as_texts, called_in, finish_reason, said_elsewhere, texts_of
 from .request import ChatCall
 from .tool_calls import Call, ToolDeltas, complete_calls
 
 CHUNK = "chat.completion.chunk"
 COMPLETION = "chat.completion"
 TEXT_COMPLETION = "text_completion"
-FINISHED_BY_ERROR = "error"
+EVENT_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""Beginnings of an answer that is events, where JSON was asked for."""
 BYTES_PER_TOKEN = 4
-TextAt = tuple[dict[str, Any], str]
-"""The place of a delivered text: the object that holds it and the member's name."""
+
+
+# Of a delta: pieces of a text that continues in the next one.
+_PIECES = frozenset(
+    {"content", "reasoning_content", "reasoning", "refusal", "name", "arguments", "input", "data", "transcript"}
+)
+_IN_MESSAGE = frozenset({"message", "delta", "finish_reason", "usage"})
 
 
 @dataclass(slots=True)
 class Choice:
-    """The state of one choice after the chunks so far."""
+    """The state of one choice after the chunks so far. `called`: the finish reason that its calls ask for."""
 
     role_sent: bool = False
     finished: bool = False
     tools: ToolDeltas | None = None
-    called_tools: bool = False
+    called: str = ""
 
 
 @dataclass(slots=True)
@@ -88,49 +103,49 @@ class Chunks:
         return seen
 
     def fill(self, chunk: dict[str, Any]) -> None:
-        """Sets id, object, created and model as first seen (Azure's first chunk has empty ones)."""
+        """Sets object, and id, created and model as in the first chunk (Azure's has empty ones, others change them)."""
         top = self._top
-        chunk["object"] = self.object_name
-        for name in ("id", "model"):
-            if isinstance(chunk.get(name), str) and chunk[name]:
-                top.setdefault(name, chunk[name])
-            else:
-                chunk[name] = top.setdefault(name, self._fallback[name])
-        if isinstance(chunk.get("created"), int) and chunk["created"]:
-            top.setdefault("created", chunk["created"])
-        else:
-            chunk["created"] = top.setdefault("created", int(time()))
+        if not top:
+            given = {name: chunk.get(name) for name in ("id", "model", "created")}
+            for name in ("id", "model"):
+                top[name] = given[name] if isinstance(given[name], str) and given[name] else self._fallback[name]
+            top["created"] = given["created"] if is_count(given["created"]) and given["created"] else int(time())
+            top["object"] = self.object_name
+        chunk.update(top)
 
     def closing(self, index: int) -> dict[str, Any]:
         """The finish that a provider forgot before its [DONE]."""
-        reason = "tool_calls" if self._by_index[index].called_tools else "stop"
+        reason = self._by_index[index].called or "stop"
         return {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]}
 
     def _normalise_choice(self, choice: dict[str, Any], position: int, seen: Seen) -> None:
         index = self._index(choice, position)
         state = self._by_index.setdefault(index, Choice())
         choice["index"] = index
-        reason = choice.get("finish_reason")
-        choice["finish_reason"] = reason = reason if isinstance(reason, str) and reason else None
+        choice["finish_reason"] = reason = finish_reason(choice.get("finish_reason"))
         self.normalise_delta(choice, state, reason, seen)
 
     def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
         """Rewrites what this chunk adds to one choice."""
         delta = choice.get("delta")
-        delta = choice["delta"] = delta if isinstance(delta, dict) else {}
+        if not isinstance(delta, dict):
+            delta = choice["delta"] = {} if state.role_sent else said_elsewhere(choice)
+        as_texts(delta)
         began, seen.call = False, None
         if "tool_calls" in delta:
             tools = state.tools = state.tools or ToolDeltas()
             began, seen.call = tools.normalise(delta), tools.only(delta)
         seen.texts.extend(texts_of(delta))
         self._track(state, delta, reason, seen)
+        if reason == "stop" and state.called:
+            choice["finish_reason"] = state.called
         seen.began = seen.began or began
         legacy = seen.call is not None and "function_call" in delta
         seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
 
     def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
-        calls = bool(delta.get("tool_calls") or delta.get("function_call"))
-        state.called_tools = state.called_tools or calls
+        calls = called_in(delta)
+        state.called = state.called or calls
         seen.settled = seen.settled and state.role_sent
         if not state.role_sent:
             delta["role"] = "assistant"
@@ -140,12 +155,12 @@ class Chunks:
         seen.failed = seen.failed or reason == FINISHED_BY_ERROR
         if reason and reason != FINISHED_BY_ERROR:
             state.finished = seen.substance = True
-        seen.substance = seen.substance or calls or bool(delta.get("audio"))
+        seen.substance = seen.substance or bool(calls or delta.get("audio"))
 
     def _index(self, choice: dict[str, Any], position: int) -> int:
         """An index that was never asked for is an error of the provider's, not a new choice."""
         index = choice.get("index")
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < self._choices_max:
+        if is_count(index) and index < self._choices_max:
             return index
         return min(position, self._choices_max - 1)
 
@@ -172,11 +187,114 @@ class TextChunks(Chunks):
         seen.settled = seen.settled and reason is None and not choice["logprobs"]
 
 
+class Assembly:
+    """Puts the chunks of a stream together to the answer that a plain request asks for."""
+
+    def __init__(self, provider: Provider, call: ChatCall) -> None:
+        self._provider = provider
+        self._call = call
+        self.chunks = TextChunks(call) if call.legacy else Chunks(call)
+        self._choices: dict[Any, dict[Any, Any]] = {}
+        self._texts: dict[tuple[object, ...], list[str]] = {}
+        self._top: dict[str, Any] = {}
+        self._substance = False
+
+    def add(self, payload: bytes) -> None:
+        """Raises UpstreamError."""
+        try:
+            chunk = decode(payload)
+        except ValueError as exc:
+            raise not_an_answer() from exc
+        error = error_in(chunk)
+        if error is not None:
+            raise reported_error(error, self._provider)
+        if not isinstance(chunk, dict):
+            raise not_an_answer()
+        usages, choices = take_usage(chunk), choices_of(chunk)
+        if usages:
+            self._top["usage"] = likeliest(usages, self._provider.quirks, self._call.usage_max)[0] or usages[0]
+        if not choices:
+            return
+        seen = self.chunks.normalise(chunk, choices)
+        if seen.failed:
+            raise reported_error(None, self._provider)
+        self._substance = self._substance or seen.substance
+        self._top |= {name: value for name, value in chunk.items() if name != "choices"}
+        for choice in choices:
+            self._add_choice(choice)
+
+    def body(self) -> dict[str, Any]:
+        """Raises UpstreamError where nothing has come."""
+        if not self._substance:
+            raise empty_answer()
+        for index in self.chunks.unfinished:
+            self._choices[index] |= {"finish_reason": self.chunks.closing(index)["choices"][0]["finish_reason"]}
+        for (*path, last), pieces in self._texts.items():
+            holder: dict[Any, Any] = self._choices
+            for name in path:
+                holder = _below(holder, name)
+            holder[last] = "".join(pieces)
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        for choice in choices:
+            message = choice.get("message", {})
+            if isinstance(message.get("tool_calls"), dict):
+                message["tool_calls"] = list(message["tool_calls"].values())
+        return {**self._top, "choices": choices}
+
+    def _add_choice(self, choice: dict[str, Any]) -> None:
+        index = choice["index"]
+        whole = self._choices.setdefault(index, {"index": index, "finish_reason": None, "logprobs": None})
+        whole["finish_reason"] = choice["finish_reason"] or whole["finish_reason"]
+        if isinstance(choice.get("logprobs"), dict):
+            whole["logprobs"] = _joined(whole["logprobs"], choice["logprobs"])
+        if self._call.legacy:
+            self._texts.setdefault((index, "text"), []).append(choice["text"])
+        else:
+            self._merge(whole.setdefault("message", {}), choice["delta"], index, "message")
+
+    def _merge(self, into: dict[Any, Any], given: dict[str, Any], *path: object) -> None:
+        """Texts are put together at the end, in time linear in the answer; of what is no text the last counts."""
+        for name, value in given.items():
+            if name == "tool_calls" and isinstance(value, list):
+                for call in value:
+                    self._merge(_below(_below(into, name), call["index"]), call, *path, name, call["index"])
+            elif isinstance(value, dict):
+                self._merge(_below(into, name), value, *path, name)
+            elif isinstance(value, str) and name in _PIECES:
+                into.setdefault(name, "")
+                self._texts.setdefault((*path, name), []).append(value)
+            elif isinstance(value, list) and isinstance(into.get(name), list):
+                into[name] += value
+            elif value is not None:
+                into[name] = value
+
+
+def _below(holder: dict[Any, Any], name: object) -> dict[Any, Any]:
+    inner = holder.get(name)
+    if not isinstance(inner, dict):
+        inner = holder[name] = {}
+    return inner
+
+
+def _joined(known: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
+    if known is None:
+        return more
+    for name, value in more.items():
+        if isinstance(value, list) and isinstance(known.get(name), list):
+            known[name] += value
+        elif value is not None:
+            known[name] = value
+    return known
+
+
 def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
     """A whole answer, normalised and measured; raises UpstreamError."""
-    body = completion_body(raw, provider, legacy=call.legacy)
+    if raw.removeprefix(BOM).lstrip().startswith(EVENT_STREAM):
+        body = _assembled(raw, provider, call)
+    else:
+        body = completion_body(raw, provider, legacy=call.legacy)
     text_bytes = _normalise(body, call)
-    given, reported = likeliest(take_usage(body, provider.quirks), provider.quirks, call.usage_max)
+    given, reported = likeliest(take_usage(body), provider.quirks, call.usage_max)
     outcome = outcome_of(reported, call.usage_max, estimated_usage(call, text_bytes))
     if outcome.source is UsageSource.UPSTREAM:
         body["usage"] = shown_usage(given, outcome.usage)
@@ -189,7 +307,7 @@ def completion_body(raw: bytes, provider: Provider, *, legacy: bool) -> dict[str
     if not isinstance(body.get("choices"), list):
         raise not_an_answer()
     choices = choices_of(body)
-    if any(choice.get("finish_reason") == FINISHED_BY_ERROR for choice in choices):
+    if any(finish_reason(choice.get("finish_reason")) == FINISHED_BY_ERROR for choice in choices):
         raise reported_error(None, provider)
     says_something = _text_says_something if legacy else _says_something
     if not any(says_something(choice) for choice in choices):
@@ -204,17 +322,24 @@ def chunks_of(body: dict[str, Any], *, legacy: bool) -> Iterator[dict[str, Any]]
         if legacy:
             yield {**top, "choices": [{"index": position, "finish_reason": "stop", **choice}]}
             continue
-        rest = {name: value for name, value in choice.items() if name not in ("message", "finish_reason", "usage")}
+        rest = {name: value for name, value in choice.items() if name not in _IN_MESSAGE}
         rest.setdefault("index", position)
         yield {**top, "choices": [{**rest, "delta": _delta(choice), "finish_reason": None}]}
         yield {**top, "choices": [{"index": rest["index"], "delta": {}, "finish_reason": _finish(choice)}]}
     usage: dict[str, Any] = {name: body[name] for name in ("usage", "x_groq") if name in body}
+    nested = [choice["usage"] for choice in choices_of(body) if isinstance(choice.get("usage"), dict)]
+    if nested and not isinstance(usage.get("usage"), dict):
+        usage["usage"] = nested[0]
     yield {**top, "choices": [], **usage}
 
 
 def choices_of(body: dict[str, Any]) -> list[dict[str, Any]]:
     choices = body.get("choices")
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
@@ -226,67 +351,25 @@ def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
     )
 
 
-def texts_of(delta: dict[str, Any]) -> Iterator[TextAt]:
-    """Every non-empty text of a delta or message: content, thoughts, refusal, calls, transcript."""
-    yield from _member(delta, "content")
-    # Some servers send the same thought under both names: it was generated once.
-    yield from _member(delta, "reasoning_content" if delta.get("reasoning_content") else "reasoning")
-    yield from _member(delta, "refusal")
-    for holder in _callables(delta):
-        yield from _member(holder, "name")
-        yield from _member(holder, "arguments")
-        yield from _member(holder, "input")
-    audio = delta.get("audio")
-    if isinstance(audio, dict):
-        yield from _member(audio, "transcript")
-
-
-def _member(holder: dict[str, Any], name: str) -> Iterator[TextAt]:
-    value = holder.get(name)
-    if isinstance(value, str):
-        if value:
-            yield holder, name
-    elif isinstance(value, list):
-        yield from _parts(value)
-
-
-def _parts(parts: list[Any]) -> Iterator[TextAt]:
-    """Content as a list: text parts, and thinking parts that hold a list of their own (Mistral)."""
-    for part in parts:
-        if isinstance(part, dict):
-            yield from _member(part, "text")
-            yield from _member(part, "thinking")
-
-
-def _callables(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    calls = delta.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, dict):
-            yield from (call[kind] for kind in ("function", "custom") if isinstance(call.get(kind), dict))
-    legacy = delta.get("function_call")
-    if isinstance(legacy, dict):
-        yield legacy
-
-
 def _normalise(body: dict[str, Any], call: ChatCall) -> int:
     """Rewrites a whole answer in place; returns the UTF-8 bytes of all texts."""
     body["object"] = TEXT_COMPLETION if call.legacy else COMPLETION
     if not isinstance(body.get("id"), str) or not body["id"]:
         body["id"] = f"{'cmpl' if call.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
-    if not isinstance(body.get("created"), int):
+    if not is_count(body.get("created")):
         body["created"] = int(time())
     if not isinstance(body.get("model"), str) or not body["model"]:
         body["model"] = call.body.get("model") or call.upstream_model
     body["choices"] = choices = choices_of(body)
     for position, choice in enumerate(choices):
-        index = choice.get("index")
-        if not isinstance(index, int) or isinstance(index, bool):
+        if not is_count(choice.get("index")):
             choice["index"] = position
     return sum(map(_normalise_text if call.legacy else _normalise_message, choices))
 
 
 def _normalise_message(choice: dict[str, Any]) -> int:
     message = choice["message"] = _message(choice)
+    choice.pop("delta", None)
     message["role"] = "assistant"
     message.setdefault("content", None)
     complete_calls(message)
@@ -298,8 +381,7 @@ def _normalise_text(choice: dict[str, Any]) -> int:
     if not isinstance(choice.get("text"), str):
         choice["text"] = ""
     choice.setdefault("logprobs", None)
-    if not isinstance(choice.get("finish_reason"), str):
-        choice["finish_reason"] = "stop"
+    choice["finish_reason"] = finish_reason(choice.get("finish_reason")) or "stop"
     return utf8_length(choice["text"])
 
 
@@ -313,10 +395,8 @@ def _delta(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finish(choice: dict[str, Any]) -> str:
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason:
-        return reason
-    return "tool_calls" if _message(choice).get("tool_calls") else "stop"
+    reason = finish_reason(choice.get("finish_reason")) or "stop"
+    return called_in(_message(choice)) or reason if reason == "stop" else reason
 
 
 def _says_something(choice: dict[str, Any]) -> bool:
@@ -330,5 +410,22 @@ def _text_says_something(choice: dict[str, Any]) -> bool:
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    """The message, with its content and its thoughts as texts; in place, so that this is done once."""
     message = choice.get("message")
-    return message if isinstance(message, dict) else {}
+    if not isinstance(message, dict):
+        message = choice["message"] = said_elsewhere(choice)
+    as_texts(message)
+    return message
+
+
+def _assembled(raw: bytes, provider: Provider, call: ChatCall) -> dict[str, Any]:
+    """The whole answer of the events with which a provider answers a request for JSON; raises UpstreamError."""
+    splitter = EventSplitter()
+    answer = Assembly(provider, call)
+    for payload in [*splitter.feed(raw), *splitter.flush()]:
+        if payload.strip() == DONE:
+            return answer.body()
+        answer.add(payload)
+    if not answer.chunks.all_finished:
+        raise not_an_answer(ENDED_EARLY)
+    return answer.body()

@@ -115,7 +115,7 @@ class Relay:
             text = template.text_of(payload)
             if text is not None and (template.call is None or template.call.passes(text, named=template.named)):
                 self._meter.text_bytes += text_length(text)
-                event = b"%b%b%b" % (template.head_shown, text, template.tail_shown)
+                event = text.join(template.shown)
                 return _padded(event, padding) if padding else event
         return _padded(self._parsed(payload), padding)
 
@@ -132,14 +132,14 @@ class Relay:
         error = error_in(chunk)
         if error is not None:
             if isinstance(chunk, dict):
-                self._meter.see(take_usage(chunk, self._provider.quirks), final=True)
+                self._meter.see(take_usage(chunk), final=True)
             return self.fail(reported_error(error, self._provider))
         if not isinstance(chunk, dict):
             return self.fail(not_an_answer())
         return self._chunk(chunk, payload)
 
     def _chunk(self, chunk: dict[str, Any], payload: bytes) -> bytes:
-        usages, choices = take_usage(chunk, self._provider.quirks), choices_of(chunk)
+        usages, choices = take_usage(chunk), choices_of(chunk)
         if not choices:
             return self._swallow(chunk, usages)
         seen = self._chunks.normalise(chunk, choices)
@@ -168,6 +168,9 @@ class Relay:
         self._tries_left -= 1
         holder, name = seen.texts[0]
         text, holder[name] = holder[name], PLACEHOLDER
+        if name == "reasoning_content" and holder.get("reasoning") == text and b'"reasoning_content"' not in payload:
+            name = "reasoning"  # as the provider calls it; we wrote it under both names
+            holder[name] = PLACEHOLDER
         call, named = seen.call if seen.call and name == "arguments" else (None, False)
         template = compile_template(payload, name, text, self._written(chunk), call, named=named)
         if template is not None:
@@ -278,6 +281,8 @@ class Meter:
 class Template:
     """The fast path of a stream: what surrounds the text in a provider's chunk, and what surrounds it in ours.
 
+    `shown` is our event without the text, which stands between its pieces: in one place, or a thought in two.
+
     The bytes around the text equal those of a chunk that was parsed and rewritten, and the text is a whole JSON
     string: so the chunk has the same structure, and rewriting it is putting its text between our bytes. Where the text
     is a piece of a tool call's arguments, `call` is asked first, and a delta that is `named` may begin another call.
@@ -285,8 +290,7 @@ class Template:
 
     head: bytes
     tail: bytes
-    head_shown: bytes
-    tail_shown: bytes
+    shown: Sequence[bytes]
     call: Call | None = None
     named: bool = False
 
@@ -311,13 +315,12 @@ def compile_template(
 ) -> Template | None:
     """`raw` came with `text` in `member`; `shown` is our event for it with PLACEHOLDER instead of the text."""
     pattern = _VALUES.get(member)
-    if pattern is None or len(raw) > TEMPLATE_BYTES_MAX or shown.count(_PLACEHOLDER) != 1:
+    if pattern is None or len(raw) > TEMPLATE_BYTES_MAX or _PLACEHOLDER not in shown:
         return None
     found = list(pattern.finditer(raw))
     if len(found) != 1 or decode(b'"%b"' % found[0][1]) != text:
         return None
-    head_shown, tail_shown = shown.split(_PLACEHOLDER)
-    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], head_shown, tail_shown, call, named)
+    return Template(raw[: found[0].start(1)], raw[found[0].end(1) :], shown.split(_PLACEHOLDER), call, named)
 
 
 def text_length(text: bytes) -> int:

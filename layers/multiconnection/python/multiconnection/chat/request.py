@@ -32,6 +32,7 @@ from multiconnection.usage import Usage
 from multiconnection.web.body import Steps, at_once, json_object, validated
 from multiconnection.web.json import utf8, utf8_length
 
+from .dialect import is_thought
 from .schemas import MESSAGES_MAX, ChatMessages, ChatOptions, CompletionsBody
 
 TOOL_TYPES = ("function", "custom")
@@ -241,7 +242,8 @@ def require_affordable_parameters(request: ChatRequest, model: Model) -> None:
         if message.get("audio"):
             raise ParameterUnsupported("Earlier audio answers are not kept.", param=f"messages[{at}].audio")
         for position, part in enumerate(_parts(message)):
-            _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
+            if not (message["role"] == "assistant" and is_thought(part)):
+                _require_bounded_part(part, model, f"messages[{at}].content[{position}]")
     # The text is written here for the first time: what is above is cheaper.
     if b'"cache_control"' in request.text:
         refuse_unpriced_caching(request.body)

@@ -13,6 +13,7 @@ from multiconnection.providers.http import EVENTS, JSON, Exchange, Http, Outgoin
 from multiconnection.providers.sse import BOM, EventSplitter, EventTooLarge
 
 from .answers import chunks_of, completion_body, completion_of
+from .dialect import messages_for
 from .relay import Relay
 from .request import ChatCall
 
@@ -76,6 +77,8 @@ def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = T
     own = ("stream_options", *OUTPUT_LIMIT_FIELDS)
     fields = provider.parameters.forwarded(COMPLETIONS if call.legacy else CHAT, call.body)
     body = {name: value for name, value in fields.items() if name not in own}
+    if "messages" in body:
+        body["messages"] = messages_for(provider.quirks, body["messages"])
     body["model"] = call.upstream_model
     body["max_tokens" if call.legacy else provider.quirks.output_limit_field] = call.output_tokens_max
     if call.streamed:

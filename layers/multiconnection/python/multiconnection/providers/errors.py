@@ -2,10 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from math import isfinite
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +19,8 @@ from multiconnection.errors import (
 )
 from multiconnection.usage import Ended
 from multiconnection.web.json import decode, decode_plain
+
+from . import retry_hints
 
 
 class TransportFailure(Exception):
@@ -53,7 +52,6 @@ CONNECT_COOL_DOWN_S = 10.0
 FAILURE_COOL_DOWN_S = 5.0
 RETRY_AFTER_S_MAX = 60.0
 RETRY_AFTER_S_DEFAULT = 5.0
-RETRY_AFTER_CHARS_MAX = 64
 OUR_CREDENTIALS = frozenset({401, 402, 403})
 REQUEST_AT_FAULT = frozenset({400, 413, 422})
 ENDED_EARLY = "The provider's stream ended before the answer was complete."
@@ -113,7 +111,10 @@ _CODE = re.compile(r"[\w.:-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """An error in whatever shape a provider stated it: its message, and the machine-readable parts as they were."""
+    """An error in whatever shape a provider stated it: its message, and the machine-readable parts as they were.
+
+    `retry_after_s` is what its members say, not its words.
+    """
 
     message: str | None = None
     type: str | None = None
@@ -121,6 +122,7 @@ class Complaint:
     code: str | None = None
     status: int | None = None
     moderated: bool = False
+    retry_after_s: float | None = None
 
     @property
     def words(self) -> frozenset[str]:
@@ -218,7 +220,10 @@ def complaint_of(body: object) -> Complaint:
     for name in ("error", "detail"):
         if body.get(name):
             inner = body[name]
-            return _object(inner) if isinstance(inner, dict) else complaint_of(inner)
+            complaint = _object(inner) if isinstance(inner, dict) else complaint_of(inner)
+            if complaint.retry_after_s is None:
+                complaint = replace(complaint, retry_after_s=retry_hints.in_error(body))
+            return complaint
     return _object(body)
 
 
@@ -228,18 +233,6 @@ def body_complaint(body: bytes) -> Complaint:
         return complaint_of(decode(body))
     except ValueError:
         return Complaint()
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float:
-    """`Retry-After` in seconds or as a date, between 1 and RETRY_AFTER_S_MAX."""
-    given = (headers.get("retry-after") or headers.get("Retry-After") or "")[:RETRY_AFTER_CHARS_MAX]
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = _seconds_until(given)
-    if not isfinite(seconds) or seconds < 0:
-        seconds = RETRY_AFTER_S_DEFAULT
-    return min(max(seconds, 1.0), RETRY_AFTER_S_MAX)
 
 
 def scrub(text: str, provider: Provider) -> str:
@@ -264,12 +257,13 @@ def _mapped(status: int, headers: Mapping[str, str], complaint: Complaint, provi
     # A code is the provider's own and may close the provider for a while; its prose may quote the caller.
     if status in OUR_CREDENTIALS or complaint.words & {"insufficient_quota", "invalid_api_key", "api_key_invalid"}:
         return _elsewhere(_auth_failed(), AUTH_COOL_DOWN_S)
+    asked_s, shown_s = _retry_after_s(status, headers, complaint)
     if status == 429:
-        return _rate_limited(headers)
+        return _rate_limited(asked_s, shown_s)
     if status in REQUEST_AT_FAULT:
         return _request_error(status, complaint, provider)
     if status == 408 or status >= 500:
-        return _elsewhere(_failed(complaint, provider), FAILURE_COOL_DOWN_S)
+        return _elsewhere(_failed(complaint, provider, shown_s), max(asked_s or 0.0, FAILURE_COOL_DOWN_S))
     # 404, redirects and the rest are our configuration, but a caller may be able to provoke them: no cool-down.
     return _elsewhere(UpstreamFailed(f"The provider refused the request (status {status})."), 0.0)
 
@@ -299,25 +293,29 @@ def _auth_failed() -> UpstreamAuthFailed:
     return UpstreamAuthFailed("The provider refused the gateway's own credentials. Your API key is not the cause.")
 
 
-def _failed(complaint: Complaint, provider: Provider) -> UpstreamFailed:
+def _failed(complaint: Complaint, provider: Provider, retry_after_s: float | None) -> UpstreamFailed:
     shown = _shown(complaint, provider)
-    return UpstreamFailed(f"The provider failed: {shown}" if shown else "The provider answered with an error.")
+    message = f"The provider failed: {shown}" if shown else "The provider answered with an error."
+    return UpstreamFailed(message, retry_after_s=retry_after_s)
 
 
-def _rate_limited(headers: Mapping[str, str]) -> UpstreamError:
-    after_s = retry_after_s(headers)
+def _rate_limited(asked_s: float | None, shown_s: float | None) -> UpstreamError:
+    after_s = RETRY_AFTER_S_DEFAULT if shown_s is None else shown_s
     error = RateLimited("The model's providers are busy. Try again later.", reason="upstream", retry_after_s=after_s)
-    return _elsewhere(error, after_s)
+    return _elsewhere(error, RETRY_AFTER_S_DEFAULT if asked_s is None else asked_s)
 
 
-def _seconds_until(date: str) -> float:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return RETRY_AFTER_S_DEFAULT
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+def _retry_after_s(status: int, headers: Mapping[str, str], complaint: Complaint) -> tuple[float | None, float | None]:
+    """When the provider asks to be tried again, and what the caller is told: the message's words only decide that."""
+    asked_s = retry_hints.in_headers(headers, limited=status == 429)
+    if asked_s is None:
+        asked_s = complaint.retry_after_s
+    shown_s = retry_hints.in_text(complaint.message or "") if asked_s is None else asked_s
+    return _bounded_s(asked_s), _bounded_s(shown_s)
+
+
+def _bounded_s(seconds: float | None) -> float | None:
+    return None if seconds is None else min(max(seconds, 1.0), RETRY_AFTER_S_MAX)
 
 
 def _shown(complaint: Complaint, provider: Provider) -> str:
@@ -346,6 +344,7 @@ def _object(error: Mapping[str, Any]) -> Complaint:
         code=_word(error.get("code")) or _reason(error.get("details")) or _word(error.get("status")),
         status=_status(error),
         moderated=isinstance(metadata, dict) and bool(metadata.get("reasons")),
+        retry_after_s=retry_hints.in_error(error),
     )
 
 

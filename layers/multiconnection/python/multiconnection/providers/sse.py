@@ -22,6 +22,9 @@ from .http import Reply
 
 BOM = b"\xef\xbb\xbf"
 DONE = b"[DONE]"
+_NEXT = b"\ndata:"
+# No data; a line without a field name is a comment.
+_OTHER_FIELDS = (b"", b"id", b"retry")
 EVENT_BYTES_MAX = 128 * 1024 * 1024  # an image as base64 is some 10 MB; the SDKs' own tests go to 64 MiB
 
 
@@ -34,15 +37,21 @@ class EventSplitter:
 
     An event's `data` lines are joined; comments, ids, retries and events without data yield nothing. The data of
     an `event: error` without an error object is put into one, so that there is one shape of failure to look for.
+
+    Some servers separate their events by one line feed. A line of data that is a whole object, with another behind
+    it, tells: joined they would be no JSON. From then on each line is an event as soon as it has come.
     """
 
-    __slots__ = ("_after_cr", "_at_start", "_buffer", "_head")
+    __slots__ = ("_after_cr", "_at_start", "_buffer", "_by_line", "_head", "_judged", "_name")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._head = b""
         self._at_start = True
         self._after_cr = False
+        self._by_line = False
+        self._judged = False
+        self._name = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes; raises EventTooLarge."""
@@ -50,28 +59,55 @@ class EventSplitter:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
             data = self._with_newlines(data)
-        if not self._buffer and data.endswith(b"\n\n"):
+        if not self._buffer and data.endswith(b"\n\n") and not self._by_line:
             return _payloads(data[:-2])
         return self._buffered(data)
 
     def flush(self) -> list[bytes]:
         """At a clean end of the stream: an event whose closing blank line never came."""
         block, self._buffer = bytes(self._buffer), bytearray()
-        return _payloads(block)
+        return self._lines(block) if self._by_line else _payloads(block)
 
     def _buffered(self, data: bytes) -> list[bytes]:
         buffer = self._buffer
         unseen = max(len(buffer) - 1, 0)  # the blank line may be cut by a read; nothing else is looked at twice
         buffer += data
         end = buffer.rfind(b"\n\n", unseen)
-        if end < 0:
-            if len(buffer) > EVENT_BYTES_MAX:
-                raise EventTooLarge
-            return []
-        with memoryview(buffer) as view:
+        if end >= 0 and not self._by_line:
+            self._judged = False
+            return _payloads(self._cut(end, 2))
+        unseen = max(unseen - len(_NEXT), 0)
+        if (self._by_line or self._is_by_line(unseen)) and (end := buffer.rfind(b"\n", unseen)) >= 0:
+            return self._lines(self._cut(end, 1))
+        if len(buffer) > EVENT_BYTES_MAX:
+            raise EventTooLarge
+        return []
+
+    def _cut(self, end: int, separator: int) -> bytes:
+        with memoryview(self._buffer) as view:
             block = bytes(view[:end])
-        del buffer[: end + 2]
-        return _payloads(block)
+        del self._buffer[: end + separator]
+        return block
+
+    def _is_by_line(self, unseen: int) -> bool:
+        """The first line of data that is followed by another decides, once for each blank line."""
+        if not self._judged and self._buffer.find(_NEXT, unseen) >= 0:
+            lines = bytes(self._buffer).split(b"\n")
+            data = [line for line in lines if line.startswith(b"data:")]
+            self._judged = len(data) > 1
+            self._by_line = self._judged and _is_whole(data[0].removeprefix(b"data:"))
+        return self._by_line
+
+    def _lines(self, block: bytes) -> list[bytes]:
+        """Each line of data by itself, with the name that may have come before it."""
+        payloads = []
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                payloads.append(_named(value.removeprefix(b" "), self._name))
+            if field not in _OTHER_FIELDS or not line:
+                self._name = value.removeprefix(b" ") if field == b"event" else b""
+        return [payload for payload in payloads if payload and not payload.isspace()]
 
     def _without_bom(self, data: bytes) -> bytes:
         head = self._head + data
@@ -101,21 +137,44 @@ def _payloads(text: bytes) -> list[bytes]:
             return [payload for payload in several if payload and not payload.isspace()]
     payloads = []
     for block in text.split(b"\n\n"):
-        payload = block[6:] if block.startswith(b"data: ") and b"\n" not in block else _payload(block)
-        if payload and not payload.isspace():
-            payloads.append(payload)
-    return payloads
+        if block.startswith(b"data: ") and b"\n" not in block:
+            payloads.append(block[6:])
+        else:
+            payloads += _block_payloads(block)
+    return [payload for payload in payloads if payload and not payload.isspace()]
 
 
-def _payload(block: bytes) -> bytes:
-    name, parts = b"", []
+def _block_payloads(block: bytes) -> list[bytes]:
+    """One event, or one for each line of data where the first of them is whole."""
+    name, pieces, starts = b"", list[bytes](), list[tuple[int, bytes]]()
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")
         if field == b"data":
-            parts.append(value.removeprefix(b" "))
+            starts.append((len(pieces), name))
+            pieces.append(value.removeprefix(b" "))
         elif field == b"event":
             name = value.removeprefix(b" ")
-    payload = b"\n".join(parts)
+        elif pieces and field not in _OTHER_FIELDS and pieces[0].startswith(b"{") and not pieces[-1].endswith(b"}"):
+            pieces.append(line)  # behind a line feed inside of a string, which nobody escaped
+    if len(starts) > 1 and _is_whole(pieces[0]):
+        ends = [start for start, _ in starts[1:]] + [len(pieces)]
+        return [_named(b"\n".join(pieces[a:b]), event) for (a, event), b in zip(starts, ends, strict=True)]
+    return [_named(b"\n".join(pieces), name)]
+
+
+def _is_whole(data: bytes) -> bool:
+    """A JSON object, from its first character to its last."""
+    data = data.strip()
+    if not (data.startswith(b"{") and data.endswith(b"}")):
+        return False
+    try:
+        decode(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(payload: bytes, name: bytes) -> bytes:
     if name == b"error" and payload and b'"error"' not in payload:
         return b'{"error":' + payload + b"}"
     return payload

@@ -16,14 +16,12 @@ CACHED_BY_FIELD = {
 OPERATORS_ONLY = ("cost", "is_byok")  # prefixes of members about what the operator pays
 
 
-def take_usage(chunk: dict[str, Any], quirks: Quirks) -> list[Mapping[str, Any]]:
+def take_usage(chunk: dict[str, Any]) -> list[Mapping[str, Any]]:
     """Remove every usage from a chunk or completion; the objects among them, the most authoritative first."""
     found = [chunk.pop("usage", None)]
     x_groq = chunk.get("x_groq")
     if isinstance(x_groq, dict):
-        groq_usage = x_groq.pop("usage", None)
-        if quirks.usage_in_x_groq:
-            found.append(groq_usage)
+        found.append(x_groq.pop("usage", None))
     choices = chunk.get("choices")
     if isinstance(choices, list):
         found.extend(choice.pop("usage", None) for choice in choices if isinstance(choice, dict))

@@ -28,7 +28,8 @@ _CONTAINERS = frozenset({list, dict})
 def decode(raw: bytes) -> Any:
     """The value of JSON; raises ValueError, also for what is nested too deeply to be walked and written.
 
-    Half a surrogate pair per chunk (seen from Python servers) is accepted.
+    What real providers send is accepted: half a surrogate pair per chunk, control characters that nobody escaped,
+    bytes that are no UTF-8.
     """
     try:
         value = orjson.loads(raw)
@@ -100,7 +101,11 @@ def tree_is_too_large(raw: bytes) -> bool:
 
 def _decode_leniently(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        text = raw.decode("utf-8-sig", "surrogatepass")
+    except UnicodeDecodeError:
+        text = raw.decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, strict=False)
     except RecursionError as exc:
         raise ValueError(NESTED_TOO_DEEPLY) from exc
 
