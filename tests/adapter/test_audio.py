@@ -104,7 +104,7 @@ async def test_a_form_with_a_file_arrives_whole(audio: Sandbox, customer: Custom
     answer = await audio.invoke(event)
     assert answer.status == 200, answer.body
     assert answer.json()["text"] == "Received audio.wav: 80.000 seconds of audio."
-    assert answer.json()["usage"] == {"type": "duration", "seconds": 80, "cost": "0.008000000"}
+    assert answer.json()["usage"] == {"type": "duration", "seconds": 80, "cost": 0.008}
     assert (await customer.settled_row()).cost == 8_000_000
 
 

@@ -123,7 +123,7 @@ async def test_events_are_passed_on_with_the_usage_and_its_cost_at_their_end() -
     assert heard.received[:3] == [delta(data) for data in AUDIO]
     name, _, data = heard.received[3].partition(b"\ndata: ")
     assert name == b"event: speech.audio.done"
-    assert orjson.loads(data) == {"type": "speech.audio.done", "usage": {**USAGE, "cost": "0.001220400"}}
+    assert orjson.loads(data) == {"type": "speech.audio.done", "usage": {**USAGE, "cost": 0.0012204}}
     assert (await world.settled_row()).cost == 1_220_400
 
 
@@ -159,7 +159,7 @@ async def test_without_a_usable_usage_the_text_tells_the_length(usage: object) -
         "input_tokens": 4,
         "output_tokens": 18,
         "total_tokens": 22,
-        "cost": "0.000218400",
+        "cost": 0.0002184,
         "estimated": True,
     }
 
@@ -192,7 +192,7 @@ async def test_what_the_operator_pays_is_not_shown() -> None:
     world = SpeechWorld(events(delta(b"x"), done({**USAGE, "cost": 7, "cost_details": {}})))
     heard = await world.speak(await world.caller(), model=MINI, stream_format="sse")
     shown = orjson.loads(heard.received[-1].partition(b"data: ")[2])["usage"]
-    assert shown == {**USAGE, "cost": "0.001220400"}
+    assert shown == {**USAGE, "cost": 0.0012204}
 
 
 @pytest.mark.parametrize(

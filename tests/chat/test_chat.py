@@ -19,7 +19,7 @@ from multiconnection.errors import (
 )
 from multiconnection.history.price_lines import price_lines
 from multiconnection.ledger.models import AccountLimits
-from multiconnection.money import nano_to_usd
+from multiconnection.money import nano_to_decimal, nano_to_usd
 from multiconnection.retry import StoreThrottled
 from multiconnection.usage import Ended, Usage, UsageSource
 from tests.support.chat_bodies import PIXEL, content, parsed
@@ -40,7 +40,7 @@ async def test_a_whole_answer_carries_its_usage_and_its_cost() -> None:
     answer = await world.answer(await world.caller())
     assert not isinstance(answer, StreamedAnswer)
     assert answer["id"] == "chatcmpl-1"
-    assert answer["usage"] == USAGE.as_openai() | {"cost": nano_to_usd(COST)}
+    assert answer["usage"] == USAGE.as_openai() | {"cost": nano_to_decimal(COST)}
     assert (await world.settled_row()).cost == COST
 
 
@@ -51,16 +51,16 @@ async def test_an_answer_without_usage_carries_an_estimate_and_says_so() -> None
     assert not isinstance(answer, StreamedAnswer)
     assert answer["usage"]["estimated"] is True
     assert answer["usage"]["prompt_tokens"] == 9
-    assert answer["usage"]["cost"] == nano_to_usd(9 * 1000 + 2 * 2000)
+    assert answer["usage"]["cost"] == nano_to_decimal(9 * 1000 + 2 * 2000)
 
 
 async def test_the_cost_in_a_stream_is_what_will_be_charged_and_never_more_than_the_hold() -> None:
     world = ChatWorld()
     await world.call(await world.caller(), stream=True, max_tokens=1)
     (cost_of,) = world.upstream.costs
-    assert cost_of(USAGE) == nano_to_usd(COST)
+    assert cost_of(USAGE) == nano_to_decimal(COST)
     hold = parsed(stream=True, max_tokens=1).bind(a_model(), 0).bound.hold_nano
-    assert cost_of(Usage(output=10**6)) == nano_to_usd(hold)
+    assert cost_of(Usage(output=10**6)) == nano_to_decimal(hold)
 
 
 @BOTH
@@ -110,7 +110,7 @@ async def test_a_markup_is_part_of_hold_charge_and_shown_cost(stream: bool) -> N
     assert row.cost == COST * 11 // 10
     assert price_lines(row, a_model())[-1].kind != "adjustment"
     assert row.hold == parsed(stream=stream).bind(a_model(), 1000).bound.hold_nano
-    assert seen.body is None or seen.body["usage"]["cost"] == nano_to_usd(row.cost)
+    assert seen.body is None or seen.body["usage"]["cost"] == nano_to_decimal(row.cost)
 
 
 async def test_a_long_prompt_is_charged_at_the_long_price() -> None:

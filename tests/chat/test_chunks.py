@@ -251,4 +251,4 @@ async def test_a_completion_for_a_stream_request_becomes_a_stream() -> None:
         {"role": "assistant", "tool_calls": [tool | {"index": 0}]},
         {},
     ]
-    assert got.chunks[-1]["usage"]["cost"] == cost_of(got.outcome.usage)
+    assert got.chunks[-1]["usage"]["cost"] == float(cost_of(got.outcome.usage))

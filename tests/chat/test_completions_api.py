@@ -52,7 +52,7 @@ async def test_a_whole_completion_is_charged_by_its_usage() -> None:
         assert response.status_code == 200
         body = response.json()
         assert (body["object"], body["choices"]) == ("text_completion", [choice])
-        assert body["usage"]["cost"] == "0.000008000"
+        assert body["usage"]["cost"] == 0.000008
         posted = app.world.http.posted[0]
         assert posted.url.endswith("/v1/completions")
         assert posted.json == {"model": "m-1-one", "prompt": "Say", "max_tokens": 3, "suffix": "!"}

@@ -100,7 +100,7 @@ def assert_usage_as_asked(chunks: list[dict[str, Any]], asked: bool, usage: Usag
     assert final["id"] == chunks[0]["id"]
     assert final["usage"]["prompt_tokens"] == usage.prompt_tokens
     assert final["usage"]["total_tokens"] == usage.prompt_tokens + usage.completion_tokens
-    assert final["usage"]["cost"] == cost_of(usage)
+    assert final["usage"]["cost"] == float(cost_of(usage))
     assert final["usage"].get("estimated", False) == estimated
 
 
@@ -236,7 +236,7 @@ async def test_a_usage_that_nobody_can_write_is_shown_as_ours() -> None:
     got = await relayed([*ANSWER, usage, DONE], a_call(include_usage=True))
     assert got.whole
     assert got.outcome.usage == REPORTED
-    assert got.chunks[-1]["usage"]["cost"] == cost_of(REPORTED)
+    assert got.chunks[-1]["usage"]["cost"] == float(cost_of(REPORTED))
 
 
 @pytest.mark.parametrize("levels", [201, 1015, 5000])

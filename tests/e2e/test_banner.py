@@ -19,7 +19,7 @@ def test_the_printed_curl_streams_an_answer_with_its_cost(stack: LocalStack) -> 
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     events = events_of(done.stdout)
     assert (events.text, events.done) == (SAID, True)
-    assert events.chunks[-1]["usage"]["cost"] == str(DEEPSEEK_FLASH.of(prompt=6, completion=9))
+    assert events.chunks[-1]["usage"]["cost"] == float(DEEPSEEK_FLASH.of(prompt=6, completion=9))
 
 
 def test_the_printed_python_prints_the_answer(stack: LocalStack) -> None:

@@ -23,7 +23,7 @@ def test_a_chat_is_answered_with_usage_and_its_cost(sdk: SdkRun) -> None:
     assert (facts["text"], facts["finish"]) == (SAID, "stop")
     usage = facts["usage"]
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (7, 10, 17)
-    assert Decimal(usage["cost"]) == DEMO.of(prompt=7, completion=10)
+    assert Decimal(str(usage["cost"])) == DEMO.of(prompt=7, completion=10)
 
 
 def test_the_request_id_finds_the_usage_row(sdk: SdkRun) -> None:

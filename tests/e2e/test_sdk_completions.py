@@ -14,7 +14,7 @@ def test_a_completion_is_a_text_with_usage_and_cost(sdk: SdkRun) -> None:
     usage = facts["usage"]
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (3, 5)
     cost = DEMO.of(prompt=3, completion=5)
-    assert Decimal(usage["cost"]) == cost
+    assert Decimal(str(usage["cost"])) == cost
     row = sdk.paid("completion", cost)
     assert (row["endpoint"], row["ended"], row["streamed"]) == ("completions", "complete", False)
 
@@ -25,5 +25,5 @@ def test_a_streamed_completion_has_a_text_for_each_prompt_and_usage_last(sdk: Sd
     (usage,) = facts["usages"]
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (4, 5 + 3)
     cost = DEMO.of(prompt=4, completion=8)
-    assert Decimal(usage["cost"]) == cost
+    assert Decimal(str(usage["cost"])) == cost
     assert sdk.paid("completion_streamed", cost)["streamed"] is True

@@ -33,7 +33,7 @@ def test_each_input_has_its_vector_and_costs_its_tokens(
     assert facts["starts"] == [list(vector(one, length)[:SHOWN]) for one in inputs]
     cost = embedding_small(tokens)
     usage = facts["usage"]
-    assert (usage["prompt_tokens"], usage["total_tokens"], Decimal(usage["cost"])) == (tokens, tokens, cost)
+    assert (usage["prompt_tokens"], usage["total_tokens"], Decimal(str(usage["cost"]))) == (tokens, tokens, cost)
     row = sdk.paid(scenario, cost)
     assert (row["endpoint"], row["usage"]["prompt_tokens"], row["usage_source"]) == ("embeddings", tokens, "upstream")
 

@@ -34,7 +34,7 @@ def test_images_arrive_as_they_were_drawn_with_usage_and_cost(sdk: SdkRun) -> No
     assert facts["digests"] == [digest(drawn(PROMPT, number)) for number in (0, 1)]
     assert tokens_of(facts["usage"]) == (WORDS, 2 * LOW_TOKENS, 0)
     cost = image_mini(WORDS, 2 * LOW_TOKENS)
-    assert Decimal(facts["usage"]["cost"]) == cost
+    assert Decimal(str(facts["usage"]["cost"])) == cost
     row = sdk.paid("images_whole", cost)
     assert (row["endpoint"], row["model"], row["usage_source"]) == (
         "images.generations",
@@ -74,7 +74,7 @@ def test_a_stream_brings_partial_images_and_then_the_whole_one(sdk: SdkRun) -> N
     partial = [digest(picture(f"{PROMPT} 0", SQUARE, "png", blocks)) for blocks in (2, 3)]
     assert [event["digest"] for event in events] == [*partial, digest(drawn(PROMPT, 0))]
     cost = image_mini(WORDS, LOW_TOKENS + 2 * PARTIAL_TOKENS)
-    assert Decimal(events[-1]["usage"]["cost"]) == cost
+    assert Decimal(str(events[-1]["usage"]["cost"])) == cost
     assert sdk.paid("images_streamed", cost)["streamed"] is True
 
 

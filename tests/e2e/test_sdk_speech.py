@@ -50,7 +50,7 @@ def test_speech_as_events_ends_with_its_usage_and_cost(sdk: SdkRun) -> None:
         AUDIO_TOKENS,
     )
     cost = mini_tts(WORDS, AUDIO_TOKENS)
-    assert Decimal(done["usage"]["cost"]) == cost
+    assert Decimal(str(done["usage"]["cost"])) == cost
     sdk.paid("speech_events", cost)
 
 

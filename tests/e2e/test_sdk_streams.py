@@ -24,7 +24,7 @@ def test_usage_that_was_asked_for_comes_last_with_its_cost_and_is_null_before(sd
     *before, usage = facts["usages"]
     assert before == [None] * 12
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 10)
-    assert Decimal(usage["cost"]) == DEMO.of(prompt=7, completion=10)
+    assert Decimal(str(usage["cost"])) == DEMO.of(prompt=7, completion=10)
     assert (facts["text"], facts["failure"]) == (SAID, None)
 
 

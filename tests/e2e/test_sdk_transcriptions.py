@@ -17,7 +17,7 @@ def test_a_transcript_costs_the_seconds_that_the_provider_counts(sdk: SdkRun) ->
     answer = sdk["transcript_json"]["answer"]
     cost = whisper(SECONDS * 1000)
     assert (answer["text"], answer["usage"]["type"], answer["usage"]["seconds"]) == (HEARD, "duration", SECONDS)
-    assert Decimal(answer["usage"]["cost"]) == cost
+    assert Decimal(str(answer["usage"]["cost"])) == cost
     row = sdk.paid("transcript_json", cost)
     assert (row["endpoint"], row["usage"]["seconds"]) == ("audio.transcriptions", SECONDS)
     assert (row["ended"], row["usage_source"]) == ("complete", "upstream")
@@ -28,7 +28,7 @@ def test_a_transcript_of_a_token_priced_model_costs_words_audio_and_answer(sdk: 
     assert answer["text"] == HEARD
     assert answer["usage"]["input_token_details"] == {"text_tokens": PROMPT_WORDS, "audio_tokens": AUDIO_TOKENS}
     cost = transcribe(PROMPT_WORDS, AUDIO_TOKENS, HEARD_WORDS)
-    assert Decimal(answer["usage"]["cost"]) == cost
+    assert Decimal(str(answer["usage"]["cost"])) == cost
     sdk.paid("transcript_by_tokens", cost)
 
 
@@ -65,7 +65,7 @@ def test_a_streamed_transcript_comes_in_deltas_and_ends_with_its_cost(sdk: SdkRu
     assert "".join(event["delta"] for event in deltas) == HEARD
     assert (done["type"], done["text"]) == ("transcript.text.done", HEARD)
     cost = transcribe(0, AUDIO_TOKENS, HEARD_WORDS)
-    assert Decimal(done["usage"]["cost"]) == cost
+    assert Decimal(str(done["usage"]["cost"])) == cost
     assert sdk.paid("transcript_streamed", cost)["streamed"] is True
 
 

@@ -43,7 +43,7 @@ async def test_vectors_come_in_the_format_asked_for(sent: object, asked: str | N
             "object": "list",
             "data": [{"object": "embedding", "index": 0, "embedding": got}],
             "model": "m-1-one",
-            "usage": {"prompt_tokens": 3, "total_tokens": 3, "cost": "0.000000060"},
+            "usage": {"prompt_tokens": 3, "total_tokens": 3, "cost": 0.00000006},
         }
         assert app.world.http.posted[0].url.endswith("/v1/embeddings")
         assert app.world.http.posted[0].json == {**body, "model": "m-1-one"}
@@ -91,7 +91,7 @@ async def test_nonsense_for_usage_is_as_no_usage(usage: dict[str, object]) -> No
         assert response.json()["usage"] == {
             "prompt_tokens": 3,
             "total_tokens": 3,
-            "cost": "0.000000060",
+            "cost": 0.00000006,
             "estimated": True,
         }
         row = await app.world.settled_row()
@@ -106,7 +106,7 @@ async def test_nine_bytes_and_eight_tokens_around_them_can_be(usage: dict[str, i
     async with ChatApp(world()) as app:
         app.world.http.replies = [answer(VECTOR, usage=usage)]
         response = await app.send("/v1/embeddings", model="e-1", input="four byte")
-        assert response.json()["usage"] == {"prompt_tokens": 17, "total_tokens": 17, "cost": "0.000000340"}
+        assert response.json()["usage"] == {"prompt_tokens": 17, "total_tokens": 17, "cost": 0.00000034}
 
 
 @pytest.mark.parametrize(

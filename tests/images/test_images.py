@@ -1,6 +1,7 @@
 """Whole image answers: exact prices, what is delivered where, and that nobody pays for what did not arrive."""
 
 from base64 import b64decode
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ async def test_a_priced_image_costs_its_size_and_quality_and_the_provider_is_ask
             "images": 1,
             "size": size,
             "quality": quality,
-            "cost": f"0.{cost:09}",
+            "cost": Decimal(cost) / 10**9,
         },
     }
     (posted,) = world.http.posted
@@ -115,7 +116,7 @@ async def test_models_of_tokens_cost_the_providers_tokens(
     row = await world.settled_row()
     assert (row.usage, row.cost, row.usage_source) == (counted, cost, UsageSource.UPSTREAM)
     assert client.body is not None
-    assert client.body["usage"]["cost"] == f"0.{cost:09}"
+    assert client.body["usage"]["cost"] == Decimal(cost) / 10**9
     assert client.body["usage"]["input_tokens"] == usage["input_tokens"]
     assert client.body["usage"]["output_tokens"] == usage["output_tokens"]
     assert {name: client.body[name] for name in TOLD} == TOLD
@@ -128,7 +129,7 @@ async def test_the_usage_object_is_that_of_the_reference() -> None:
     assert client.body["usage"] == {
         **USAGE,
         "output_tokens_details": {"text_tokens": 0, "image_tokens": 1375},
-        "cost": "0.011120000",
+        "cost": Decimal("0.01112"),
     }
 
 

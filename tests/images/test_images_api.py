@@ -49,7 +49,7 @@ async def test_the_request_of_the_reference_is_answered_with_an_image_and_its_co
         assert_common_headers(response)
         body = response.json()
         assert body["data"] == [{"b64_json": b64(PNG), "revised_prompt": "An otter"}]
-        assert body["usage"]["cost"] == "0.040000000"
+        assert body["usage"]["cost"] == 0.04
         told = (await gateway.get(f"/v1/usage/{response.headers['x-request-id']}")).json()
         assert (told["cost"], told["ended"], told["usage"]["images"]) == ("0.040000000", "complete", 1)
 

@@ -43,7 +43,7 @@ async def test_the_sdk_draws_with_dall_e_at_the_price_of_an_image(gateway: Serve
     assert opened(only.b64_json) == ("PNG", (1792, 1024))
     assert only.revised_prompt
     assert answer.usage is not None
-    assert answer.usage.model_extra == {"images": 1, "size": "1792x1024", "quality": "hd", "cost": "0.120000000"}
+    assert answer.usage.model_extra == {"images": 1, "size": "1792x1024", "quality": "hd", "cost": 0.12}
     assert (await gateway.row()).cost == 120_000_000
 
 
@@ -101,7 +101,7 @@ async def test_the_sdk_streams_partial_images(gateway: ServedGateway) -> None:
     assert [event.partial_image_index for event in seen[:2]] == [0, 1]
     assert all(opened(event.b64_json) == ("PNG", (1024, 1024)) for event in seen)
     # 4 x 2,000 + (272 + 200) x 8,000 n$.
-    assert seen[-1].usage.model_extra["cost"] == "0.003784000"
+    assert seen[-1].usage.model_extra["cost"] == 0.003784
     row = await gateway.row()
     assert (row.cost, row.ended) == (3_784_000, Ended.COMPLETE)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -51,8 +52,8 @@ def a_call(output_tokens_max: int = 1000, **changes: Any) -> ChatCall:
     return ChatCall(**(values | changes))
 
 
-def cost_of(usage: Usage) -> str:
-    return f"0.{usage.prompt_tokens:04}{usage.completion_tokens:04}"
+def cost_of(usage: Usage) -> Decimal:
+    return Decimal(f"0.{usage.prompt_tokens:04}{usage.completion_tokens:04}")
 
 
 def event(value: object) -> bytes:

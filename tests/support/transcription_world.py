@@ -112,5 +112,5 @@ class TranscriptionWorld(ScriptedWorld):
 
 def usage_of(client: EventClient) -> Mapping[str, Any]:
     assert client.body is not None
-    found: Mapping[str, Any] = client.body["usage"]
-    return found
+    usage: Mapping[str, Any] = client.body["usage"]
+    return {**usage, "cost": float(usage["cost"])}

@@ -20,7 +20,7 @@ from tests.support.fake_upstream import DONE, TEXT, USAGE, Attempt, outcome
 pytestmark = pytest.mark.virtual_time
 
 
-COST = nano_to_usd(10 * 1000 + 4 * 250 + 3 * 2000)
+COST = (10 * 1000 + 4 * 250 + 3 * 2000) / 10**9
 Message = MutableMapping[str, Any]
 
 
@@ -94,7 +94,7 @@ async def test_the_request_id_leads_to_the_usage_row(stream: bool) -> None:
         "request_id": request_id,
         "model": "m-1",
         "usage": USAGE.as_openai(),
-        "cost": COST,
+        "cost": f"{COST:.9f}",
         "currency": "USD",
         "price_version": 7,
         "ended": "complete",

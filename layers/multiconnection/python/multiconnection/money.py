@@ -41,6 +41,11 @@ def nano_to_usd(amount: int) -> str:
     return f"{sign}{amount // NANO_PER_USD}.{amount % NANO_PER_USD:09d}"
 
 
+def nano_to_decimal(amount: int) -> Decimal:
+    """Convert n$ to a decimal number with all nine places, which stands in JSON with exactly these digits."""
+    return Decimal(amount).scaleb(-9)
+
+
 def require_amount(value: object) -> int:
     """Return `value` if it is an int in the ledger's range; raises MoneyError for bool, float, text and None."""
     if type(value) is not int or not -AMOUNT_MAX_NANO <= value <= AMOUNT_MAX_NANO:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from multiconnection.web.openapi import EVENTS, FORM, PAID, AnswerModel, Money, answers, refuses, takes
+from multiconnection.web.openapi import EVENTS, FORM, PAID, AnswerModel, Cost, answers, refuses, takes
 
 from . import routes
 from .schemas import SpeechBody, TranscriptionForm
@@ -34,7 +34,7 @@ class AudioUsage(AnswerModel):
     input_token_details: dict[str, Any] | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
-    cost: Money
+    cost: Cost
     estimated: Literal[True] | None = None
 
 
@@ -64,7 +64,7 @@ class SpeechUsage(AnswerModel):
     input_tokens: int
     output_tokens: int
     total_tokens: int
-    cost: Money
+    cost: Cost
     estimated: Literal[True] | None = None
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import UsageRow
 from multiconnection.limits.accounts import KnownAccounts
 from multiconnection.limits.limiter import Limiter
-from multiconnection.money import nano_to_usd
+from multiconnection.money import nano_to_decimal
 from multiconnection.ports import Clock
 from multiconnection.usage import Attempts, Ended, Failure, Usage, UsageSource
 
@@ -168,7 +169,7 @@ class ReservedCall(Generic[CallT]):
         self,
         operation: Callable[[Provider, CallT], Awaitable[Completion[BodyT]]],
         deliver: Callable[[BodyT], Awaitable[BodyT]] | None = None,
-    ) -> tuple[Completion[BodyT], str]:
+    ) -> tuple[Completion[BodyT], Decimal]:
         """The whole answer, charged, and its cost in USD. Raises GatewayError, settled as well.
 
         `deliver` puts the answer where the caller can get it. When it raises GatewayError the caller pays nothing.
@@ -198,7 +199,7 @@ class ReservedCall(Generic[CallT]):
             raise deadline_error(self._advice()) from exc
         finally:
             settlement = await self.charge.settle(outcome)
-        return answer, nano_to_usd(settlement.row.cost)
+        return answer, nano_to_decimal(settlement.row.cost)
 
     async def stream(
         self,

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from multiconnection.catalog.bounds import cost_nano
 from multiconnection.ledger.ledger import Ledger
 from multiconnection.ledger.models import Hold, UsageRow
 from multiconnection.ledger.settle import Settlement
-from multiconnection.money import nano_to_usd
+from multiconnection.money import nano_to_decimal
 from multiconnection.ports import Clock
 from multiconnection.usage import Attempts, Ended, Failure, Usage
 
@@ -65,9 +66,9 @@ class Charge:
     def __post_init__(self) -> None:
         self.in_flight.begin(self.hold.hold_id)
 
-    def cost_usd(self, usage: Usage) -> str:
-        """The charge for this usage as decimal USD: never more than the hold."""
-        return nano_to_usd(min(self._cost(usage), self.hold.amount))
+    def cost_usd(self, usage: Usage) -> Decimal:
+        """The charge for this usage in USD: never more than the hold."""
+        return nano_to_decimal(min(self._cost(usage), self.hold.amount))
 
     async def settle(self, outcome: Outcome) -> Settlement:
         """Decides and applies, to the end even when the request around it is cancelled."""

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from multiconnection.errors import GatewayError, InternalError, NoAvailableUpstream, UpstreamTimeout
 from multiconnection.ports import Clock
 from multiconnection.usage import Ended, Usage, UsageSource
+from multiconnection.web.json import encode
 
 from .settlement import Charge
 from .upstream import Outcome, UpstreamError, UpstreamStream
@@ -294,4 +295,4 @@ def response(answer: Mapping[str, Any] | StreamedAnswer) -> Response:
     """A whole answer as JSON, or a stream."""
     if isinstance(answer, StreamedAnswer):
         return StreamedResponse(answer)
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return Response(encode(answer), media_type="application/json")

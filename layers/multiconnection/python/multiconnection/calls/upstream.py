@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
 from multiconnection.errors import GatewayError
 from multiconnection.usage import Ended, Usage, UsageSource
 
 BodyT = TypeVar("BodyT")
-CostOf = Callable[[Usage], str]
-"""Decimal USD string of what this usage will be charged, for `usage.cost`."""
+CostOf = Callable[[Usage], Decimal]
+"""What this usage will be charged, in USD, for `usage.cost`."""
 
 
 @dataclass(frozen=True, slots=True)

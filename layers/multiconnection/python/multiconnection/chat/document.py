@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from multiconnection.web.openapi import EVENTS, PAID, AnswerModel, Money, Time, answers, refuses, takes
+from multiconnection.web.openapi import EVENTS, PAID, AnswerModel, Cost, Time, answers, refuses, takes
 from multiconnection.web.validation import items
 
 from . import routes
 from .schemas import MESSAGES_MAX, ChatOptions, CompletionsBody, Message
 
-Cost = Annotated[Money, Field(description="What the call is charged, a decimal string in USD")]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 Estimated = Annotated[Literal[True] | None, Field(description="The provider reported no usage that can be right")]
 
 
@@ -37,7 +37,7 @@ class TokenUsage(AnswerModel):
 
 class AnswerMessage(AnswerModel):
     role: Literal["assistant"]
-    content: Any
+    content: str | None
     refusal: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
@@ -48,7 +48,7 @@ class AnswerMessage(AnswerModel):
 class ChatChoice(AnswerModel):
     index: int
     message: AnswerMessage
-    finish_reason: str
+    finish_reason: FinishReason
     logprobs: Any = None
 
 
@@ -68,7 +68,7 @@ class ChatCompletion(AnswerModel):
 class ChunkChoice(AnswerModel):
     index: int
     delta: dict[str, Any]
-    finish_reason: str | None
+    finish_reason: FinishReason | None
     logprobs: Any = None
 
 
@@ -88,7 +88,7 @@ class ChatCompletionChunk(AnswerModel):
 class TextChoice(AnswerModel):
     index: int
     text: str
-    finish_reason: str | None
+    finish_reason: FinishReason | None
     logprobs: Any = None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 from multiconnection.calls.pipeline import Calls
@@ -81,7 +82,7 @@ class ChatService:
         return _with_cost(completion, cost)
 
 
-def _with_cost(completion: Completion[dict[str, Any]], cost: str) -> dict[str, Any]:
+def _with_cost(completion: Completion[dict[str, Any]], cost: Decimal) -> dict[str, Any]:
     outcome = completion.outcome
     usage = completion.body.get("usage") or outcome.usage.as_openai()
     extra: dict[str, Any] = {"cost": cost}

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from multiconnection.web.openapi import PAID, AnswerModel, Money, refuses, takes
+from multiconnection.web.openapi import PAID, AnswerModel, Cost, refuses, takes
 
 from . import routes
 from .schemas import EmbeddingsBody, ModerationsBody
@@ -13,7 +13,7 @@ from .schemas import EmbeddingsBody, ModerationsBody
 class EmbeddingsUsage(AnswerModel):
     prompt_tokens: int
     total_tokens: int
-    cost: Money
+    cost: Cost
     estimated: Literal[True] | None = None
 
 

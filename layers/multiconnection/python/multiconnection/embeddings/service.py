@@ -1,6 +1,7 @@
 """Embeddings and moderations: calls that cost their input and nothing else."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from multiconnection.calls.pipeline import Calls, ReservedCall
@@ -50,7 +51,7 @@ class EmbeddingsService:
         return await self._calls.reserve(caller, call, context)
 
 
-def _usage(answer: Completion[dict[str, Any]], cost: str) -> dict[str, Any]:
+def _usage(answer: Completion[dict[str, Any]], cost: Decimal) -> dict[str, Any]:
     tokens = answer.outcome.usage.prompt_tokens
     usage: dict[str, Any] = {"prompt_tokens": tokens, "total_tokens": tokens, "cost": cost}
     if answer.outcome.source is UsageSource.ESTIMATED:

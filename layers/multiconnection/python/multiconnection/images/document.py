@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from multiconnection.web.openapi import EVENTS, FORM, PAID, AnswerModel, Money, Time, answers, refuses, takes
+from multiconnection.web.openapi import EVENTS, FORM, PAID, AnswerModel, Cost, Time, answers, refuses, takes
 
 from . import routes
 from .schemas import ImageEditReferences, ImagesBody
@@ -33,7 +33,7 @@ class ImageUsage(AnswerModel):
     images: int | None = None
     size: str | None = None
     quality: str | None = None
-    cost: Money
+    cost: Cost
     estimated: Literal[True] | None = None
 
 

@@ -145,7 +145,7 @@ def outgoing(provider: Provider, call: ImageCall) -> Outgoing:
     return Outgoing("/images/edits", body, content_type, accept)
 
 
-def shown_usage(usage: Usage, source: UsageSource, cost: str) -> dict[str, Any]:
+def shown_usage(usage: Usage, source: UsageSource, cost: Decimal) -> dict[str, Any]:
     """The usage object of an image answer as the OpenAI SDKs have it, agreeing with what is charged.
 
     Images that are priced each have no tokens: their number is shown instead.
@@ -264,14 +264,14 @@ class ImageEvents:
         if not decoded(event.get("b64_json")):
             raise not_an_answer() if self.substance else empty_answer()
         usage, source = self._usage_of(event)
-        before = self._cost_of(self._usage) if self._completed else "0"
+        before = self._cost_of(self._usage) if self._completed else Decimal()
         self._usage = added(self._usage, usage)
         self._estimated = self._estimated or source is UsageSource.ESTIMATED
         self._completed += 1
         self.substance = True
         self.finished = self._completed >= self._call.images
         # Each event shows its share, so that the shares are what is charged in the end.
-        cost = f"{Decimal(self._cost_of(self._usage)) - Decimal(before):.9f}"
+        cost = self._cost_of(self._usage) - before
         return event_bytes(event["type"], encode(event | {"usage": shown_usage(usage, source, cost)}))
 
     def _usage_of(self, event: dict[str, Any]) -> tuple[Usage, UsageSource]:

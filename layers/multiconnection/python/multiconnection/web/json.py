@@ -7,6 +7,7 @@ giving way.
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -51,9 +52,12 @@ def decode_plain(raw: bytes) -> Any:
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON; raises ValueError for what is nested too deeply to write."""
+    """Compact JSON; raises ValueError for what is nested too deeply to write.
+
+    A Decimal is a number with its own digits.
+    """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, default=_digits)
     except TypeError:
         return _encode_leniently(value)
 
@@ -112,9 +116,23 @@ def _decode_leniently(raw: bytes) -> Any:
 
 def _encode_leniently(value: object) -> bytes:
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+        # Without its zeros at the end a float of up to 15 digits is written as the decimal number that it was.
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=_float)
+        return text.encode("ascii")
     except RecursionError as exc:
         raise ValueError(NESTED_TOO_DEEPLY) from exc
+
+
+def _digits(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(f"{value:f}")
+    raise TypeError(value)
+
+
+def _float(value: object) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise ValueError(f"not JSON: {type(value)}")
 
 
 def _plain(value: object) -> Any:

@@ -14,6 +14,7 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 EVENTS = "text/event-stream"
 
+Cost = Annotated[float, Field(ge=0, description="What the call is charged in USD: a number with its exact digits")]
 Money = Annotated[str, Field(pattern=r"^-?\d+(\.\d{1,9})?$", description="A decimal string in USD")]
 Time = Annotated[int, Field(description="Epoch seconds")]
 MODELS: dict[str, type[BaseModel]] = {}
