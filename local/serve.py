@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from local.gateway import LocalGateway
+from local.http_protocol import LocalHttp
 from local.paths import TEMPLATE
 from local.processes import HOST
 from local.template import FunctionSpec, load
@@ -23,7 +24,8 @@ SHUTDOWN_GRACE_S = 5
 UVICORN: dict[str, Any] = {
     "host": HOST,
     "loop": "uvloop",
-    "http": "httptools",
+    "http": LocalHttp,
+    "ws": "none",
     "access_log": False,
     "log_level": "warning",
     "server_header": False,

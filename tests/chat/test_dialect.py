@@ -334,8 +334,7 @@ async def test_a_stream_cut_short_is_no_answer() -> None:
 NONSENSE: list[Any] = [
     *({"tool_calls": value} for value in (None, [CALL], "x")),
     *({"audio": value} for value in (None, "x", {"data": "y"})),
-    *({"content": value} for value in (7, {"text": "x"})),
-    *({"annotations": value} for value in ([1], {})),
+    *({"content": 7}, {"content": {"text": "x"}}, {"annotations": [1]}, {"annotations": {}}),
     *({"function_call": {"name": 7}}, {"reasoning": [1]}),
 ]
 
@@ -404,7 +403,7 @@ def test_thoughts_come_back_as_the_provider_takes_them(where: str, sent: dict[st
 
 
 def test_a_history_without_any_of_that_is_sent_as_it_is() -> None:
-    history = [
+    history: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "text", "text": "hi"}]},
         {"role": "assistant", "content": None, "reasoning_content": "hm", "refusal": None, "tool_calls": [CALL]},
         {"role": "user", "content": "x", "reasoning": "mine"},
@@ -414,8 +413,10 @@ def test_a_history_without_any_of_that_is_sent_as_it_is() -> None:
 
 def test_only_the_text_of_a_thought_is_forwarded() -> None:
     """Its part is never sent as it came: what else stands in it was not bounded."""
-    hidden = {"type": "image_url", "image_url": {"url": "https://x.example/large.png"}}
-    given = [{"role": "assistant", "content": [{"type": "thinking", "thinking": [hidden, {"text": "hm"}], "file": 1}]}]
+    hidden: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://x.example/large.png"}}
+    given: list[dict[str, Any]] = [
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": [hidden, {"text": "hm"}], "file": 1}]}
+    ]
     for where in ("reasoning_content", "reasoning", "content", ""):
         assert "large.png" not in json.dumps(messages_for(Quirks(thoughts_field=where), given))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -99,7 +100,7 @@ def quirks_of(model: str) -> dict[str, Any]:
 
 
 async def streamed(dialect: OpenAiCompatible, provider: Provider, call: ChatCall) -> Got:
-    stream = await dialect.stream(provider, call, lambda usage: f"0.{usage.completion_tokens:09}")
+    stream = await dialect.stream(provider, call, lambda usage: Decimal(usage.completion_tokens).scaleb(-9))
     items = [item async for item in stream]
     await stream.aclose()
     return Got(items, stream.outcome())

@@ -70,6 +70,25 @@ async def test_an_unknown_url_is_404(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/v1/models", "/v1/models"),
+        ("/api/v1/embeddings", "/v1/embeddings"),
+        ("/v1/chat/completions/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/embeddings/embeddings", "/v1/embeddings"),
+        ("/v1" * 5000, None),
+    ],
+)
+async def test_a_base_url_with_too_much_is_told_apart(path: str, meant: str | None) -> None:
+    async with ChatApp(ChatWorld()) as app:
+        error = assert_error(await app.http.post(path), "unknown_url", 404)
+    hint = f" Did you mean {meant}? Use a base URL that ends in /v1."
+    assert error["message"].endswith(hint if meant else " Use a base URL that ends in /v1.")
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/chat/completions", "POST"),

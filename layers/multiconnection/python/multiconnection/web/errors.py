@@ -15,6 +15,8 @@ from .context import SCOPE_KEY
 
 # As web servers log it: the client left before its request was complete. Not one of our errors.
 CLIENT_LEFT = 499
+# Of a path: no path of ours has so many.
+STEPS_MAX = 16
 
 
 class ErrorResponse(Response):
@@ -50,7 +52,7 @@ async def http_exception(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     where = f"({request.method} {request.url.path})"
     if exc.status_code == 404:
-        return error_response(UrlUnknown(f"Invalid URL {where}."))
+        return error_response(UrlUnknown(f"Invalid URL {where}.{_meant(request.url.path)}"))
     if exc.status_code == 405:
         response = error_response(MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}."))
         response.headers.update(exc.headers or {})
@@ -58,6 +60,18 @@ async def http_exception(request: Request, exc: Exception) -> Response:
     if exc.status_code < 500:
         return error_response(RequestInvalid(str(exc.detail)))
     return error_response(InternalError("The gateway failed."))
+
+
+def _meant(path: str) -> str:
+    """A hint for a base URL that has too much: another prefix, or what clients add themselves."""
+    steps = [step for step in path.split("/") if step][:STEPS_MAX]
+    if "v1" not in steps:
+        return ""
+    meant = steps[len(steps) - steps[::-1].index("v1") - 1 :]
+    for size in (2, 1):  # /v1/chat/completions/chat/completions, /v1/models/models
+        if len(meant) > 2 * size and meant[-size:] == meant[-2 * size : -size]:
+            meant = meant[:-size]
+    return "" if meant == steps else f" Did you mean /{'/'.join(meant)}? Use a base URL that ends in /v1."
 
 
 async def validation_error(_: Request, exc: Exception) -> Response:
