@@ -13,9 +13,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from multiconnection.calls.upstream import UpstreamError
 from multiconnection.catalog.models import Quirks
-from multiconnection.chat.answers import completion_of
-from multiconnection.chat.dialect import FINISH_REASONS, messages_for
-from multiconnection.chat.upstream import OpenAiCompatible
+from multiconnection.chat.answers import FINISH_REASONS
+from multiconnection.chat.upstream import OpenAiCompatible, completion_in, messages_for
 from multiconnection.errors import ParameterUnsupported, UpstreamFailed
 from multiconnection.providers.errors import ENDED_EARLY
 from multiconnection.usage import Usage, UsageSource
@@ -45,7 +44,7 @@ def body(message: Any, finish: Any = "stop", **more: Any) -> bytes:
 
 
 def whole(raw: bytes, **changes: Any) -> dict[str, Any]:
-    return completion_of(raw, a_provider(), a_call(streamed=False, **changes)).body
+    return completion_in(raw, a_provider(), a_call(streamed=False, **changes)).body
 
 
 def message_of(raw: bytes) -> dict[str, Any]:

@@ -1,42 +1,48 @@
 """Providers' answers made to look like OpenAI's: the chunks of a stream and whole completions, chat and legacy."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from time import time
 from typing import Any, TypeGuard
 
 from multiconnection.calls.upstream import Completion
 from multiconnection.catalog.models import Provider
-from multiconnection.providers.errors import (
-    ENDED_EARLY,
-    answer_body,
-    empty_answer,
-    error_in,
-    not_an_answer,
-    reported_error,
-)
-from multiconnection.providers.sse import BOM, DONE, EventSplitter
+from multiconnection.providers.errors import answer_body, empty_answer, not_an_answer, reported_error
 from multiconnection.providers.usage import likeliest, outcome_of, shown_usage, take_usage
 from multiconnection.usage import Usage, UsageSource
-from multiconnection.web.json import decode, utf8_length
+from multiconnection.web.json import utf8_length
 
-from .dialect import FINISHED_BY_ERROR, TextAt, as_texts, called_in, finish_reason, said_elsewhere, texts_of
 from .request import ChatCall
 from .tool_calls import Call, ToolDeltas, complete_calls
 
 CHUNK = "chat.completion.chunk"
 COMPLETION = "chat.completion"
 TEXT_COMPLETION = "text_completion"
-EVENT_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
-"""Beginnings of an answer that is events, where JSON was asked for."""
+TextAt = tuple[dict[str, Any], str]
+"""The place of a delivered text: the object that holds it and the member's name."""
+OPENAI_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
+FINISHED_BY_ERROR = "error"
+WORD_CHARS_MAX = 64
+_WORDS = {
+    None: "null none unspecified",
+    FINISHED_BY_ERROR: "error network_error",
+    # Also what a provider broke off: what there is of the answer is not whole.
+    "length": "length max_tokens max_output_tokens max_new_tokens max_length model_length error_limit token_limit "
+    "limit truncated incomplete context_length_exceeded model_context_window_exceeded abort aborted cancelled "
+    "insufficient_system_resource",
+    "content_filter": "content_filter content_filtered safety recitation blocklist prohibited_content spii "
+    "image_safety refusal sensitive moderation blocked guardrail_intervened error_toxic",
+    "tool_calls": "tool_calls tool_call tool_use",
+    "function_call": "function_call",
+}
+# In lower case with underscores. Any other word is an ordinary end.
+FINISH_REASONS: Mapping[str, str | None] = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+# The names of thoughts in a message; the first is what callers get.
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 BYTES_PER_TOKEN = 4
-
-
-# Of a delta: pieces of a text that continues in the next one.
-_PIECES = frozenset(
-    {"content", "reasoning_content", "reasoning", "refusal", "name", "arguments", "input", "data", "transcript"}
-)
+_PARTS = frozenset({list, dict})
+_AS_THEY_ARE = frozenset({str, type(None)})
 _IN_MESSAGE = frozenset({"message", "delta", "finish_reason", "usage"})
 
 
@@ -109,7 +115,8 @@ class Chunks:
             given = {name: chunk.get(name) for name in ("id", "model", "created")}
             for name in ("id", "model"):
                 top[name] = given[name] if isinstance(given[name], str) and given[name] else self._fallback[name]
-            top["created"] = given["created"] if is_count(given["created"]) and given["created"] else int(time())
+            created = given["created"]
+            top["created"] = created if type(created) is int and created > 0 else int(time())
             top["object"] = self.object_name
         chunk.update(top)
 
@@ -122,7 +129,10 @@ class Chunks:
         index = self._index(choice, position)
         state = self._by_index.setdefault(index, Choice())
         choice["index"] = index
-        choice["finish_reason"] = reason = finish_reason(choice.get("finish_reason"))
+        reason = choice.get("finish_reason")
+        if reason is not None and reason not in OPENAI_REASONS:
+            reason = finish_reason(reason)
+        choice["finish_reason"] = reason
         self.normalise_delta(choice, state, reason, seen)
 
     def normalise_delta(self, choice: dict[str, Any], state: Choice, reason: str | None, seen: Seen) -> None:
@@ -130,7 +140,10 @@ class Chunks:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             delta = choice["delta"] = {} if state.role_sent else said_elsewhere(choice)
-        as_texts(delta)
+        if not _AS_THEY_ARE.issuperset((type(delta.get("content")), type(delta.get("reasoning_content")))) or (
+            "reasoning" in delta or "thinking" in delta
+        ):
+            as_texts(delta)
         began, seen.call = False, None
         if "tool_calls" in delta:
             tools = state.tools = state.tools or ToolDeltas()
@@ -144,7 +157,7 @@ class Chunks:
         seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
 
     def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
-        calls = called_in(delta)
+        calls = "tool_calls" if delta.get("tool_calls") else "function_call" if delta.get("function_call") else ""
         state.called = state.called or calls
         seen.settled = seen.settled and state.role_sent
         if not state.role_sent:
@@ -160,7 +173,7 @@ class Chunks:
     def _index(self, choice: dict[str, Any], position: int) -> int:
         """An index that was never asked for is an error of the provider's, not a new choice."""
         index = choice.get("index")
-        if is_count(index) and index < self._choices_max:
+        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < self._choices_max:
             return index
         return min(position, self._choices_max - 1)
 
@@ -187,112 +200,8 @@ class TextChunks(Chunks):
         seen.settled = seen.settled and reason is None and not choice["logprobs"]
 
 
-class Assembly:
-    """Puts the chunks of a stream together to the answer that a plain request asks for."""
-
-    def __init__(self, provider: Provider, call: ChatCall) -> None:
-        self._provider = provider
-        self._call = call
-        self.chunks = TextChunks(call) if call.legacy else Chunks(call)
-        self._choices: dict[Any, dict[Any, Any]] = {}
-        self._texts: dict[tuple[object, ...], list[str]] = {}
-        self._top: dict[str, Any] = {}
-        self._substance = False
-
-    def add(self, payload: bytes) -> None:
-        """Raises UpstreamError."""
-        try:
-            chunk = decode(payload)
-        except ValueError as exc:
-            raise not_an_answer() from exc
-        error = error_in(chunk)
-        if error is not None:
-            raise reported_error(error, self._provider)
-        if not isinstance(chunk, dict):
-            raise not_an_answer()
-        usages, choices = take_usage(chunk), choices_of(chunk)
-        if usages:
-            self._top["usage"] = likeliest(usages, self._provider.quirks, self._call.usage_max)[0] or usages[0]
-        if not choices:
-            return
-        seen = self.chunks.normalise(chunk, choices)
-        if seen.failed:
-            raise reported_error(None, self._provider)
-        self._substance = self._substance or seen.substance
-        self._top |= {name: value for name, value in chunk.items() if name != "choices"}
-        for choice in choices:
-            self._add_choice(choice)
-
-    def body(self) -> dict[str, Any]:
-        """Raises UpstreamError where nothing has come."""
-        if not self._substance:
-            raise empty_answer()
-        for index in self.chunks.unfinished:
-            self._choices[index] |= {"finish_reason": self.chunks.closing(index)["choices"][0]["finish_reason"]}
-        for (*path, last), pieces in self._texts.items():
-            holder: dict[Any, Any] = self._choices
-            for name in path:
-                holder = _below(holder, name)
-            holder[last] = "".join(pieces)
-        choices = [self._choices[index] for index in sorted(self._choices)]
-        for choice in choices:
-            message = choice.get("message", {})
-            if isinstance(message.get("tool_calls"), dict):
-                message["tool_calls"] = list(message["tool_calls"].values())
-        return {**self._top, "choices": choices}
-
-    def _add_choice(self, choice: dict[str, Any]) -> None:
-        index = choice["index"]
-        whole = self._choices.setdefault(index, {"index": index, "finish_reason": None, "logprobs": None})
-        whole["finish_reason"] = choice["finish_reason"] or whole["finish_reason"]
-        if isinstance(choice.get("logprobs"), dict):
-            whole["logprobs"] = _joined(whole["logprobs"], choice["logprobs"])
-        if self._call.legacy:
-            self._texts.setdefault((index, "text"), []).append(choice["text"])
-        else:
-            self._merge(whole.setdefault("message", {}), choice["delta"], index, "message")
-
-    def _merge(self, into: dict[Any, Any], given: dict[str, Any], *path: object) -> None:
-        """Texts are put together at the end, in time linear in the answer; of what is no text the last counts."""
-        for name, value in given.items():
-            if name == "tool_calls" and isinstance(value, list):
-                for call in value:
-                    self._merge(_below(_below(into, name), call["index"]), call, *path, name, call["index"])
-            elif isinstance(value, dict):
-                self._merge(_below(into, name), value, *path, name)
-            elif isinstance(value, str) and name in _PIECES:
-                into.setdefault(name, "")
-                self._texts.setdefault((*path, name), []).append(value)
-            elif isinstance(value, list) and isinstance(into.get(name), list):
-                into[name] += value
-            elif value is not None:
-                into[name] = value
-
-
-def _below(holder: dict[Any, Any], name: object) -> dict[Any, Any]:
-    inner = holder.get(name)
-    if not isinstance(inner, dict):
-        inner = holder[name] = {}
-    return inner
-
-
-def _joined(known: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
-    if known is None:
-        return more
-    for name, value in more.items():
-        if isinstance(value, list) and isinstance(known.get(name), list):
-            known[name] += value
-        elif value is not None:
-            known[name] = value
-    return known
-
-
-def completion_of(raw: bytes, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
-    """A whole answer, normalised and measured; raises UpstreamError."""
-    if raw.removeprefix(BOM).lstrip().startswith(EVENT_STREAM):
-        body = _assembled(raw, provider, call)
-    else:
-        body = completion_body(raw, provider, legacy=call.legacy)
+def completion_of(body: dict[str, Any], provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
+    """A whole answer, normalised and measured."""
     text_bytes = _normalise(body, call)
     given, reported = likeliest(take_usage(body), provider.quirks, call.usage_max)
     outcome = outcome_of(reported, call.usage_max, estimated_usage(call, text_bytes))
@@ -342,6 +251,53 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def finish_reason(given: object) -> str | None:
+    """A provider's word for the end of a choice as OpenAI's, "error", or None where it is no end."""
+    if not isinstance(given, str) or not given:
+        return None
+    word = given[:WORD_CHARS_MAX].strip().lower().replace("-", "_").replace(" ", "_")
+    return FINISH_REASONS.get(word.removeprefix("finish_reason_"), "stop")
+
+
+def called_in(message: Mapping[str, Any]) -> str:
+    """The finish reason of a message with calls, for which several providers say "stop"; "" without."""
+    if message.get("tool_calls"):
+        return "tool_calls"
+    return "function_call" if message.get("function_call") else ""
+
+
+def said_elsewhere(choice: dict[str, Any]) -> dict[str, Any]:
+    """Takes what a choice has where its message or delta should be: the other of the two, or a text."""
+    for name in ("message", "delta"):
+        given = choice.pop(name, None)
+        if isinstance(given, dict):
+            return given
+    return {"content": choice.pop("text")} if isinstance(choice.get("text"), str) else {}
+
+
+def as_texts(message: dict[str, Any]) -> None:
+    """Rewrites content in parts as a text, and names thoughts as most clients do; changes nothing else."""
+    if type(message.get("content")) in _PARTS:
+        _join_parts(message)
+    given = message.get("reasoning_content")
+    if given is None or type(given) in _PARTS:
+        _name_thoughts(message)
+
+
+def texts_of(delta: dict[str, Any]) -> Iterator[TextAt]:
+    """Every non-empty text of a message or delta after `as_texts`: content, thoughts, refusal, calls, transcript."""
+    yield from _member(delta, "content")
+    yield from _member(delta, "reasoning_content")
+    yield from _member(delta, "refusal")
+    for holder in _callables(delta):
+        yield from _member(holder, "name")
+        yield from _member(holder, "arguments")
+        yield from _member(holder, "input")
+    audio = delta.get("audio")
+    if isinstance(audio, dict):
+        yield from _member(audio, "transcript")
+
+
 def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
     """From the text that was delivered; never more than the bounds that were sent upstream."""
     output = -(-text_bytes // BYTES_PER_TOKEN)
@@ -349,6 +305,59 @@ def estimated_usage(call: ChatCall, text_bytes: int) -> Usage:
         input=min(call.prompt_tokens_estimate, call.prompt_tokens_max),
         output=min(output, call.output_tokens_max * call.choices),
     )
+
+
+def _join_parts(message: dict[str, Any]) -> None:
+    """Clients of OpenAI's shape expect no parts, which Mistral's reasoning models send."""
+    parts = message["content"]
+    said, thought, refused = list[str](), list[str](), list[str]()
+    for part in parts if isinstance(parts, list) else [parts]:
+        if not isinstance(part, dict):
+            said += texts_in(part)
+            continue
+        said += texts_in(part.get("text"))
+        thought += texts_in(part.get("thinking")) or texts_in(part.get("reasoning"))
+        refused += texts_in(part.get("refusal"))
+    message["content"] = "".join(said) if said else None
+    for name, texts in (("reasoning_content", thought), ("refusal", refused)):
+        if texts and not message.get(name):
+            message[name] = "".join(texts)
+
+
+def _name_thoughts(message: dict[str, Any]) -> None:
+    """Some servers send the same thought under two names: it was generated once. `reasoning` stays besides, because
+    OpenRouter's clients read that.
+    """
+    for name in THOUGHTS:
+        if name in message and (thought := "".join(texts_in(message[name]))):
+            message["reasoning_content"] = thought
+            return
+    if "reasoning_content" in message:
+        message["reasoning_content"] = None
+
+
+def texts_in(value: object) -> list[str]:
+    """A text, or those of a list of text parts."""
+    if isinstance(value, list):
+        texts = [part.get("text") if isinstance(part, dict) else part for part in value]
+        return [text for text in texts if isinstance(text, str)]
+    return [value] if isinstance(value, str) else []
+
+
+def _member(holder: dict[str, Any], name: str) -> Iterator[TextAt]:
+    value = holder.get(name)
+    if isinstance(value, str) and value:
+        yield holder, name
+
+
+def _callables(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            yield from (call[kind] for kind in ("function", "custom") if isinstance(call.get(kind), dict))
+    legacy = delta.get("function_call")
+    if isinstance(legacy, dict):
+        yield legacy
 
 
 def _normalise(body: dict[str, Any], call: ChatCall) -> int:
@@ -416,16 +425,3 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
         message = choice["message"] = said_elsewhere(choice)
     as_texts(message)
     return message
-
-
-def _assembled(raw: bytes, provider: Provider, call: ChatCall) -> dict[str, Any]:
-    """The whole answer of the events with which a provider answers a request for JSON; raises UpstreamError."""
-    splitter = EventSplitter()
-    answer = Assembly(provider, call)
-    for payload in [*splitter.feed(raw), *splitter.flush()]:
-        if payload.strip() == DONE:
-            return answer.body()
-        answer.add(payload)
-    if not answer.chunks.all_finished:
-        raise not_an_answer(ENDED_EARLY)
-    return answer.body()

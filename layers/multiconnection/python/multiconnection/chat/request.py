@@ -32,7 +32,6 @@ from multiconnection.usage import Usage
 from multiconnection.web.body import Steps, at_once, json_object, validated
 from multiconnection.web.json import utf8, utf8_length
 
-from .dialect import is_thought
 from .schemas import MESSAGES_MAX, ChatMessages, ChatOptions, CompletionsBody
 
 TOOL_TYPES = ("function", "custom")
@@ -221,6 +220,11 @@ def _parts(message: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     """The parts of a validated message: none where its content is a text."""
     content = message.get("content")
     return content if isinstance(content, list) else ()
+
+
+def is_thought(part: object) -> bool:
+    """A part of an assistant's message that holds what it thought, as Mistral sends it."""
+    return isinstance(part, dict) and part.get("type") == "thinking"
 
 
 def require_affordable_parameters(request: ChatRequest, model: Model) -> None:

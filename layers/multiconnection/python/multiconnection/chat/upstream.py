@@ -1,24 +1,26 @@
 """The OpenAI-compatible dialect of chat: one class for every provider that is configuration of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 from multiconnection.calls.upstream import Completion, CostOf, Outcome, UpstreamError, UpstreamStream
-from multiconnection.catalog.models import Provider
+from multiconnection.catalog.models import Provider, Quirks
 from multiconnection.catalog.parameters import CHAT, COMPLETIONS
 from multiconnection.providers.errors import TransportFailure, not_an_answer, status_error, transport_error
 from multiconnection.providers.http import EVENTS, JSON, Exchange, Http, Outgoing, Reply, error_body, is_ok, read_body
 from multiconnection.providers.sse import BOM, EventSplitter, EventTooLarge
 
-from .answers import chunks_of, completion_body, completion_of
-from .dialect import messages_for
+from .answers import THOUGHTS, chunks_of, completion_body, completion_of, texts_in
+from .assembly import assembled, is_events
 from .relay import Relay
-from .request import ChatCall
+from .request import ChatCall, is_thought
 
 OUTPUT_LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 FIRST_TOKEN_GRACE_S = 1.0
+# Roles whose messages differ between providers.
+_OF_DIALECTS = ("assistant", "developer")
 JSON_OR_HTML = b"{[<"  # no line of an event stream begins so
 
 
@@ -31,7 +33,7 @@ class OpenAiCompatible:
     async def complete(self, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
         """Raises UpstreamError."""
         raw, _ = await self._exchange.whole(provider, chat_request(provider, call))
-        return completion_of(raw, provider, call)
+        return completion_in(raw, provider, call)
 
     async def stream(self, provider: Provider, call: ChatCall, cost_of: CostOf) -> UpstreamStream:
         """Returns once the first event is known to be good; raises UpstreamError."""
@@ -62,6 +64,12 @@ class OpenAiCompatible:
         raise status_error(reply.status, reply.headers, body, provider)
 
 
+def completion_in(raw: bytes, provider: Provider, call: ChatCall) -> Completion[dict[str, Any]]:
+    """A whole answer, in JSON or in events; raises UpstreamError."""
+    body = assembled(raw, provider, call) if is_events(raw) else completion_body(raw, provider, legacy=call.legacy)
+    return completion_of(body, provider, call)
+
+
 def chat_request(provider: Provider, call: ChatCall, *, stream_options: bool = True) -> Outgoing:
     """Raises UpstreamError when the body cannot be written as JSON."""
     path = "/completions" if call.legacy else "/chat/completions"
@@ -77,7 +85,7 @@ def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = T
     own = ("stream_options", *OUTPUT_LIMIT_FIELDS)
     fields = provider.parameters.forwarded(COMPLETIONS if call.legacy else CHAT, call.body)
     body = {name: value for name, value in fields.items() if name not in own}
-    if "messages" in body:
+    if any(message.get("role") in _OF_DIALECTS for message in body.get("messages", ())):
         body["messages"] = messages_for(provider.quirks, body["messages"])
     body["model"] = call.upstream_model
     body["max_tokens" if call.legacy else provider.quirks.output_limit_field] = call.output_tokens_max
@@ -88,6 +96,56 @@ def request_body(provider: Provider, call: ChatCall, *, stream_options: bool = T
     elif "stream" in body:
         body["stream"] = False
     return body
+
+
+def messages_for(quirks: Quirks, messages: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """A caller's messages as a provider takes them: the same object where nothing has to be changed.
+
+    `developer` is OpenAI's name for what others call `system`. Thoughts of earlier turns come back under any of the
+    names and shapes in which they were sent.
+    """
+    if not any(_differs(quirks, message) for message in messages):
+        return messages
+    return [_message_for(quirks, message) if _differs(quirks, message) else message for message in messages]
+
+
+def _differs(quirks: Quirks, message: Mapping[str, Any]) -> bool:
+    role = message.get("role")
+    if role == "developer":
+        return not quirks.developer_role
+    if role != "assistant":
+        return False
+    content = message.get("content")
+    if isinstance(content, list) and any(map(is_thought, content)):
+        return True
+    return any(name != quirks.thoughts_field and name in message for name in THOUGHTS)
+
+
+def _message_for(quirks: Quirks, message: Mapping[str, Any]) -> dict[str, Any]:
+    if message.get("role") == "developer":
+        return {**message, "role": "system"}
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    found = [*(texts_in(message.get(name)) for name in THOUGHTS)]
+    found.append([text for part in parts if is_thought(part) for text in texts_in(part.get("thinking"))])
+    thought = next(filter(None, map("".join, found)), "")
+    sent = {name: value for name, value in message.items() if name not in THOUGHTS}
+    if parts:
+        sent["content"] = [part for part in parts if not is_thought(part)] or ""
+    if thought and quirks.thoughts_field == "content":
+        sent["content"] = [
+            {"type": "thinking", "thinking": [{"type": "text", "text": thought}]},
+            *_text_parts(sent.get("content")),
+        ]
+    elif thought and quirks.thoughts_field:
+        sent[quirks.thoughts_field] = thought
+    return sent
+
+
+def _text_parts(content: object) -> Iterable[object]:
+    if isinstance(content, list):
+        return content
+    return [{"type": "text", "text": content}] if content else []
 
 
 def _callers_stream_options(call: ChatCall) -> dict[str, Any]:
