@@ -198,6 +198,14 @@ async def test_control_characters_that_nobody_escaped_are_read_and_escaped() -> 
     assert not any(byte in got.raw for byte in (b"\t", b"\x1b", b"\x01"))
 
 
+async def test_no_event_has_a_line_end_inside_whatever_a_client_takes_for_one() -> None:
+    """U+2028, U+2029 and U+0085 end lines for `splitlines`, and so for httpx's `iter_lines`."""
+    text = "a\u2028b\u2029c\x85d\x0be\x1cf€"
+    got = await relayed([ROLE, *(chunk({"content": text}) for _ in range(3)), chunk(finish="stop"), DONE])
+    assert got.text == text * 3
+    assert got.raw.decode().splitlines() == got.raw.decode().split("\n")[:-1]
+
+
 async def test_a_line_feed_that_nobody_escaped_is_read_too() -> None:
     got = await relayed([ROLE, chunk({"content": "one\ntwo"}).replace(b"\\n", b"\n"), chunk(finish="stop"), DONE])
     assert got.text == "one\ntwo"

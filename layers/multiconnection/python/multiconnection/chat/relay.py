@@ -27,6 +27,7 @@ TEMPLATE_BYTES_MAX = 16 * 1024
 PLACEHOLDER = "\ue000multiconnection\ue000"
 _PLACEHOLDER = orjson.dumps(PLACEHOLDER)[1:-1]
 _PADDING = b',"obfuscation":"'
+_SEPARATORS = [(sign.encode(), b"\\u%04x" % ord(sign)) for sign in ("\u2028", "\u2029", "\x85")]
 _VALUES = {
     name: re.compile(rb'"%s"\s*:\s*"((?:[^"\\]|\\.)*)"' % name.encode())
     for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
@@ -115,7 +116,7 @@ class Relay:
             text = template.text_of(payload)
             if text is not None and (template.call is None or template.call.passes(text, named=template.named)):
                 self._meter.text_bytes += text_length(text)
-                event = text.join(template.shown)
+                event = (text if text.isascii() else _on_one_line(text)).join(template.shown)
                 return _padded(event, padding) if padding else event
         return _padded(self._parsed(payload), padding)
 
@@ -193,7 +194,8 @@ class Relay:
     def _written(self, chunk: dict[str, Any]) -> bytes:
         if self._include_usage:
             chunk["usage"] = None
-        return b"data: %b\n\n" % encode(chunk)
+        event = b"data: %b\n\n" % encode(chunk)
+        return event if event.isascii() else _on_one_line(event)
 
 
 class Meter:
@@ -334,6 +336,13 @@ def without_padding(raw: bytes) -> tuple[bytes, bytes]:
     if at < 0 or not raw[at + len(_PADDING) : -2].isalnum():
         return raw, b""
     return raw[:at] + b"}", raw[at:]
+
+
+def _on_one_line(event: bytes) -> bytes:
+    """Escapes what is a line end to Python's `splitlines` and to clients that use it, such as httpx's `iter_lines`."""
+    for separator, escape in _SEPARATORS:
+        event = event.replace(separator, escape)
+    return event
 
 
 def _padded(event: bytes, padding: bytes) -> bytes:

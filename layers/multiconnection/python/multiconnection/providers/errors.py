@@ -306,7 +306,7 @@ def _rate_limited(asked_s: float | None, shown_s: float | None) -> UpstreamError
 
 
 def _retry_after_s(status: int, headers: Mapping[str, str], complaint: Complaint) -> tuple[float | None, float | None]:
-    """When the provider asks to be tried again, and what the caller is told: the message's words only decide that."""
+    """The time until the provider asks to be tried again, and what the caller is told: words only decide that."""
     asked_s = retry_hints.in_headers(headers, limited=status == 429)
     if asked_s is None:
         asked_s = complaint.retry_after_s
