@@ -1,4 +1,4 @@
-"""The time until a provider wants to be asked again: in a header, in its error object, or in the words of its message."""
+"""The time until a provider wants to be asked again, from a header, its error object, or the words of its message."""
 
 import re
 from collections.abc import Mapping
