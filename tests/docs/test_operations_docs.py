@@ -52,7 +52,7 @@ def watched(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def ledger_alarm_names() -> set[str]:
     """As the code spells them: `alarm("name", …)`."""
-    sources = (path.read_text() for path in PACKAGE.rglob("*.py"))
+    sources = (path.read_text() for folder in (PACKAGE, ROOT / "functions") for path in folder.rglob("*.py"))
     return {name for source in sources for name in re.findall(r"\.alarm\(\s*\"(\w+)\"", source)}
 
 

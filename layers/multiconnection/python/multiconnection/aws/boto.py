@@ -69,7 +69,7 @@ class BotoDriver:
 def aws_http(region: str, endpoint_url: str | None = None) -> AwsHttp:
     """The client of services that API functions call too, with botocore's credentials, such as an operator's profile.
 
-    It keeps no connection: workers and tools run an event loop for each task.
+    It keeps no connection: tools run an event loop for each task, and workers are frozen between two of theirs.
     """
     # It keeps the credentials, and refreshes them itself.
     session: Any = botocore.session.get_session()

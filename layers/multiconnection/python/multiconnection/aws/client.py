@@ -57,7 +57,7 @@ class AwsHttp:
         keep_alive: bool = True,
         transport: "httpx.AsyncBaseTransport | None" = None,
     ) -> None:
-        """Without `keep_alive` no connection outlives its request: workers run an event loop for each task.
+        """Without `keep_alive` no connection outlives its request: tools run an event loop for each task.
 
         `endpoint_url` stands for every service, as a local AWS does.
         """

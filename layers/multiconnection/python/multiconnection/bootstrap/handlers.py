@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from functools import cache, wraps
 from typing import Any, TypeVar
 
@@ -49,8 +50,11 @@ def worker(handler: Handler) -> Handler:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it on the process's own event loop, which what workers keep between invocations may be bound to."""
-    return _runner().run(coroutine)
+    """Run it on the process's own event loop, which what workers keep between invocations may be bound to.
+
+    In the caller's context: a runner would keep that of its first run, and with it the ids of that invocation.
+    """
+    return _runner().run(coroutine, context=copy_context())
 
 
 @cache

@@ -182,8 +182,11 @@ def encode(row: UsageRow) -> str:
 
 
 def decode(body: str) -> UsageRow:
-    """Raises KeyError or ValueError on a message that is not ours."""
-    return items.parse_usage(json.loads(body))
+    """Raises ValueError on a message that is not ours."""
+    try:
+        return items.parse_usage(json.loads(body))
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise ValueError(f"not a decision: {type(exc).__name__}") from exc
 
 
 def _account(item: Item | None) -> Account | None:

@@ -49,7 +49,7 @@ class Maintenance:
         """Settle a message of the fallback queue; False if it has to be delivered again."""
         try:
             row = decode(body)
-        except (KeyError, ValueError) as exc:
+        except ValueError as exc:
             self.alarms.alarm("fallback_message_unreadable", message_id=message_id, error=repr(exc))
             return False
         return await self.ledger.replay(row)
