@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from local.demo_upstream.testing import demo_upstream
@@ -74,6 +75,8 @@ PAID = {
 FREE = {"embeddings-moderations"}
 # In the order of an order's life; nobody has decided about the example.
 STEPS = ("look", "review", "expire", "credit", "notify")
+WORKERS = ("sweeper-every-minute", "fallback-fallback-queue", "recharge-look", "reconciler-daily")
+INVOCATIONS = 100
 # Not what `make sam-local` writes.
 FILES = sorted(file for file in EVENTS.glob("*.json") if file.name != "env.json")
 REQUESTS = {file.stem: event for file in FILES if "httpMethod" in (event := json.loads(file.read_text()))}
@@ -95,6 +98,9 @@ class Functions:
     def invoke(self, event_name: str) -> Any:
         """Send a file of events/ to its function."""
         return self.send(event_name, json.loads((EVENTS / f"{event_name}.json").read_text()))
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
 
     def send(self, event_name: str, event: Any) -> Any:
         name = function_of(event_name)
@@ -220,6 +226,22 @@ def test_a_message_that_cannot_be_read_comes_again_alone(functions: Functions) -
     for records in ([good, bad], [bad]):
         answer = functions.send("fallback-fallback-queue", {"Records": records})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+
+
+@pytest.mark.parametrize("event", WORKERS)
+def test_a_worker_keeps_what_it_has_built(functions: Functions, event: str) -> None:
+    functions.invoke(event)
+    process = psutil.Process(functions.pid(function_of(event)))
+
+    def growth(invocations: int) -> int:
+        """Bytes of resident memory."""
+        before = process.memory_info().rss
+        for _ in range(invocations):
+            functions.invoke(event)
+        return process.memory_info().rss - before
+
+    growth(20)
+    assert growth(INVOCATIONS) < 20_000_000, "clients that are built anew leave a megabyte each time"
 
 
 def test_a_daily_sweep_reads_all_accounts(functions: Functions) -> None:

@@ -103,3 +103,5 @@ def test_the_lines_of_every_invocation_have_its_own_id(world: LedgerWorld, capsy
         invoke({"strange": "{}"}, f"lambda-{number}")
     written = [line for line in lines(capsys.readouterr().err) if "alarm" in line]
     assert [line["request_id"] for line in written] == ["lambda-0", "lambda-1", "lambda-2"]
+    built = shared_workers.cache_info()
+    assert (built.misses, built.hits) == (1, 2), "clients are built by the first invocation of a process"

@@ -49,6 +49,10 @@ class HandlerProcess:
         assert line, "the handler failed"
         return json.loads(line)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.communicate(timeout=60)
 

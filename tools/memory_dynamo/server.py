@@ -69,6 +69,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body in one write: the second of two waits 40 ms for the client to acknowledge the first.
+    wbufsize = -1
     server: _Server
 
     def do_POST(self) -> None:
