@@ -15,7 +15,7 @@ from multiconnection.calls.pipeline import CallConfig, Calls, Router
 from multiconnection.calls.reservation import Reserver
 from multiconnection.calls.settlement import InFlightCalls
 from multiconnection.calls.streaming import COMMENT, StreamedAnswer
-from multiconnection.catalog.models import Model, Switches, parse_model
+from multiconnection.catalog.models import Model, Switches, UpstreamRef, parse_model
 from multiconnection.catalog.service import CatalogService, ListingService
 from multiconnection.catalog.store import CatalogTable
 from multiconnection.chat.service import ChatAnswer, ChatService
@@ -108,13 +108,17 @@ def a_model(**changes: Any) -> Model:
 
 
 class Models:
-    """A `CatalogSource` that can fail and counts its readings; everything is on unless `switched` has switches."""
+    """A `CatalogSource` that can fail and counts its readings; everything is on unless `switched` has switches.
+
+    Cool-downs are shared over `cooling` if there is one.
+    """
 
     def __init__(self, *models: Model) -> None:
         self.found = list(models)
         self.failure: Exception | None = None
         self.readings = 0
         self.switched: CatalogTable | None = None
+        self.cooling: CatalogTable | None = None
 
     async def models(self) -> list[Model]:
         self.readings += 1
@@ -124,6 +128,12 @@ class Models:
 
     async def switches(self) -> Switches:
         return await self.switched.switches() if self.switched else Switches()
+
+    async def cool_downs(self) -> Mapping[UpstreamRef, float]:
+        return await self.cooling.cool_downs() if self.cooling else {}
+
+    async def share_cool_down(self, upstream: UpstreamRef, until_s: float, latest_s: float) -> bool:
+        return self.cooling is not None and await self.cooling.share_cool_down(upstream, until_s, latest_s)
 
 
 @dataclass

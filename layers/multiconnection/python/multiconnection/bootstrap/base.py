@@ -60,6 +60,7 @@ class Base:
     uploads: UploadService
 
     async def aclose(self) -> None:
+        await self.catalog.cool_downs.aclose()
         await self.providers.aclose()
         await self.aws.aclose()
         await self.session.close()

@@ -234,13 +234,13 @@ class ReservedCall(Generic[CallT]):
 class Router:
     """Chooses the upstream of a call: catalog order, cool-downs, bounded retries before the first byte.
 
-    Remembers which upstreams failed lately; shared by all calls of a process.
+    Which upstreams failed lately the catalog's cool-downs remember; shared by all calls of a process.
     """
 
     def __init__(self, catalog: CatalogService, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._cooling: dict[UpstreamRef, float] = {}
+        self._cool_downs = catalog.cool_downs
 
     async def call(
         self, model: Model, attempts: Attempts, operation: Callable[[Provider, UpstreamRef], Awaitable[T]]
@@ -260,11 +260,12 @@ class Router:
                 answer = await operation(provider, upstream)
             except UpstreamError as exc:
                 last = exc
-                self._cool_down(upstream, exc)
+                self._cool_downs.begin(upstream, exc.cool_down_s, unreachable=exc.unreachable)
                 self._note_failure(attempts, exc, began_s)
                 if not exc.retry_elsewhere:
                     break
             else:
+                self._cool_downs.unreachable.discard(upstream.provider)
                 attempts.answered_ms = self._ms_since(began_s)
                 return answer
         if last is None:
@@ -273,19 +274,14 @@ class Router:
 
     def _order(self, model: Model) -> Iterator[UpstreamRef]:
         """Upstreams that are not cooling down first; each as often as its provider allows, at most four in all."""
-        now = self._clock.now()
         upstreams = self._catalog.upstreams(model)
-        ordered = sorted(upstreams, key=lambda upstream: self._cooling.get(upstream, 0.0) > now)
+        ordered = sorted(upstreams, key=self._cool_downs.active(upstreams).__contains__)
         tries = 0
         for round_ in range(ATTEMPTS_MAX):
             for upstream in ordered:
                 if round_ < self._catalog.provider(upstream.provider).attempts_max and tries < ATTEMPTS_MAX:
                     tries += 1
                     yield upstream
-
-    def _cool_down(self, upstream: UpstreamRef, exc: UpstreamError) -> None:
-        if exc.cool_down_s:
-            self._cooling[upstream] = self._clock.now() + exc.cool_down_s
 
     def _note_failure(self, attempts: Attempts, exc: UpstreamError, began_s: float) -> None:
         """A provider that refuses a bad request has answered; it has not failed."""

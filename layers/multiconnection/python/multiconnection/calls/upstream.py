@@ -40,7 +40,8 @@ class UpstreamError(Exception):
     """An attempt failed before anything of its answer was shown to the caller.
 
     `error` is what the caller gets when no other attempt succeeds. `retry_elsewhere` is False when the request
-    itself is at fault (400, 404, 413, 422). `cool_down_s` says how long to leave this upstream alone.
+    itself is at fault (400, 404, 413, 422). `cool_down_s` says how long to leave this upstream alone. `unreachable`:
+    no connection was made, so no model of this provider can be reached either.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class UpstreamError(Exception):
         retry_elsewhere: bool,
         cool_down_s: float = 0.0,
         ended: Ended = Ended.UPSTREAM_ERROR,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(error.message)
         self.error = error
         self.retry_elsewhere = retry_elsewhere
         self.cool_down_s = cool_down_s
         self.ended = ended
+        self.unreachable = unreachable
 
     def outcome(self) -> Outcome:
         """The outcome of a call that ends with this error: nothing is charged."""

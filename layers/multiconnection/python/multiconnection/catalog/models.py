@@ -88,6 +88,11 @@ class UpstreamRef:
     provider: str
     model: str
 
+    @property
+    def whole_provider(self) -> "UpstreamRef":
+        """The name of all models of the provider at once, in cool-downs."""
+        return UpstreamRef(self.provider, "")
+
 
 @dataclass(frozen=True, slots=True)
 class Quirks:

@@ -1,7 +1,8 @@
 """The catalog as a process knows it, the lists of models and prices, and the models that past calls were priced by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,16 @@ from .schemas import ModelAnswer, PricedModelAnswer
 from .store import CatalogTable
 
 VERSIONS_MAX = 1000
+# A shared cool-down lasts no longer, whatever stands in the table: as long as the longest of a single process.
+COOL_DOWN_MAX_S = 60.0
+# Shorter ones are over before most processes would read them.
+COOL_DOWN_SHARED_MIN_S = 10.0
+# Clocks of Lambda differ by milliseconds; a value that is further ahead than this comes from a wrong one.
+CLOCK_SKEW_S = 5.0
+# Bounds the reading of the catalog for cool-downs that end.
+RELOAD_MIN_S = 5.0
+SHARE_TIMEOUT_S = 2.0
+log = logging.getLogger(__name__)
 Version = tuple[str, int]
 """A model's id and price version."""
 
@@ -31,6 +42,92 @@ class CatalogSource(Protocol):
     async def switches(self) -> Switches:
         """Raises StoreError."""
 
+    async def cool_downs(self) -> Mapping[UpstreamRef, float]:
+        """Those of all processes, unchecked, in seconds since the epoch. Never raises."""
+
+    async def share_cool_down(self, upstream: UpstreamRef, until_s: float, latest_s: float) -> bool:
+        """Raises StoreError."""
+
+
+class CoolDowns:
+    """Upstreams that failed lately: those that this process saw fail, and those that other processes shared.
+
+    A cool-down only puts an upstream behind the others of a model: one that is alone is tried as ever.
+    """
+
+    def __init__(self, source: CatalogSource, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._own: dict[UpstreamRef, float] = {}
+        self._written: dict[UpstreamRef, float] = {}
+        self._sharing: set[asyncio.Task[None]] = set()
+        self.shared: Mapping[UpstreamRef, float] = {}
+        self.unreachable: set[str] = set()
+        """Providers to which this process could not connect at its last attempt."""
+
+    def active(self, upstreams: Iterable[UpstreamRef]) -> Collection[UpstreamRef]:
+        """Those that are cooling down."""
+        if not self._own and not self.shared:
+            return ()
+        now_s = self._clock.now()
+        return {ref for ref in upstreams if max(self._until_s(ref), self._until_s(ref.whole_provider)) > now_s}
+
+    def begin(self, upstream: UpstreamRef, cool_down_s: float, *, unreachable: bool) -> None:
+        """Note a failure. What it says about the provider, and not only about one request, is shared.
+
+        A provider says itself that it refuses our key or that a limit is used up for a while. That it cannot be reached
+        may be the fault of this process's network: it is shared after the second time in a row, for a minute.
+        """
+        now_s = self._clock.now()
+        if cool_down_s:
+            self._own[upstream] = now_s + cool_down_s
+        if not unreachable:
+            self.unreachable.discard(upstream.provider)
+            if cool_down_s >= COOL_DOWN_SHARED_MIN_S:
+                self._share(upstream, now_s + min(cool_down_s, COOL_DOWN_MAX_S))
+        elif upstream.provider in self.unreachable:
+            self._share(upstream.whole_provider, now_s + COOL_DOWN_MAX_S)
+        else:
+            self.unreachable.add(upstream.provider)
+
+    def adopt(self, found: Mapping[UpstreamRef, float]) -> float:
+        """Take over what others have shared; the seconds since the epoch at which it has to be read again."""
+        now_s = self._clock.now()
+        latest_s = now_s + COOL_DOWN_MAX_S
+        self.shared = {
+            ref: min(until_s, latest_s) for ref, until_s in found.items() if now_s < until_s <= latest_s + CLOCK_SKEW_S
+        }
+        # At its end the first process that tries again may have shared it anew.
+        return max(min(self.shared.values(), default=latest_s), now_s + RELOAD_MIN_S)
+
+    async def aclose(self) -> None:
+        for task in self._sharing:
+            task.cancel()
+        await asyncio.gather(*self._sharing, return_exceptions=True)
+
+    def _until_s(self, upstream: UpstreamRef) -> float:
+        return max(self._own.get(upstream, 0.0), self.shared.get(upstream, 0.0))
+
+    def _share(self, upstream: UpstreamRef, until_s: float) -> None:
+        """Written beside the call, which waits for nothing, and only when no shared one is known to last."""
+        known_s = max(self._written.get(upstream, 0.0), self.shared.get(upstream, 0.0))
+        if known_s > self._clock.now():
+            return
+        self._own[upstream] = self._written[upstream] = until_s
+        task = asyncio.create_task(self._write(upstream, until_s))
+        self._sharing.add(task)
+        task.add_done_callback(self._sharing.discard)
+
+    async def _write(self, upstream: UpstreamRef, until_s: float) -> None:
+        named = {"provider": upstream.provider, "upstream_model": upstream.model or "*"}
+        latest_s = self._clock.now() + COOL_DOWN_MAX_S + CLOCK_SKEW_S
+        try:
+            async with asyncio.timeout(SHARE_TIMEOUT_S):
+                if await self._source.share_cool_down(upstream, until_s, latest_s):
+                    log.warning("cool_down_shared", extra=named)
+        except (StoreError, TimeoutError) as exc:
+            log.warning("cool_down_not_shared", extra={**named, "error": type(exc).__name__})
+
 
 async def never_changing() -> None:
     """`refresh_providers` of providers that are fixed."""
@@ -39,7 +136,7 @@ async def never_changing() -> None:
 class CatalogService:
     """Models that a configured provider serves, and their upstreams in order.
 
-    One query per `cache_s`; while the table cannot be read, a stale copy is used.
+    Three queries per `cache_s`; while the table cannot be read, a stale copy is used.
     """
 
     def __init__(
@@ -57,6 +154,7 @@ class CatalogService:
         self._alarms = alarms
         self._cache_s = cache_s
         self._refresh_providers = refresh_providers
+        self.cool_downs = CoolDowns(source, clock)
         self._switches = Switches()
         self._catalog: Catalog | None = None
         self._fresh_until = 0.0
@@ -115,13 +213,16 @@ class CatalogService:
 
     async def _load(self) -> None:
         try:
-            models, switches = await asyncio.gather(self._source.models(), self._source.switches())
+            source = self._source
+            models, switches, cool = await asyncio.gather(source.models(), source.switches(), source.cool_downs())
             self._catalog, self._switches = Catalog.of(models), switches
         except (StoreError, CatalogError) as exc:
             self._alarms.alarm("catalog_unreadable", error=str(exc))
             self._fresh_until = self._clock.now() + 1
         else:
             self._fresh_until = self._clock.now() + self._cache_s
+            if cool or self.cool_downs.shared:
+                self._fresh_until = min(self._fresh_until, self.cool_downs.adopt(cool))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """Table Catalog: the current entry of each model (its head) in one partition, and every price version, immutable.
 
-A third partition holds switches: what is out of service, providers by name and models with their codes.
+A third partition holds switches: what is out of service, providers by name and models with their codes. A fourth holds
+cool-downs, the only items that the functions that forward calls may write.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from multiconnection.audit.log import AuditedWrites, AuditEntry, WriteRefused
 from multiconnection.aws import dynamo as a
 from multiconnection.aws.dynamo import ConditionFailed, Driver, Item, query_items
+from multiconnection.retry import StoreError
 
 from .models import (
     Catalog,
@@ -21,12 +24,18 @@ from .models import (
     PriceVersion,
     SwitchChanged,
     Switches,
+    UpstreamRef,
     parse_model,
 )
 
 _HEADS = "HEAD"
 _PRICES = ("price_version", "prices", "cost_prices", "long_context")
 _SWITCHES, _PROVIDER, _MODEL = "SWITCH", "provider#", "model#"
+# The condition of the policies in template.yaml names this partition.
+COOL_DOWNS = "COOL_DOWN"
+# More than all providers and their limited models together: one page, whatever a process may have written.
+COOL_DOWNS_MAX = 200
+log = logging.getLogger(__name__)
 
 
 class CatalogTable:
@@ -57,6 +66,39 @@ class CatalogTable:
             elif name.startswith(_MODEL):
                 models[a.read_text(item, "code")] = name.removeprefix(_MODEL)
         return Switches(frozenset(off), models)
+
+    async def cool_downs(self) -> Mapping[UpstreamRef, float]:
+        """Upstreams and the seconds since the epoch until which some process leaves them alone.
+
+        The values are those processes' own: expired ones are among them, and none is checked. Nobody depends on them,
+        so a failure is none at all and never raises.
+        """
+        query = {**self._query(COOL_DOWNS, consistent=False), "Limit": COOL_DOWNS_MAX}
+        try:
+            items = (await self._driver.call("Query", query)).get("Items", ())
+        except StoreError as exc:
+            log.warning("cool_downs_unreadable", extra={"error": type(exc).__name__})
+            return {}
+        found = ((_cooling_upstream(item), _cools_until_s(item)) for item in items)
+        return {ref: until_s for ref, until_s in found if until_s is not None}
+
+    async def share_cool_down(self, upstream: UpstreamRef, until_s: float, latest_s: float) -> bool:
+        """Write a cool-down unless a longer one is there, which ends by `latest_s`: none that is right can be later."""
+        update = {
+            "TableName": self._table,
+            "Key": _key(COOL_DOWNS, f"{upstream.provider}#{upstream.model}"),
+            "UpdateExpression": "SET until_ms = :until",
+            "ConditionExpression": "attribute_not_exists(until_ms) OR until_ms < :until OR until_ms > :latest",
+            "ExpressionAttributeValues": {
+                ":until": a.number(int(until_s * 1000)),
+                ":latest": a.number(int(latest_s * 1000)),
+            },
+        }
+        try:
+            await self._driver.call("UpdateItem", update)
+        except ConditionFailed:
+            return False
+        return True
 
     async def heads(self) -> Sequence[Head]:
         """Every model, disabled ones too; strongly consistent."""
@@ -221,6 +263,17 @@ def _entry(item: Item) -> Entry:
 
 def _head(item: Item) -> Head:
     return Head(_entry(item), a.read_flag(item, "enabled"), a.read_text(item, "entry"))
+
+
+def _cooling_upstream(item: Item) -> UpstreamRef:
+    provider, _, model = a.read_text(item, "sk").partition("#")
+    return UpstreamRef(provider, model)
+
+
+def _cools_until_s(item: Item) -> float | None:
+    """None for a value of another type or of another size than ours."""
+    digits = str(item.get("until_ms", {}).get("N", ""))
+    return int(digits) / 1000 if digits.isdecimal() and len(digits) < 16 else None
 
 
 def _version(item: Item) -> PriceVersion:

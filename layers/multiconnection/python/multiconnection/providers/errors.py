@@ -147,9 +147,9 @@ class Complaint:
 def transport_error(failure: TransportFailure) -> UpstreamError:
     """A broken exchange before anything of the answer was shown."""
     if isinstance(failure, ConnectFailed):
-        return _elsewhere(UpstreamFailed("The provider could not be reached."), CONNECT_COOL_DOWN_S)
+        return _unreachable(UpstreamFailed("The provider could not be reached."))
     if isinstance(failure, ConnectTimedOut):
-        return _elsewhere(UpstreamTimeout("The provider did not accept a connection in time."), CONNECT_COOL_DOWN_S)
+        return _unreachable(UpstreamTimeout("The provider did not accept a connection in time."))
     if isinstance(failure, AnswerTimedOut):
         # The provider may be working on it, and may bill it: a program should not simply ask again.
         return _elsewhere(UpstreamTimeout("The provider did not answer in time.", retryable=False), FAILURE_COOL_DOWN_S)
@@ -328,6 +328,10 @@ def _elsewhere(
     error: UpstreamFailed | RateLimited, cool_down_s: float, ended: Ended = Ended.UPSTREAM_ERROR
 ) -> UpstreamError:
     return UpstreamError(error, retry_elsewhere=True, cool_down_s=cool_down_s, ended=ended)
+
+
+def _unreachable(error: UpstreamFailed) -> UpstreamError:
+    return UpstreamError(error, retry_elsewhere=True, cool_down_s=CONNECT_COOL_DOWN_S, unreachable=True)
 
 
 def _is_flat_error(value: Mapping[str, Any]) -> bool:
