@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from multiconnection.audio import routes as audio_routes
 from multiconnection.catalog import routes as catalog_routes
+from multiconnection.catalog.store import COOL_DOWNS
 from multiconnection.chat import routes as chat_routes
 from multiconnection.embeddings import routes as embeddings_routes
 from multiconnection.history import routes as history_routes
@@ -55,8 +56,9 @@ async def exercise(world: WireWorld) -> None:
     """Every route of every API function, good and bad; those the function does not serve are 404s."""
     for stream in (False, True):
         await world.chat(stream=stream)
-        world.provider.statuses = [500]
-        await world.chat(stream=stream)
+        for status in (500, 401):
+            world.provider.statuses, world.second.statuses = [status], [status]
+            await world.chat(stream=stream)
     for path, body in OTHERS.items():
         await world.client.post(path, json=body, headers=world.headers)
     await world.client.post("/v1/uploads", json={"bytes": 1, "content_type": "image/png"}, headers=world.headers)
@@ -68,11 +70,19 @@ async def exercise(world: WireWorld) -> None:
 async def test_a_function_asks_for_nothing_that_it_may_not_have(function: str) -> None:
     router: APIRouter = ROUTERS[function]
     async with wire_world(secret={"OPENAI_API_KEY": "x", "OPENROUTER_API_KEY": "y"}, routers=(router,)) as world:
+        seeded = {item["pk"]["S"] for item in world.aws.dynamo.items("catalog")}
         await exercise(world)
-        asked = {(TABLES[table], _action(operation)) for table, operation in world.aws.requests}
+        asked = {(_resource(table, operation), _action(operation)) for table, operation in world.aws.requests}
+        written = {item["pk"]["S"] for item in world.aws.dynamo.items("catalog")} - seeded
     allowed = {(resource, action) for resource, actions in NEEDS[function].items() for action in actions}
     assert asked <= allowed
     assert {resource for resource, _ in asked} >= {"KeysTable"}
+    assert written == ({COOL_DOWNS} if f"CatalogTable/{COOL_DOWNS}" in NEEDS[function] else set())
+
+
+def _resource(table: str, operation: str) -> str:
+    """Of the catalog only cool-downs are written: the test looks at the items themselves."""
+    return f"CatalogTable/{COOL_DOWNS}" if (table, operation) == ("catalog", "UpdateItem") else TABLES[table]
 
 
 def _action(operation: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from local.template_values import read_yaml
+from multiconnection.catalog.store import COOL_DOWNS
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -34,6 +35,7 @@ CALLS = (
         UsageTable="dynamodb:GetItem dynamodb:PutItem",
         FallbackQueue="sqs:SendMessage",
     )
+    | {f"CatalogTable/{COOL_DOWNS}": frozenset({"dynamodb:UpdateItem"})}
 )
 # Resources without a logical id: executions of our state machine, and SES identities (a condition names the sender).
 _ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
@@ -42,6 +44,7 @@ IDENTITIES = f"arn:${{AWS::Partition}}:ses:{_ACCOUNT}:identity/*"
 # GetMetricData takes no resource.
 ANY_METRIC = "*"
 READS_UPLOADS = {"PayloadBucket/uploads": frozenset({"s3:GetObject"})}
+NOTICE_RECORDS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
 NEEDS: Mapping[str, Needs] = {
     "ChatFunction": CALLS | READS_UPLOADS,
     "AudioFunction": CALLS | READS_UPLOADS,
@@ -101,9 +104,8 @@ NEEDS: Mapping[str, Needs] = {
         BalancesTable="dynamodb:UpdateItem",
         CreditsTable="dynamodb:GetItem dynamodb:PutItem",
         AdminTopic="sns:Publish",
-        LimitsTable="dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
     )
-    | {IDENTITIES: frozenset({"ses:SendEmail"})},
+    | {IDENTITIES: frozenset({"ses:SendEmail"}), "LimitsTable/notice#": frozenset(NOTICE_RECORDS)},
     "SweeperFunction": {
         "BalancesTable": frozenset({"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}),
         "BalancesTable/index/by_activity": frozenset({"dynamodb:Query"}),
@@ -132,7 +134,6 @@ NEEDS: Mapping[str, Needs] = {
 WRITES = frozenset(
     f"dynamodb:{action}" for action in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert")
 )
-NOTICE_RECORDS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
 # The only functions that may ever put money into an account: approved orders, adjustments, the test credit.
 CREDITORS = frozenset({"RechargeFunction", "AdminFunction", "AccountFunction"})
 
@@ -166,17 +167,32 @@ def granted(function: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Resource → allowed actions. A statement that is not understood exactly fails the test."""
     found: dict[str, frozenset[str]] = {}
     for statement, _ in statements(function):
-        # Mail from the sender's address alone, and records of notices alone.
-        of_notices = statement["Action"] == NOTICE_RECORDS and "LimitsTable" in str(statement["Resource"])
-        narrowed = of_notices or "ses:SendEmail" in statement["Action"]
-        conditioned = {"Condition"} if narrowed else set()
-        assert statement.keys() == {"Effect", "Action", "Resource"} | conditioned, statement
+        assert statement.keys() - {"Condition"} == {"Effect", "Action", "Resource"}, statement
         assert statement["Effect"] == "Allow"
+        items = _items(statement)
         listed = statement["Resource"]
         for resource in listed if isinstance(listed, list) else [listed]:
-            name = _name(resource)
+            name = _name(resource) + items
             found[name] = found.get(name, frozenset()) | frozenset(statement["Action"])
     return found
+
+
+def _items(statement: Mapping[str, Any]) -> str:
+    """ "/PARTITION" if only the items of one partition are meant. A condition that is not understood fails the test."""
+    match statement.get("Condition"):
+        case None:
+            return ""
+        case {"StringEquals": {"ses:FromAddress": {"Ref": "NoticeSender"}}}:
+            assert statement["Action"] == ["ses:SendEmail"]
+            return ""
+        case {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [str(partition)]}}:
+            # Of a request without a key the condition would be true: an update always has one.
+            assert statement["Action"] == ["dynamodb:UpdateItem"]
+            return f"/{partition}"
+        case {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["notice#*"]}}:
+            assert statement["Action"] == NOTICE_RECORDS
+            return "/notice#"
+    raise AssertionError(f"not a known condition: {statement}")
 
 
 def _name(resource: object) -> str:
@@ -240,6 +256,18 @@ def test_chat_writes_no_orders_prices_credits_or_keys(resources: Mapping[str, An
     rights = granted(functions(resources)["ChatFunction"])
     for table in ("OrdersTable", "CatalogTable", "CreditsTable", "KeysTable"):
         assert not rights.get(table, frozenset()) & WRITES, table
+
+
+def test_whoever_forwards_calls_writes_cool_downs_and_nothing_else_in_the_catalog(resources: Mapping[str, Any]) -> None:
+    forwarding = {
+        name for name, function in functions(resources).items() if f"CatalogTable/{COOL_DOWNS}" in granted(function)
+    }
+    assert forwarding == {"ChatFunction", "AudioFunction", "ImagesFunction", "EmbeddingsFunction"}
+    for name in forwarding:
+        rights = granted(functions(resources)[name])
+        assert [resource for resource, actions in rights.items() if "Catalog" in resource and actions & WRITES] == [
+            f"CatalogTable/{COOL_DOWNS}"
+        ]
 
 
 CONDITIONS = {"secretsmanager:GetSecretValue": "HasProviderSecret", "ses:SendEmail": "HasNoticeSender"}

@@ -36,7 +36,7 @@ def written(function: str) -> set[str]:
 def _word(resource: str) -> str:
     if resource.startswith("PayloadBucket/"):
         return f"{resource.removeprefix('PayloadBucket/')}/"
-    return resource.removesuffix("Table")
+    return resource.replace("Table", "")
 
 
 def row(function: str) -> list[str]:

@@ -43,7 +43,7 @@ class CatalogSource(Protocol):
         """Raises StoreError."""
 
     async def cool_downs(self) -> Mapping[UpstreamRef, float]:
-        """Those of all processes, unchecked, in seconds since the epoch. Never raises."""
+        """Return the cool-downs of all processes, unchecked, in seconds since the epoch. Never raises."""
 
     async def share_cool_down(self, upstream: UpstreamRef, until_s: float, latest_s: float) -> bool:
         """Raises StoreError."""
@@ -66,7 +66,7 @@ class CoolDowns:
         """Providers to which this process could not connect at its last attempt."""
 
     def active(self, upstreams: Iterable[UpstreamRef]) -> Collection[UpstreamRef]:
-        """Those that are cooling down."""
+        """Return the upstreams that are cooling down."""
         if not self._own and not self.shared:
             return ()
         now_s = self._clock.now()
