@@ -333,7 +333,7 @@ async def test_a_write_that_hangs_is_given_up_and_nobody_waits_for_it(caplog: py
         await asyncio.sleep(3600)
         return True
 
-    here.models.share_cool_down = hang  # type: ignore[method-assign]
+    here.models.share_cool_down = hang  # type: ignore[method-assign, assignment]
     before = asyncio.get_running_loop().time()
     assert await here.tries(refused_key()) == ["one", "two"]
     assert asyncio.get_running_loop().time() - before < 0.2

@@ -105,7 +105,7 @@ NEEDS: Mapping[str, Needs] = {
         CreditsTable="dynamodb:GetItem dynamodb:PutItem",
         AdminTopic="sns:Publish",
     )
-    | {IDENTITIES: frozenset({"ses:SendEmail"}), "LimitsTable/notice#": frozenset(NOTICE_RECORDS)},
+    | {IDENTITIES: frozenset({"ses:SendEmail"}), "LimitsTable/notice": frozenset(NOTICE_RECORDS)},
     "SweeperFunction": {
         "BalancesTable": frozenset({"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}),
         "BalancesTable/index/by_activity": frozenset({"dynamodb:Query"}),
@@ -191,7 +191,7 @@ def _items(statement: Mapping[str, Any]) -> str:
             return f"/{partition}"
         case {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["notice#*"]}}:
             assert statement["Action"] == NOTICE_RECORDS
-            return "/notice#"
+            return "/notice"
     raise AssertionError(f"not a known condition: {statement}")
 
 
