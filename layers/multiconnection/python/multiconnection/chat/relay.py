@@ -27,7 +27,8 @@ TEMPLATE_BYTES_MAX = 16 * 1024
 PLACEHOLDER = "\ue000multiconnection\ue000"
 _PLACEHOLDER = orjson.dumps(PLACEHOLDER)[1:-1]
 _PADDING = b',"obfuscation":"'
-_SEPARATORS = [(sign.encode(), b"\\u%04x" % ord(sign)) for sign in ("\u2028", "\u2029", "\x85")]
+# U+2028, U+2029 and U+0085 are line ends to Python's `splitlines`, and so to clients with httpx's `iter_lines`.
+_SEPARATORS = re.compile(b"\xe2\x80[\xa8\xa9]|\xc2\x85")
 _VALUES = {
     name: re.compile(rb'"%s"\s*:\s*"((?:[^"\\]|\\.)*)"' % name.encode())
     for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
@@ -116,7 +117,7 @@ class Relay:
             text = template.text_of(payload)
             if text is not None and (template.call is None or template.call.passes(text, named=template.named)):
                 self._meter.text_bytes += text_length(text)
-                event = (text if text.isascii() else _on_one_line(text)).join(template.shown)
+                event = (text if text.isascii() else _SEPARATORS.sub(_escaped, text)).join(template.shown)
                 return _padded(event, padding) if padding else event
         return _padded(self._parsed(payload), padding)
 
@@ -195,7 +196,7 @@ class Relay:
         if self._include_usage:
             chunk["usage"] = None
         event = b"data: %b\n\n" % encode(chunk)
-        return event if event.isascii() else _on_one_line(event)
+        return event if event.isascii() else _SEPARATORS.sub(_escaped, event)
 
 
 class Meter:
@@ -338,11 +339,8 @@ def without_padding(raw: bytes) -> tuple[bytes, bytes]:
     return raw[:at] + b"}", raw[at:]
 
 
-def _on_one_line(event: bytes) -> bytes:
-    """Escapes what is a line end to Python's `splitlines` and to clients that use it, such as httpx's `iter_lines`."""
-    for separator, escape in _SEPARATORS:
-        event = event.replace(separator, escape)
-    return event
+def _escaped(separator: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(separator[0].decode())
 
 
 def _padded(event: bytes, padding: bytes) -> bytes:
