@@ -152,7 +152,9 @@ async def test_content_is_one_text_and_thoughts_have_one_name(given: dict[str, A
 async def test_thoughts_under_the_provider_s_name_take_the_fast_path() -> None:
     """One template for all of them: each event says the thought under both names, and nothing of an earlier one."""
     texts = ["a", "b\\n", "€", "d"]
-    got = await relayed([ROLE, *(chunk({"reasoning": text}) for text in texts), chunk(finish="stop"), DONE])
+    pieces = [b"data: " + json.dumps(orjson.loads(chunk({"reasoning": text})[6:])).encode() + b"\n\n" for text in texts]
+    got = await relayed([ROLE, *pieces, chunk(finish="stop"), DONE])
+    assert got.raw.count(b"\\u20ac") == 2, "a chunk that a template knows keeps its escapes"
     shown = [part["choices"][0]["delta"] for part in got.chunks[1:-1]]
     assert shown == [{"reasoning": text, "reasoning_content": text} for text in texts]
     assert got.outcome.usage.output == 2  # 1 + 3 + 3 + 1 bytes, each counted once
