@@ -29,7 +29,7 @@ def test_a_chat_is_answered_with_usage_and_its_cost(sdk: SdkRun) -> None:
 def test_the_request_id_finds_the_usage_row(sdk: SdkRun) -> None:
     facts = sdk["chat"]
     row = sdk.customer.usage_row(facts["request_id"])
-    assert (row["request_id"], row["cost"]) == (facts["request_id"], facts["usage"]["cost"])
+    assert (row["request_id"], float(row["cost"])) == (facts["request_id"], facts["usage"]["cost"])
     assert (row["ended"], row["usage_source"], row["streamed"]) == ("complete", "upstream", False)
 
 
