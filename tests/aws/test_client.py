@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -176,6 +177,40 @@ async def test_an_operation_that_may_be_repeated_is_sent_again_after_a_failure()
     with pytest.raises(AwsRefused, match="Odd"):
         await service(answer, attempts_max=2).call("DescribeExecution", {})
     assert not answers
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("repeat_s", "least", "most"), [(3.0, 4, 12), (0.0, 1, 1)])
+async def test_repetitions_pause_for_random_times_and_end_in_time(repeat_s: float, least: int, most: int) -> None:
+    clock, asked_s = asyncio.get_running_loop(), list[float]()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        asked_s.append(clock.time())
+        return httpx.Response(400, json={"__type": "TooManyRequestsException"})
+
+    with pytest.raises(AwsRefused, match="TooManyRequests"):
+        await service(answer, attempts_max=12, repeat_s=repeat_s).call("DescribeUserPoolClient", {})
+    assert least <= len(asked_s) <= most
+    # The longest pause is 2 s.
+    assert asked_s[-1] - asked_s[0] <= repeat_s + 2
+    assert len({after - before for before, after in pairwise(asked_s)}) >= min(least - 1, 3)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("failure", [httpx.Response(500), httpx.ConnectError("no"), httpx.ReadTimeout("no")], ids=repr)
+async def test_a_service_that_is_down_is_asked_twice_however_many_attempts_load_may_take(failure: Any) -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if isinstance(failure, Exception):
+            raise failure
+        assert isinstance(failure, httpx.Response)
+        return failure
+
+    with pytest.raises((AwsRefused, AwsUnreachable)):
+        await service(answer, attempts_max=12, repeat_s=12).call("DescribeUserPoolClient", {})
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])

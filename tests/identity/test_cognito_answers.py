@@ -176,6 +176,55 @@ async def test_a_client_without_a_secret_is_an_outage_and_asked_about_again(wire
     await cognito.sign_in(ADA, "correct horse 1")
 
 
+class Throttled:
+    """Answers as Cognito does: `rate` reads of the client a second, from all processes together."""
+
+    def __init__(self, server: Wire, rate: int) -> None:
+        self._server = server
+        self._rate = rate
+        self._room = float(rate)
+        self._at_s = 0.0
+        self.refused = 0
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        if not request.headers["x-amz-target"].endswith(".DescribeUserPoolClient"):
+            return self._server.handle(request)
+        now_s = asyncio.get_running_loop().time()
+        self._room = min(self._rate, self._room + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        if self._room < 1:
+            self.refused += 1
+            return httpx.Response(400, json={"__type": "TooManyRequestsException"})
+        self._room -= 1
+        return self._server.handle(request)
+
+
+@pytest.mark.virtual_time
+async def test_a_hundred_consoles_that_start_at_once_all_sign_people_in() -> None:
+    server = Wire()
+    throttled = Throttled(server, 15)
+    aws = aws_http(transport=httpx.MockTransport(throttled.handle))
+    consoles = [Cognito(aws, POOL) for _ in range(100)]
+    found = await asyncio.gather(*(console.refresh("r") for console in consoles))
+    assert found == [ports.Tokens("i", "a", None)] * 100
+    assert len(server.sent("DescribeUserPoolClient")) == 100
+    assert throttled.refused > 100
+
+
+async def test_only_reads_are_repeated() -> None:
+    asked: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["x-amz-target"].rpartition(".")[2])
+        return httpx.Response(400, json={"__type": "TooManyRequestsException"})
+
+    cognito = Cognito(aws_http(transport=httpx.MockTransport(refuse)), POOL)
+    for call in (cognito.change_password("token", "a", "b"), cognito.set_password(ADA, "b"), cognito.rename("t", "A")):
+        with pytest.raises(IdentityUnavailable):
+            await call
+    assert asked == ["ChangePassword", "AdminSetUserPassword", "UpdateUserAttributes"]
+
+
 async def test_a_user_without_an_id_is_an_outage(wire: tuple[Wire, Cognito]) -> None:
     server, cognito = wire
     server.answers["AdminGetUser"] = {"Username": "ada"}

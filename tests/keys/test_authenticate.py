@@ -8,7 +8,7 @@ import pytest
 
 from multiconnection.aws.dynamo import RequestRejected
 from multiconnection.errors import ApiKeyInvalid, ApiKeyRequired, IpNotAuthorized, LedgerUnavailable, RateLimited
-from multiconnection.keys.authenticate import Authenticator
+from multiconnection.keys.authenticate import READ_S, Authenticator
 from multiconnection.keys.models import ApiKey, Caller, hash_secret, new_secret
 from multiconnection.keys.store import KeysTable, item_of
 from multiconnection.limits.limiter import DefaultRates, Limiter
@@ -260,6 +260,24 @@ async def test_a_single_failure_of_a_look_up_is_not_the_callers(world: World, fa
     world.keys.failure, world.keys.failures_left = failure, 1
     assert (await world.call()).account_id == "a1"
     assert world.keys.finds == 2
+
+
+async def test_a_look_up_that_fails_again_is_refused_after_two_reads(world: World) -> None:
+    world.keys.failure = OutcomeUnknown("lost")
+    with pytest.raises(LedgerUnavailable):
+        await world.call()
+    assert world.keys.finds == 2
+
+
+@pytest.mark.virtual_time
+async def test_a_look_up_and_its_repetition_end_within_two_seconds(world: World) -> None:
+    world.keys.gate.clear()
+    clock = asyncio.get_running_loop()
+    asked_s = clock.time()
+    with pytest.raises(LedgerUnavailable) as caught:
+        await world.call()
+    assert clock.time() - asked_s == READ_S
+    assert caught.value.retry_after_s == 1
 
 
 async def test_a_look_up_that_is_refused_for_good_is_not_repeated(world: World) -> None:

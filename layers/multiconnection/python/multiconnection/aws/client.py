@@ -5,6 +5,7 @@ https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ from .sigv4 import KeyUnavailable, Signer
 if TYPE_CHECKING:
     import httpx
 
-# Refused for load, or failed: an operation that may be repeated is sent again.
-_REPEATED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
-REPEAT_PAUSE_S = 0.1
+# Refused for load.
+_THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"})
+# Pauses before a repetition are random below these: the first, and what it doubles to.
+REPEAT_PAUSE_MS, REPEAT_PAUSE_MAX_MS = 100, 2000
 KeySource = Callable[[], Awaitable[Key]]
 """The current credentials. Raises KeyUnavailable."""
 
@@ -119,10 +121,12 @@ class AwsService:
         connect_s: float = 1.0,
         total_s: float = 5.0,
         attempts_max: int = 1,
+        repeat_s: float = 5.0,
     ) -> None:
         """`name` is the one in hosts and signatures; `target` prefixes operations; `region` is `http`'s if None.
 
-        More than one attempt is for operations that may be repeated after an unknown outcome.
+        More than one attempt is for operations that may be repeated after an unknown outcome. What was refused for load
+        is repeated until `attempts_max` or `repeat_s`, what failed only once.
         """
         region = region or http.region
         self._http = http
@@ -132,18 +136,25 @@ class AwsService:
         self._signer = Signer(name, region)
         self._bounds = {"connect_s": connect_s, "total_s": total_s}
         self._attempts_max = attempts_max
+        self._repeat_s = repeat_s
 
     async def call(self, operation: str, payload: Mapping[str, Any], *, signed: bool = True) -> dict[str, Any]:
         """Sent once more with fresh credentials if they had expired. Raises AwsRefused or AwsUnreachable."""
-        for _ in range(self._attempts_max - 1):
+        clock = asyncio.get_running_loop()
+        last_from_s = clock.time() + self._repeat_s
+        for attempt in range(self._attempts_max - 1):
+            if clock.time() >= last_from_s:
+                break
             try:
                 return await self._call(operation, payload, signed)
             except AwsRefused as exc:
-                if exc.status < 500 and exc.code not in _REPEATED:
+                if exc.code not in _THROTTLED and (exc.status < 500 or attempt):
                     raise
             except AwsUnreachable:
-                pass
-            await asyncio.sleep(REPEAT_PAUSE_S)
+                if attempt:
+                    raise
+            longest_ms = min(REPEAT_PAUSE_MS << attempt, REPEAT_PAUSE_MAX_MS)
+            await asyncio.sleep(secrets.randbelow(longest_ms) / 1000)
         return await self._call(operation, payload, signed)
 
     async def _call(self, operation: str, payload: Mapping[str, Any], signed: bool) -> dict[str, Any]:

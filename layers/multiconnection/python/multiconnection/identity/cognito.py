@@ -34,6 +34,9 @@ from .models import (
 
 SERVICE = "cognito-idp"
 CONNECT_S, TOTAL_S = 1.0, 5.0
+# Cognito takes 15 DescribeUserPoolClient a second, of all processes together: this serves 120 that start at once, and
+# ends well before the 29 seconds of a buffered answer.
+READ_ATTEMPTS_MAX, READ_REPEAT_S = 20, 12.0
 RETRY_AFTER_S = 2
 # Cognito's own limit.
 SEARCH_LIMIT_MAX = 60
@@ -83,12 +86,14 @@ class UserPool:
 
 
 class Cognito:
-    """Implements `IdentityProvider`. No request is repeated: Cognito counts each refused code or password."""
+    """Implements `IdentityProvider`. Only reads are repeated: Cognito counts each refused code or password."""
 
     def __init__(self, aws: AwsHttp, pool: UserPool) -> None:
-        self._service = AwsService(
-            aws, SERVICE, _TARGET, json_version="1.1", region=pool.region, connect_s=CONNECT_S, total_s=TOTAL_S
-        )
+        place: dict[str, Any] = {"json_version": "1.1", "region": pool.region}
+        bounds: dict[str, Any] = {"connect_s": CONNECT_S, "total_s": TOTAL_S}
+        repeated: dict[str, Any] = {"attempts_max": READ_ATTEMPTS_MAX, "repeat_s": READ_REPEAT_S}
+        self._once = AwsService(aws, SERVICE, _TARGET, **place, **bounds)
+        self._reads = AwsService(aws, SERVICE, _TARGET, **place, **bounds, **repeated)
         self._pool = pool
         self._client_secret = ""
         self._describing = asyncio.Lock()
@@ -147,14 +152,14 @@ class Cognito:
         )
 
     async def user_id_of(self, user: str) -> str:
-        found = await self._signed("AdminGetUser", Username=user)
+        found = await self._read("AdminGetUser", Username=user)
         values = {each.get("Name"): each.get("Value") for each in found.get("UserAttributes") or ()}
         if not values.get("sub"):
             raise _unavailable("AdminGetUser", "a user without an id")
         return str(values["sub"])
 
     async def has_totp(self, user_id: str) -> bool:
-        found = await self._signed("AdminGetUser", Username=user_id)
+        found = await self._read("AdminGetUser", Username=user_id)
         return "SOFTWARE_TOKEN_MFA" in (found.get("UserMFASettingList") or ())
 
     async def new_totp_secret(self, access_token: str) -> str:
@@ -178,7 +183,7 @@ class Cognito:
         """Read once per process, because a template cannot pass it without showing it. A new secret is a new client."""
         async with self._describing:
             if not self._client_secret:
-                found = await self._signed("DescribeUserPoolClient", ClientId=self._pool.client_id)
+                found = await self._read("DescribeUserPoolClient", ClientId=self._pool.client_id)
                 self._client_secret = str((found.get("UserPoolClient") or {}).get("ClientSecret") or "")
         if not self._client_secret:
             raise _unavailable("DescribeUserPoolClient", "a client without a secret")
@@ -204,9 +209,15 @@ class Cognito:
         """Call an operation of the pool, signed with the function's role."""
         return await self._call(operation, {"UserPoolId": self._pool.pool_id, **members}, signed=True)
 
-    async def _call(self, operation: str, members: Mapping[str, Any], *, signed: bool = False) -> dict[str, Any]:
+    async def _read(self, operation: str, **members: Any) -> dict[str, Any]:
+        """The same for an operation that changes nothing and counts nothing; repeated when Cognito refuses for load."""
+        return await self._call(operation, {"UserPoolId": self._pool.pool_id, **members}, signed=True, reads=True)
+
+    async def _call(
+        self, operation: str, members: Mapping[str, Any], *, signed: bool = False, reads: bool = False
+    ) -> dict[str, Any]:
         try:
-            return await self._service.call(operation, members, signed=signed)
+            return await (self._reads if reads else self._once).call(operation, members, signed=signed)
         except AwsRefused as exc:
             # Without its cause, whose message has nothing to add.
             raise refusal(operation, exc.status, exc.code) from None
@@ -227,7 +238,7 @@ class CognitoPeople(Cognito):
         }
         if after is not None:
             members["PaginationToken"] = after
-        answer = await self._signed("ListUsers", **members)
+        answer = await self._read("ListUsers", **members)
         found = [
             str(attribute["Value"])
             for user in answer.get("Users", ())

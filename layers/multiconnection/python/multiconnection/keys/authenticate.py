@@ -9,6 +9,7 @@ never accepted. The other order, a new image beside an older cached record, woul
 higher epoch (`note_epoch`) makes every record of that account that was read before it be read again.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -29,6 +30,8 @@ from .models import ApiKey, Caller, hash_secret, invalid_key, is_well_formed, pr
 from .store import KeysTable
 
 ENTRIES_MAX = 10_000
+# For both reads of a record: a reply is waited for 1.5 s, and one that does come takes milliseconds.
+READ_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,9 @@ class Authenticator:
     async def _read(self, key_hash: str) -> Caller | None:
         notes_before = self._notes
         try:
-            api_key = await self._find(key_hash)
-        except StoreError as exc:
+            async with asyncio.timeout(READ_S):
+                api_key = await self._find(key_hash)
+        except (StoreError, TimeoutError) as exc:
             raise LedgerUnavailable("The API key could not be checked, please try again.", retry_after_s=1) from exc
         now = self._clock.now()
         if api_key is None or not api_key.is_usable(now):

@@ -19,7 +19,7 @@ from multiconnection.observability.logging import begin_correlation
 from multiconnection.ports import Clock, Rng
 
 from . import errors as web_errors
-from .context import SCOPE_KEY, aws_ids, client_ip, function_ends_s, header
+from .context import SCOPE_KEY, Invocation, header, invocation_of
 from .errors import CLIENT_LEFT, error_response
 
 RawScope = MutableMapping[str, Any]
@@ -115,9 +115,9 @@ class Envelope:
             return
         if scope["method"] == "HEAD":
             scope, send = _as_get(scope, send)
-        process = self._process()
-        context = scope[SCOPE_KEY] = _context_of(scope, process)
-        begin_correlation(context.request_id, aws_ids(scope))
+        process, invocation = self._process(), invocation_of(scope)
+        context = scope[SCOPE_KEY] = _context_of(invocation, process)
+        begin_correlation(context.request_id, invocation.ids)
         started = False
 
         async def send_complete(message: Message) -> None:
@@ -152,14 +152,14 @@ class Envelope:
             process.on_answered(context)
 
 
-def _context_of(scope: RawScope, process: Process) -> RequestContext:
-    now_s, ip = process.clock.now(), client_ip(scope)
+def _context_of(invocation: Invocation, process: Process) -> RequestContext:
+    now_s = process.clock.now()
     return RequestContext(
         hold_id=new_hold_id(int(now_s), process.rng),
         started_s=now_s,
-        ip=ip,
-        function_ends_s=function_ends_s(scope),
-        limits=lambda: process.ip_limits(ip),
+        ip=invocation.ip,
+        function_ends_s=invocation.ends_s,
+        limits=lambda: process.ip_limits(invocation.ip),
     )
 
 

@@ -1,6 +1,7 @@
 """Reading the scope of a request, and dependencies for its context and for services."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
@@ -11,44 +12,46 @@ from multiconnection.context import RequestContext
 SCOPE_KEY = "multiconnection.context"
 
 
-def function_ends_s(scope: Mapping[str, Any]) -> float | None:
-    """The end of this Lambda invocation in epoch seconds; `deadline` in the adapter's context is in milliseconds."""
-    deadline = _json_header(scope, b"x-amzn-lambda-context").get("deadline")
-    return deadline / 1000 if isinstance(deadline, int) else None
-
-
 def header(scope: Mapping[str, Any], name: bytes) -> str | None:
     """The first header of that (lower-case) name."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-def client_ip(scope: Mapping[str, Any]) -> str:
-    """The caller's address as API Gateway saw it, never as the caller claims it.
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The facts of a request that only the platform tells.
 
-    Buffered functions have the event in the scope (Mangum). In front of streaming functions the Lambda Web Adapter
-    overwrites `x-amzn-request-context` on every request.
+    `ip` is the caller's address as API Gateway saw it. `ends_s` is when Lambda ends the invocation, in epoch seconds.
+    `ids` are API Gateway's and Lambda's ids of the request, as in the access log and Lambda's own lines; empty
+    elsewhere.
     """
-    event = scope.get("aws.event")
-    if event is not None:
-        return str(event.get("requestContext", {}).get("identity", {}).get("sourceIp", ""))
-    identity = _json_header(scope, b"x-amzn-request-context").get("identity")
-    if isinstance(identity, dict) and "sourceIp" in identity:
-        return str(identity["sourceIp"])
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+
+    ip: str
+    ends_s: float | None
+    ids: dict[str, str]
 
 
-def aws_ids(scope: Mapping[str, Any]) -> dict[str, str]:
-    """API Gateway's and Lambda's ids of this request, as in the access log and Lambda's own lines; empty elsewhere."""
-    event = scope.get("aws.event")
+def invocation_of(scope: Mapping[str, Any]) -> Invocation:
+    """The facts of the event in the scope (Mangum), or of the headers that the Lambda Web Adapter overwrites.
+
+    No other header is believed, and none beside an event.
+    """
+    event, client = scope.get("aws.event"), scope.get("client")
     if event is not None:
-        gateway = event.get("requestContext", {}).get("requestId")
-        function = getattr(scope.get("aws.context"), "aws_request_id", None)
+        gateway: dict[str, Any] = event.get("requestContext", {})
+        found = {"request_id": getattr(scope.get("aws.context"), "aws_request_id", None)}
+        unknown_ip = ""
     else:
-        gateway = _json_header(scope, b"x-amzn-request-context").get("requestId")
-        function = _json_header(scope, b"x-amzn-lambda-context").get("request_id")
-    ids = {"gateway_request_id": gateway, "function_request_id": function}
-    return {name: value for name, value in ids.items() if isinstance(value, str)}
+        gateway = _json_header(scope, b"x-amzn-request-context")
+        found = _json_header(scope, b"x-amzn-lambda-context")
+        unknown_ip = str(client[0]) if client else ""
+    identity, deadline_ms = gateway.get("identity"), found.get("deadline")
+    ids = {"gateway_request_id": gateway.get("requestId"), "function_request_id": found.get("request_id")}
+    return Invocation(
+        ip=str(identity.get("sourceIp", unknown_ip)) if isinstance(identity, dict) else unknown_ip,
+        ends_s=deadline_ms / 1000 if isinstance(deadline_ms, int) else None,
+        ids={name: value for name, value in ids.items() if isinstance(value, str)},
+    )
 
 
 def _json_header(scope: Mapping[str, Any], name: bytes) -> dict[str, Any]:
