@@ -117,13 +117,16 @@ def test_the_entry_is_imported_from_the_artefact_alone(
     assert entry in found["names"]
     ours = Path(found["origins"]["multiconnection"])
     assert ours.is_relative_to(build_dir / "MultiConnectionLayer" / "python")
-    assert found["compiled"] == []
+    # Powertools looks into the bare package of botocore, which the runtime has compiled and our stand-in has not.
+    assert [path for path in found["compiled"] if not Path(path).is_relative_to(runtime)] == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_importing_the_entry_loads_no_boto(function: str, build_dir: Path, runtime: Path, python: Path) -> None:
     loaded = imported(function, build_dir, runtime, python)["origins"].keys()
-    assert {name.partition(".")[0] for name in loaded} & set(SHIPPED_BY_LAMBDA) == set()
+    # Powertools brings jmespath, and looks into the bare package of botocore.
+    unwanted = {*SHIPPED_BY_LAMBDA} - {"botocore", "jmespath"}
+    assert {name for name in loaded if name.partition(".")[0] in unwanted or name.startswith("botocore.")} == set()
 
 
 def test_every_module_of_the_build_is_compiled_for_the_deployed_python(build_dir: Path) -> None:

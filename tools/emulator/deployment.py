@@ -113,6 +113,10 @@ def adapted(template: Path) -> tuple[Path, list[str]]:
     MiniStack 1.5 does not import the method ANY and creates alarms on one metric only.
     """
     document = read_yaml(template)
+    # The emulator says itself where it is, in the variables of the process that runs a function.
+    shared = document.get("Globals", {}).get("Function", {}).get("Environment", {}).get("Variables", {})
+    for name in ("AWS_ENDPOINT_URL", "DEMO_BASE_URL"):
+        shared.pop(name, None)
     left_out = []
     for name, resource in list(document["Resources"].items()):
         properties = resource.get("Properties", {})
