@@ -28,7 +28,8 @@ def test_the_printed_python_prints_the_answer(stack: LocalStack) -> None:
         [sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
     )
     assert done.stdout.startswith(SAID)
-    assert str(DEEPSEEK_FLASH.of(prompt=6, completion=9)) in done.stdout
+    # A JSON number, which Python reads as a float.
+    assert f"cost={float(DEEPSEEK_FLASH.of(prompt=6, completion=9))}" in done.stdout
 
 
 def test_run_json_says_the_same_as_the_banner(stack: LocalStack, demo: Customer) -> None:

@@ -177,8 +177,8 @@ def test_a_step_that_raises_is_repeated(
     assert "the step fails" in capfd.readouterr().err
 
 
-def failing_once(steps: list[str]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
+def failing_once(steps: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
         steps.append(event["step"])
         if len(steps) == 1:
             raise RuntimeError("the step fails")
