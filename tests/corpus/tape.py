@@ -313,10 +313,10 @@ def _hash(data: bytes) -> str:
 def _logging() -> Iterator[None]:
     """Lines are logged as in a function, whatever ran in this process before; afterwards all is as it was."""
     ours, everybody = logging.getLogger("multiconnection"), logging.getLogger()
-    before = (ours.handlers[:], ours.level, ours.propagate, everybody.handlers[:])
-    ours.handlers.clear()
+    before = (ours.level, ours.propagate, everybody.handlers[:])
+    # Powertools' handler is given once to a process, and writes to whatever is standard error.
     configure_logging("INFO")
     try:
         yield
     finally:
-        ours.handlers[:], ours.level, ours.propagate, everybody.handlers[:] = before
+        ours.level, ours.propagate, everybody.handlers[:] = before
