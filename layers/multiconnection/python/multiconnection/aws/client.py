@@ -178,7 +178,7 @@ def answer_of(operation: str, response: "httpx.Response") -> dict[str, Any]:
     """The JSON object of a successful answer. Raises AwsRefused, or AwsUnreachable for something else."""
     if response.status_code != 200:
         raise AwsRefused(operation, response.status_code, error_code(response.headers, response.content))
-    answer = _object(response.content)
+    answer = object_in(response.content or b"{}")
     if answer is None:
         raise AwsUnreachable(operation, "HTTP 200 without a JSON object", sent=True)
     return answer
@@ -188,14 +188,14 @@ def error_code(headers: Mapping[str, str], body: bytes) -> str:
     """The error's name: of the query-compatible header, of the protocol's header, of the body, or empty."""
     code = headers.get("x-amzn-query-error", "").partition(";")[0]
     code = code or headers.get("x-amzn-errortype", "")
-    code = code or str((_object(body) or {}).get("__type", ""))
+    code = code or str((object_in(body) or {}).get("__type", ""))
     return code.partition(":")[0].rpartition("#")[2]
 
 
-def _object(content: bytes) -> dict[str, Any] | None:
-    """None for something else. The decoder's error is dropped, because it holds the document."""
+def object_in(document: str | bytes) -> dict[str, Any] | None:
+    """The JSON object; None for something else. The decoder's error is dropped, because it holds the document."""
     try:
-        found = orjson.loads(content or b"{}")
+        found = orjson.loads(document)
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-import orjson
-
-from .client import AwsHttp, AwsRefused, AwsService, AwsUnreachable
+from .client import AwsHttp, AwsRefused, AwsService, AwsUnreachable, object_in
 
 SERVICE = "secretsmanager"
 
@@ -33,18 +31,10 @@ class SecretsManagerSource:
 
 def values_of(answer: Mapping[str, object]) -> Mapping[str, str]:
     """The secret's members, of a successful answer. Raises SecretUnreadable."""
-    values = _object(answer.get("SecretString"))
+    document = answer.get("SecretString")
+    values = object_in(document) if isinstance(document, str) else None
     if values is None:
         raise SecretUnreadable("the secret is not a JSON object")
     if not all(isinstance(value, str) for value in values.values()):
         raise SecretUnreadable("the secret holds something other than texts")
     return {name: str(value) for name, value in values.items()}
-
-
-def _object(document: object) -> dict[str, object] | None:
-    """None for anything else. The decoder's error is dropped, because it holds the document."""
-    try:
-        found = orjson.loads(document) if isinstance(document, str) else None
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None

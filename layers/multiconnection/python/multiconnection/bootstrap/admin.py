@@ -20,7 +20,7 @@ from multiconnection.config import Settings
 from multiconnection.credits.service import AdminAdjustments, BalanceService
 from multiconnection.credits.store import AdjustmentsTable, AdjustmentTables
 from multiconnection.history.store import UsageHistoryTable
-from multiconnection.identity.cognito import CognitoPeople, UserPool
+from multiconnection.identity.cognito import CognitoPeople
 from multiconnection.keys.service import KeyService
 from multiconnection.ledger.jobs import Maintenance
 from multiconnection.ledger.ledger import Ledger
@@ -40,7 +40,7 @@ from multiconnection.retry import Reliable
 from multiconnection.web.app import Process
 
 from .base import Base, build_base
-from .console import set_up_console
+from .console import set_up_console, user_pool
 from .gateway import serve
 from .orders import order_access
 
@@ -155,8 +155,4 @@ def put_admin(
 
 
 def _people(base: Base) -> CognitoPeople:
-    settings = base.settings
-    pool = UserPool(
-        settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
-    )
-    return CognitoPeople(base.aws, pool)
+    return CognitoPeople(base.aws, user_pool(base.settings))

@@ -156,10 +156,7 @@ def identity_services(
 def _build_identity(base: Base, keys: KeyService) -> IdentityServices:
     """Cognito, and the verifier of its tokens; fetches nothing before the first request of a person."""
     settings, driver, ledger = base.settings, base.driver, base.ledger
-    # Functions without sessions have no pool and never call it.
-    pool = UserPool(
-        settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
-    )
+    pool = user_pool(settings)
     return identity_services(
         provider=Cognito(base.aws, pool),
         id_tokens=IdTokens(JwksUrl(base.aws, pool.jwks_url).fetch, pool.issuer, pool.client_id, base.clock),
@@ -184,4 +181,11 @@ def _build_identity(base: Base, keys: KeyService) -> IdentityServices:
             ),
             public_origins=settings.public_origins,
         ),
+    )
+
+
+def user_pool(settings: Settings) -> UserPool:
+    """The pool of the settings; functions without sessions have none and never call it."""
+    return UserPool(
+        settings.user_pool_id or "", settings.user_pool_client_id or "", settings.region, settings.aws_endpoint_url
     )

@@ -275,8 +275,7 @@ class Router:
     def _order(self, model: Model) -> Iterator[UpstreamRef]:
         """Upstreams that are not cooling down first; each as often as its provider allows, at most four in all."""
         upstreams = self._catalog.upstreams(model)
-        cooling = self._cool_downs.active(upstreams) if self._cool_downs.any else ()
-        ordered = sorted(upstreams, key=cooling.__contains__)
+        ordered = sorted(upstreams, key=self._cool_downs.active(upstreams).__contains__)
         tries = 0
         for round_ in range(ATTEMPTS_MAX):
             for upstream in ordered:

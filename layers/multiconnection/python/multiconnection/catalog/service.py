@@ -62,13 +62,13 @@ class CoolDowns:
         self._written: dict[UpstreamRef, float] = {}
         self._sharing: set[asyncio.Task[None]] = set()
         self.shared: Mapping[UpstreamRef, float] = {}
-        self.any = False
-        """Whether anything has ever cooled down: false for most processes, which then need not look."""
         self.unreachable: set[str] = set()
         """Providers to which this process could not connect at its last attempt."""
 
     def active(self, upstreams: Iterable[UpstreamRef]) -> Collection[UpstreamRef]:
-        """Return the upstreams that are cooling down."""
+        """Return the upstreams that are cooling down; most processes know of none and need not look."""
+        if not self._own and not self.shared:
+            return ()
         now_s = self._clock.now()
         return {ref for ref in upstreams if max(self._until_s(ref), self._until_s(ref.whole_provider)) > now_s}
 
@@ -79,7 +79,6 @@ class CoolDowns:
         may be the fault of this process's network: it is shared after the second time in a row, for a minute.
         """
         now_s = self._clock.now()
-        self.any = True
         if cool_down_s:
             self._own[upstream] = now_s + cool_down_s
         if not unreachable:
@@ -95,7 +94,6 @@ class CoolDowns:
         """Take over what others have shared; the seconds since the epoch at which it has to be read again."""
         now_s = self._clock.now()
         latest_s = now_s + COOL_DOWN_MAX_S
-        self.any = True
         self.shared = {
             ref: min(until_s, latest_s) for ref, until_s in found.items() if now_s < until_s <= latest_s + CLOCK_SKEW_S
         }

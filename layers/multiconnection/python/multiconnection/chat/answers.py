@@ -157,7 +157,7 @@ class Chunks:
         seen.settled = seen.settled and not began and not legacy and reason is None and not choice.get("logprobs")
 
     def _track(self, state: Choice, delta: dict[str, Any], reason: str | None, seen: Seen) -> None:
-        calls = "tool_calls" if delta.get("tool_calls") else "function_call" if delta.get("function_call") else ""
+        calls = called_in(delta)
         state.called = state.called or calls
         seen.settled = seen.settled and state.role_sent
         if not state.role_sent:

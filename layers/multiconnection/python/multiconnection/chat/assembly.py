@@ -95,10 +95,16 @@ class Assembly:
             elif isinstance(value, str) and name in _PIECES:
                 into.setdefault(name, "")
                 self._texts.setdefault((*path, name), []).append(value)
-            elif isinstance(value, list) and isinstance(into.get(name), list):
-                into[name] += value
-            elif value is not None:
-                into[name] = value
+            else:
+                _put(into, name, value)
+
+
+def _put(holder: dict[Any, Any], name: str, value: object) -> None:
+    """A list goes on where the last one ended; of anything else the last counts."""
+    if isinstance(value, list) and isinstance(holder.get(name), list):
+        holder[name] += value
+    elif value is not None:
+        holder[name] = value
 
 
 def _below(holder: dict[Any, Any], name: object) -> dict[Any, Any]:
@@ -112,10 +118,7 @@ def _joined(known: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any
     if known is None:
         return more
     for name, value in more.items():
-        if isinstance(value, list) and isinstance(known.get(name), list):
-            known[name] += value
-        elif value is not None:
-            known[name] = value
+        _put(known, name, value)
     return known
 
 

@@ -88,9 +88,6 @@ class LineFormatter(LambdaPowertoolsFormatter):
         error = log_record.exc_info[1] if log_record.exc_info else None
         return (None, None, None) if error is None else (described(error), type(error).__qualname__, None)
 
-    def _serialize_stacktrace(self, log_record: logging.LogRecord) -> None:
-        """Leave the code and the values out that Powertools would show."""
-
 
 class LineHandler(logging.Handler):
     """Write each record to standard error."""
