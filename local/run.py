@@ -29,7 +29,7 @@ def run() -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    if running := _already_running():
+    if running := running_base_url():
         print(f"The local stack is running already: {running}", flush=True)
         return 1
     stack = Stack(_free_port_or_next())
@@ -99,7 +99,7 @@ def _pids(stack: Stack) -> dict[str, int | None]:
     return {"supervisor": os.getpid(), "gateway": stack.gateway.pid if stack.gateway else None}
 
 
-def _already_running() -> str | None:
+def running_base_url() -> str | None:
     """The base URL of a stack on the same state that still answers."""
     base_url = remembered().get("base_url")
     return base_url if base_url and answers(f"{base_url.removesuffix('/v1')}/api/models") else None

@@ -68,7 +68,7 @@ class Stack:
         self.queue_urls = {spec.logical_id: names[spec.logical_id] for spec in template.queues()}
         self.environment = function_environment(template, names, endpoint_url)
         ensure_sender(client("sesv2", endpoint_url), self.environment["NOTICE_SENDER"])
-        write_private(STACK_FILE, json.dumps(self.environment, indent=2))
+        self._keep_environment()
 
     def people(self, remembered: Mapping[str, Any]) -> DemoPeople:
         """The demo people, with the passwords of the last run."""
@@ -80,7 +80,7 @@ class Stack:
         self.demo = _start("demo-upstream", ["-m", "local.demo_upstream", "--port", str(port)], {})
         self.demo.wait_ready(lambda: answers(f"http://{HOST}:{port}/v1/models"), READY_S)
         self.environment["DEMO_BASE_URL"] = f"http://{HOST}:{port}/v1"
-        write_private(STACK_FILE, json.dumps(self.environment, indent=2))
+        self._keep_environment()
 
     def start_gateway(self) -> None:
         self.gateway = _start("gateway", ["-m", "local.serve", "--port", str(self.port)], self.environment)
@@ -131,6 +131,10 @@ class Stack:
             self.metrics.stop()
         self.ministack.stop()
         self.invocations.close()
+
+    def _keep_environment(self) -> None:
+        """For the commands, which connect to the running stack."""
+        write_private(STACK_FILE, json.dumps(self.environment, indent=2))
 
 
 def start_mailbox(port: int, endpoint_url: str) -> Child:

@@ -2,7 +2,6 @@
 
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 from local.paths import ROOT
@@ -17,9 +16,9 @@ from `tests/faults.toml`. A test compares the two, and fails when a test that is
 """
 
 
-def groups(source: Path = SOURCE) -> list[dict[str, Any]]:
+def groups() -> list[dict[str, Any]]:
     """Each group is `{"title", "rows": [{"fault", "outcome", "tests": ["path::name without test_"]}]}`."""
-    found: list[dict[str, Any]] = tomllib.loads(source.read_text(encoding="utf-8"))["group"]
+    found: list[dict[str, Any]] = tomllib.loads(SOURCE.read_text(encoding="utf-8"))["group"]
     return found
 
 
@@ -27,9 +26,7 @@ def page() -> str:
     parts = [_HEAD]
     for group in groups():
         parts += [f"\n## {group['title']}\n", "| fault | outcome | tests |", "|---|---|---|"]
-        parts += [
-            f"| {row['fault']} | {row['outcome']} | {'<br>'.join(map(_link, row['tests']))} |" for row in group["rows"]
-        ]
+        parts += [_row(row["fault"], row["outcome"], row["tests"]) for row in group["rows"]]
     return "\n".join(parts) + "\n"
 
 

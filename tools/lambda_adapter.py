@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from local.paths import ROOT
+
 CRATE, VERSION = "lambda_web_adapter", "1.0.0-rc1"
 FOLDER = ROOT / ".tools" / "lambda-adapter"
 BINARY = FOLDER / "bin" / "lambda-adapter"

@@ -15,9 +15,10 @@ from typing import Any
 
 import httpx
 
-from local.connection import NoLocalStack, connected
-from local.environment import LOCAL_ACCESS_KEY, REGION
+from local.connection import NoLocalStack
+from local.environment import LOCAL_ACCESS_KEY, REGION, adopt
 from local.paths import ROOT, STACK_FILE
+from local.run import running_base_url
 from local.run_file import remembered, write_private
 from multiconnection.aws.dynamo import Driver
 from multiconnection.bootstrap.base import SystemClock
@@ -64,8 +65,8 @@ def main() -> int:
         return 2
     network, host = container_network(platform.system())
     write_private(ENV_FILE, json.dumps({"Parameters": container_environment(environment, host)}, indent=2))
-    with connected():
-        asyncio.run(_seed(environment))
+    adopt(environment)
+    asyncio.run(_seed(environment))
     signed_in = write_signed_in(str(remembered()["base_url"]).removesuffix("/v1"), remembered(), SESSIONS)
     print(_adapter(), commands(network, signed_in), sep="\n\n")
     return 0
@@ -73,12 +74,9 @@ def main() -> int:
 
 def running_environment() -> dict[str, str]:
     """The environment of the running stack's functions. Raises NoLocalStack."""
-    base_url = str(remembered().get("base_url", ""))
-    try:
-        httpx.get(f"{base_url.removesuffix('/v1')}/api/models", timeout=5, trust_env=False).raise_for_status()
-        found: dict[str, str] = json.loads(STACK_FILE.read_text())
-    except (OSError, httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise NoLocalStack("The local stack is not running: start it with `make run`, in another terminal.") from exc
+    if running_base_url() is None:
+        raise NoLocalStack("The local stack is not running: start it with `make run`, in another terminal.")
+    found: dict[str, str] = json.loads(STACK_FILE.read_text())
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from local.demo_upstream.testing import demo_upstream
 from local.environment import function_environment
+from local.seed import catalog_file
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.catalog.store import CatalogTable
@@ -36,7 +37,6 @@ EVENTS = ROOT / "events"
 TEMPLATE = load(ROOT / "template.yaml")
 DOCUMENT = read_yaml(ROOT / "template.yaml")
 NAMES = {logical_id: f"local-{logical_id}" for logical_id in DOCUMENT["Resources"]}
-CATALOG = ROOT / "layers/multiconnection/python/multiconnection/data/catalog.json"
 # The one method that each path serves; /v1/{proxy+} serves none.
 SERVED = {
     "/v1/chat/completions": "POST",
@@ -127,8 +127,7 @@ def dynamo() -> MemoryDynamo:
 @pytest.fixture(scope="module")
 def functions(dynamo: MemoryDynamo) -> Iterator[Functions]:
     asyncio.run(seed_examples(dynamo, NAMES))
-    models = json.loads(CATALOG.read_text())["models"]
-    asyncio.run(CatalogTable(dynamo, NAMES["CatalogTable"]).publish(models))
+    asyncio.run(CatalogTable(dynamo, NAMES["CatalogTable"]).publish(catalog_file()))
     with ExitStack() as stack:
         environment = function_environment(TEMPLATE, NAMES, stack.enter_context(dynamo_server(dynamo)))
         yield Functions({**environment, "DEMO_BASE_URL": stack.enter_context(demo_upstream())}, stack)

@@ -2,27 +2,22 @@
 
 import json
 import os
-import platform
 import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.template import load
-from tests.support.needs import cannot_run
-from tools.packaging.bytecode import interpreter_for, uncompiled
+from tests.integration.conftest import SHIPPED_BY_LAMBDA
+from tools.packaging.bytecode import uncompiled
 from tools.packaging.check import LAYERS, MEGABYTE, check, machine_of, tree_bytes
-from tools.packaging.sam import sam, sam_build
+from tools.packaging.sam import sam
 from tools.packaging.target import ARCHITECTURES, DEPLOYED_PYTHON, Target
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = load(ROOT / "template.yaml").functions()
 STREAMING = "ChatFunction"
-# What the runtime ships: boto3 and what it needs.
-SHIPPED_BY_LAMBDA = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 # Half as much again as measured, so that a package that creeps in is seen.
 EXPECTED_MB = {"DependenciesLayer": 110, "MultiConnectionLayer": 5}
 
@@ -42,44 +37,6 @@ import app
 origins = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
 print(json.dumps({"compiled": compiled, "origins": origins, "version": sys.version_info[:2], "names": dir(app)}))
 """
-
-
-@pytest.fixture(scope="module")
-def python() -> Path:
-    found = interpreter_for(Target("x86_64", DEPLOYED_PYTHON), os.environ)
-    if found is None:
-        cannot_run(f"Python {DEPLOYED_PYTHON} missing: pyenv install {DEPLOYED_PYTHON}")
-    return found
-
-
-@pytest.fixture(scope="module")
-def target() -> Target:
-    """Lambda on this machine's architecture, so that the extensions can be loaded here."""
-    names = {machine: name for name, machine in ARCHITECTURES.items()}
-    if sys.platform != "linux" or platform.machine() not in names:
-        pytest.skip("Lambda's extensions load on Linux only")
-    return Target(names[platform.machine()], DEPLOYED_PYTHON)
-
-
-@pytest.fixture(scope="module")
-def build_dir(target: Target, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sam") / "build"
-    sam_build(target, folder, quiet=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages that Lambda's runtime has beside the standard library, borrowed from the running tests."""
-    folder = tmp_path_factory.mktemp("runtime")
-    for name in SHIPPED_BY_LAMBDA:
-        spec = find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        origin = Path(spec.origin)
-        source = origin.parent if origin.name == "__init__.py" else origin
-        (folder / source.name).symlink_to(source)
-    return folder
 
 
 def imported(function: str, build_dir: Path, runtime: Path, python: Path) -> dict[str, Any]:

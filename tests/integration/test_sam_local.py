@@ -5,25 +5,22 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.demo_upstream.testing import demo_upstream
 from local.environment import function_environment
 from local.paths import ROOT, TEMPLATE
+from local.seed import catalog_file
 from local.template import load
 from local.template_values import read_yaml
 from multiconnection.catalog.store import CatalogTable
-from tests.integration.test_build import build_dir, python, runtime, target
 from tests.support.fake_lambda import FakeLambda
 from tools.memory_dynamo.driver import MemoryDynamo
 from tools.memory_dynamo.server import dynamo_server, table_keys
 from tools.sam_local import commands, container_environment, container_network, seed_examples
 
-__all__ = ["build_dir", "python", "runtime", "target"]
 SAM_PYTHON = ROOT / ".tools" / "sam" / "bin" / "python"
 DECLARED = load(TEMPLATE)
 FUNCTIONS = DECLARED.functions()
@@ -31,7 +28,6 @@ STREAMED = sorted(name for name, spec in FUNCTIONS.items() if spec.handler == "r
 BUFFERED = sorted(FUNCTIONS.keys() - set(STREAMED))
 EVENTS = ROOT / "events"
 NAMES = {logical_id: f"local-{logical_id}" for logical_id in read_yaml(TEMPLATE)["Resources"]}
-CATALOG = ROOT / "layers/multiconnection/python/multiconnection/data/catalog.json"
 # Asked here, of each buffered function, and a part of the answer. The others need what the in-memory database is not.
 ASKED = {
     "AccountFunction": ("account-balance-get", "in_flight"),
@@ -47,14 +43,13 @@ ASKED = {
 
 
 @pytest.fixture(scope="module")
-def local_stack() -> Iterator[dict[str, str]]:
+def local_stack(base_url: str) -> Iterator[dict[str, str]]:
     """The environment of functions on an in-memory database with what the events ask for, and the demo upstream."""
     dynamo = MemoryDynamo({NAMES[spec.logical_id]: table_keys(spec) for spec in DECLARED.tables()})
     asyncio.run(seed_examples(dynamo, NAMES))
-    asyncio.run(CatalogTable(dynamo, NAMES["CatalogTable"]).publish(json.loads(CATALOG.read_text())["models"]))
-    with ExitStack() as stack:
-        environment = function_environment(DECLARED, NAMES, stack.enter_context(dynamo_server(dynamo)))
-        yield {**environment, "DEMO_BASE_URL": stack.enter_context(demo_upstream())}
+    asyncio.run(CatalogTable(dynamo, NAMES["CatalogTable"]).publish(catalog_file()))
+    with dynamo_server(dynamo) as endpoint_url:
+        yield {**function_environment(DECLARED, NAMES, endpoint_url), "DEMO_BASE_URL": base_url}
 
 
 @pytest.fixture(scope="module")
